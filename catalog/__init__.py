@@ -1,0 +1,1 @@
+"""What is known and who did what: SQL and photo files."""

@@ -1,0 +1,216 @@
+"""The tables. SQL is the truth; everything else can be made again from it.
+
+Nothing is ever removed from `individuals`, `sightings` or `events`: a deleted row is a tombstone (`live` is false).
+Every change to an individual or a sighting is a row of `changes` under the event that made it, with the value before and
+after, so that one mechanism undoes them all. Words are those of the README: an individual is one animal, a sighting
+one photo (or one box of a photo) of it, an encounter the sightings of one occasion.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+MAX_NAME = 200
+MAX_LABEL = 200
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts rows up only for INTEGER keys
+
+
+def _key() -> Column[int]:
+    return Column("id", Id, primary_key=True, autoincrement=True)
+
+
+facts = Table(  # one row a key: catalogue id, bundle in use, when the index was last purged
+    "facts",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("id", String(128), primary_key=True),  # name-version-sha8
+    Column("sha256", String(64), nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("first_used", DateTime(timezone=True), nullable=False),
+)
+
+individuals = Table(
+    "individuals",
+    metadata,
+    _key(),
+    Column("name", String(MAX_NAME), nullable=False),
+    Column("species", String(MAX_LABEL)),
+    Column("merged_into", Id, ForeignKey("individuals.id")),
+    Column("live", Boolean, nullable=False, server_default=true()),
+    Index("uq_individuals_live_name", "name", unique=True, sqlite_where=text("live"), postgresql_where=text("live")),
+    sqlite_autoincrement=True,
+)
+
+encounters = Table(
+    "encounters",
+    metadata,
+    _key(),
+    Column("label", String(MAX_LABEL), nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+
+photos = Table(
+    "photos",
+    metadata,
+    Column("sha256", String(64), primary_key=True),  # of the bytes as they were given
+    Column("kept", String(16), nullable=False),  # "original", "reduced", "reference"
+    Column("path", Text, nullable=False),  # below photos/, or the absolute path of a reference
+    Column("name", Text, nullable=False),  # the file name it came with
+    Column("format", String(16), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),  # upright
+    Column("height", Integer, nullable=False),
+    Column("creator", Text),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    _key(),
+    Column("individual_id", Id, ForeignKey("individuals.id"), nullable=False, index=True),
+    Column("encounter_id", Id, ForeignKey("encounters.id"), nullable=False, index=True),
+    Column("photo_sha256", String(64), ForeignKey("photos.sha256"), nullable=False, index=True),
+    Column("box", String(64), nullable=False, server_default=""),  # "x,y,w,h"; empty is the whole photo
+    Column("species", String(MAX_LABEL)),
+    Column("viewpoint", String(MAX_LABEL)),
+    Column("taken_on", Date),
+    Column("taken_at", DateTime(timezone=False)),  # as the camera's clock said, where it did
+    Column("lat", Float),
+    Column("lon", Float),
+    Column("brightness", Float, nullable=False),
+    Column("sharpness", Float, nullable=False),
+    Column("live", Boolean, nullable=False, server_default=true()),
+    Index(
+        "uq_sightings_live_photo_box",
+        "photo_sha256",
+        "box",
+        unique=True,
+        sqlite_where=text("live"),
+        postgresql_where=text("live"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("bundle_id", String(128), ForeignKey("bundles.id"), primary_key=True),
+    Column("sighting_id", Id, ForeignKey("sightings.id"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # dimension little-endian float32, unit norm
+    Column("norm", Float, nullable=False),  # before normalisation
+    sqlite_with_rowid=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    _key(),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("who", String(MAX_NAME), nullable=False),
+    Column("verb", String(32), nullable=False),
+    Column("what", Text, nullable=False),  # one sentence for a person
+    Column("undoes", Id, ForeignKey("events.id"), unique=True),
+    sqlite_autoincrement=True,
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    _key(),
+    Column("event_id", Id, ForeignKey("events.id"), nullable=False, index=True),
+    Column("entity", String(16), nullable=False),  # "individual", "sighting"
+    Column("entity_id", Id, nullable=False),
+    Column("field", String(32), nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),  # equal to before: the event rested on this value without changing it
+    Index("ix_changes_what", "entity", "entity_id", "field"),
+    sqlite_autoincrement=True,
+)
+
+identifications = Table(
+    "identifications",
+    metadata,
+    _key(),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("who", String(MAX_NAME), nullable=False),
+    Column("bundle_id", String(128), ForeignKey("bundles.id"), nullable=False),
+    Column("photos", JSON, nullable=False),  # [{"sha256", "name", "box"}]
+    Column("answer", JSON, nullable=False),  # as the command's --json gives it
+    sqlite_autoincrement=True,
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    _key(),
+    Column("source", Text, nullable=False, unique=True),  # absolute path of the folder or table
+    Column("images", Text),  # absolute path that a table's rows are relative to
+    Column("fingerprint", String(64), nullable=False),  # of the rows as last read
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    sqlite_autoincrement=True,
+)
+
+import_rows = Table(
+    "import_rows",
+    metadata,
+    _key(),
+    Column("import_id", Id, ForeignKey("imports.id"), nullable=False),
+    Column("key", String(64), nullable=False),  # hash of the row's own content: a mended row is a new row
+    Column("number", Integer, nullable=False),  # where it stood in the source, from 1
+    Column("given", JSON, nullable=False),  # the row as it was read
+    Column("state", String(16), nullable=False),  # "waiting", "done", "already", "set_aside", "superseded"
+    Column("reason", Text),
+    Column("sighting_id", Id, ForeignKey("sightings.id")),
+    UniqueConstraint("import_id", "key"),
+    Index("ix_import_rows_import_id_state", "import_id", "state"),
+    sqlite_autoincrement=True,
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    _key(),
+    Column("bundle_id", String(128), ForeignKey("bundles.id"), nullable=False, index=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("sightings", Integer, nullable=False),  # live ones when it was fitted
+    Column("fitted", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+__all__ = ["MAX_LABEL", "MAX_NAME", "false", "metadata"]

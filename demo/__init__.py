@@ -1,0 +1,1 @@
+"""Drawn animals from a seed, and the demonstration that uses them."""

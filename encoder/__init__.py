@@ -1,0 +1,1 @@
+"""Photo bytes to a unit vector."""

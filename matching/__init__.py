@@ -1,0 +1,1 @@
+"""Neighbours to a calibrated decision: pure functions, and the one story that uses them."""

@@ -1,0 +1,32 @@
+"""What the story of an identification is handed: small Protocols, each with its real implementation elsewhere.
+
+`vector_db.port.VectorIndex` is the index, `encoder.encode.Encoder` the encoder, `catalog.catalogue.Catalogue` the
+catalogue; this room names only what it needs of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from catalog.values import Owner
+from encoder.values import Box, Encoded
+from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
+
+
+class Encodes(Protocol):
+    @property
+    def bundle_id(self) -> str: ...
+
+    def encode(self, data: bytes, box: Box | None = None) -> Encoded: ...
+
+
+class Searches(Protocol):
+    def search(self, vector: Vector, top: int, where: Filter = NO_FILTER, *, exact: bool = False) -> list[Neighbour]: ...
+
+    def count(self) -> int: ...
+
+
+class Knows(Protocol):
+    def owners(self, sighting_ids: Sequence[int]) -> Mapping[int, Owner]:
+        """The live ones among them; a tombstone is left out."""
