@@ -7,7 +7,7 @@ CatalogueError
 │   ├── ValueRefused        a coordinate, date, species or other fact that cannot be
 │   └── EditConflict        the edit or undo contradicts what stands; the message names it
 ├── CatalogueNewer          the data folder was written by a newer Flukeprint
-├── CatalogueUnavailable    the folder is absent, read-only, full, locked or not a catalogue
+├── CatalogueUnavailable    the folder is absent, read-only, full, locked or not a catalogue; or the server is
 └── PhotoStoreFailed        a photo file could not be written, or is not what its hash says
 """
 

@@ -4,9 +4,14 @@ Nothing is ever removed from `individuals`, `sightings` or `events`: a deleted r
 Every change to an individual or a sighting is a row of `changes` under the event that made it, with the value before and
 after, so that one mechanism undoes them all. Words are those of the README: an individual is one animal, a sighting
 one photo (or one box of a photo) of it, an encounter the sightings of one occasion.
+
+The rows that `Write` makes are numbered by it, under the writers' lock: the largest id plus one. None is ever removed,
+so none is ever used again, in SQLite and PostgreSQL alike, and a row's id is known before it is sent.
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
@@ -15,6 +20,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -24,14 +30,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
-    false,
     text,
     true,
 )
 
-MAX_NAME = 200
-MAX_LABEL = 200
+from catalog.names import MAX_LABEL, MAX_NAME
 
 metadata = MetaData(
     naming_convention={
@@ -44,8 +49,27 @@ metadata = MetaData(
 Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts rows up only for INTEGER keys
 
 
-def _key() -> Column[int]:
-    return Column("id", Id, primary_key=True, autoincrement=True)
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite forgets the zone: it is taken off on the way in and put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _key(*, counted: bool = True) -> Column[int]:
+    """`counted`: by the database; otherwise `Write` gives the number."""
+    return Column("id", Id, primary_key=True, autoincrement=counted)
+
+
+def _live(*columns: str, name: str) -> Index:
+    """Unique among the live rows; a tombstone keeps its values and stands in nobody's way."""
+    return Index(name, *columns, unique=True, sqlite_where=text("live = 1"), postgresql_where=text("live"))
 
 
 facts = Table(  # one row a key: catalogue id, bundle in use, when the index was last purged
@@ -61,27 +85,25 @@ bundles = Table(
     Column("id", String(128), primary_key=True),  # name-version-sha8
     Column("sha256", String(64), nullable=False),
     Column("dimension", Integer, nullable=False),
-    Column("first_used", DateTime(timezone=True), nullable=False),
+    Column("first_used", Instant, nullable=False),
 )
 
 individuals = Table(
     "individuals",
     metadata,
-    _key(),
+    _key(counted=False),
     Column("name", String(MAX_NAME), nullable=False),
     Column("species", String(MAX_LABEL)),
     Column("merged_into", Id, ForeignKey("individuals.id")),
     Column("live", Boolean, nullable=False, server_default=true()),
-    Index("uq_individuals_live_name", "name", unique=True, sqlite_where=text("live"), postgresql_where=text("live")),
-    sqlite_autoincrement=True,
+    _live("name", name="uq_individuals_live_name"),
 )
 
 encounters = Table(
     "encounters",
     metadata,
-    _key(),
+    _key(counted=False),
     Column("label", String(MAX_LABEL), nullable=False, unique=True),
-    sqlite_autoincrement=True,
 )
 
 photos = Table(
@@ -92,7 +114,7 @@ photos = Table(
     Column("path", Text, nullable=False),  # below photos/, or the absolute path of a reference
     Column("name", Text, nullable=False),  # the file name it came with
     Column("format", String(16), nullable=False),
-    Column("bytes", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),  # as they were given
     Column("width", Integer, nullable=False),  # upright
     Column("height", Integer, nullable=False),
     Column("creator", Text),
@@ -101,10 +123,10 @@ photos = Table(
 sightings = Table(
     "sightings",
     metadata,
-    _key(),
+    _key(counted=False),
     Column("individual_id", Id, ForeignKey("individuals.id"), nullable=False, index=True),
     Column("encounter_id", Id, ForeignKey("encounters.id"), nullable=False, index=True),
-    Column("photo_sha256", String(64), ForeignKey("photos.sha256"), nullable=False, index=True),
+    Column("photo_sha256", String(64), ForeignKey("photos.sha256"), nullable=False),
     Column("box", String(64), nullable=False, server_default=""),  # "x,y,w,h"; empty is the whole photo
     Column("species", String(MAX_LABEL)),
     Column("viewpoint", String(MAX_LABEL)),
@@ -115,15 +137,7 @@ sightings = Table(
     Column("brightness", Float, nullable=False),
     Column("sharpness", Float, nullable=False),
     Column("live", Boolean, nullable=False, server_default=true()),
-    Index(
-        "uq_sightings_live_photo_box",
-        "photo_sha256",
-        "box",
-        unique=True,
-        sqlite_where=text("live"),
-        postgresql_where=text("live"),
-    ),
-    sqlite_autoincrement=True,
+    _live("photo_sha256", "box", name="uq_sightings_live_photo_box"),
 )
 
 vectors = Table(
@@ -133,40 +147,37 @@ vectors = Table(
     Column("sighting_id", Id, ForeignKey("sightings.id"), primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # dimension little-endian float32, unit norm
     Column("norm", Float, nullable=False),  # before normalisation
-    sqlite_with_rowid=True,
 )
 
 events = Table(
     "events",
     metadata,
-    _key(),
-    Column("at", DateTime(timezone=True), nullable=False),
+    _key(counted=False),
+    Column("at", Instant, nullable=False),
     Column("who", String(MAX_NAME), nullable=False),
     Column("verb", String(32), nullable=False),
     Column("what", Text, nullable=False),  # one sentence for a person
     Column("undoes", Id, ForeignKey("events.id"), unique=True),
-    sqlite_autoincrement=True,
 )
 
 changes = Table(
     "changes",
     metadata,
-    _key(),
-    Column("event_id", Id, ForeignKey("events.id"), nullable=False, index=True),
-    Column("entity", String(16), nullable=False),  # "individual", "sighting"
-    Column("entity_id", Id, nullable=False),
-    Column("field", String(32), nullable=False),
-    Column("before", JSON),
-    Column("after", JSON),  # equal to before: the event rested on this value without changing it
+    Column("event_id", Id, ForeignKey("events.id"), primary_key=True, autoincrement=False),
+    Column("entity", String(16), primary_key=True),  # "individual", "sighting"
+    Column("entity_id", Id, primary_key=True, autoincrement=False),
+    Column("field", String(32), primary_key=True),
+    Column("before", Text, nullable=False),  # JSON
+    Column("after", Text, nullable=False),  # equal to before: the event rested on this value without changing it
     Index("ix_changes_what", "entity", "entity_id", "field"),
-    sqlite_autoincrement=True,
+    sqlite_with_rowid=False,
 )
 
 identifications = Table(
     "identifications",
     metadata,
     _key(),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Instant, nullable=False),
     Column("who", String(MAX_NAME), nullable=False),
     Column("bundle_id", String(128), ForeignKey("bundles.id"), nullable=False),
     Column("photos", JSON, nullable=False),  # [{"sha256", "name", "box"}]
@@ -181,8 +192,8 @@ imports = Table(
     Column("source", Text, nullable=False, unique=True),  # absolute path of the folder or table
     Column("images", Text),  # absolute path that a table's rows are relative to
     Column("fingerprint", String(64), nullable=False),  # of the rows as last read
-    Column("started_at", DateTime(timezone=True), nullable=False),
-    Column("finished_at", DateTime(timezone=True)),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
     sqlite_autoincrement=True,
 )
 
@@ -207,10 +218,10 @@ calibrations = Table(
     metadata,
     _key(),
     Column("bundle_id", String(128), ForeignKey("bundles.id"), nullable=False, index=True),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Instant, nullable=False),
     Column("sightings", Integer, nullable=False),  # live ones when it was fitted
     Column("fitted", JSON, nullable=False),
     sqlite_autoincrement=True,
 )
 
-__all__ = ["MAX_LABEL", "MAX_NAME", "false", "metadata"]
+APPEND_ONLY = ("events", "changes")  # triggers refuse to update or delete a row of them

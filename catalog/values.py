@@ -1,8 +1,20 @@
-"""The plain values that leave the catalogue."""
+"""The plain values that enter and leave the catalogue."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Entity = Literal["individual", "sighting"]
+RowState = Literal["waiting", "done", "already", "set_aside", "superseded"]
+BoxXYWH = tuple[int, int, int, int]  # pixels of the upright photo
+Ids = npt.NDArray[np.int64]
+Vector = npt.NDArray[np.float32]  # (dim,) float32, unit norm
+Vectors = npt.NDArray[np.float32]  # (n, dim) float32, unit norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +26,180 @@ class Owner:
     species: str | None
     encounter_id: int
     photo: str  # the file name it came with
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    sha256: str  # of the bytes as they were given
+    kept: str  # "original", "reduced", "reference"
+    path: str  # below photos/, or the absolute path of a reference
+    name: str  # the file name it came with
+    format: str
+    bytes: int
+    width: int  # upright
+    height: int
+    creator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Individual:
+    """One animal as it stands; not live: deleted, or merged into another."""
+
+    id: int
+    name: str
+    species: str | None
+    live: bool
+    merged_into: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndividualSummary:
+    """A live individual with what it has."""
+
+    id: int
+    name: str
+    species: str | None
+    sightings: int
+    encounters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    id: int
+    individual_id: int
+    individual: str  # its name
+    encounter_id: int
+    encounter: str  # its label
+    photo_sha256: str
+    photo: str  # the file name it came with
+    box: BoxXYWH | None
+    species: str | None
+    viewpoint: str | None
+    taken_on: date | None
+    taken_at: datetime | None
+    lat: float | None
+    lon: float | None
+    brightness: float
+    sharpness: float
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Indexable:
+    """What the vector index holds of a live sighting."""
+
+    id: int
+    vector: Vector
+    species: str | None
+    viewpoint: str | None
+    taken_on: date | None
+    lat: float | None
+    lon: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    id: int
+    at: datetime
+    who: str
+    verb: str
+    what: str
+    undoes: int | None
+    undone_by: int | None  # the undo that names it
+    undone: bool  # its effect does not stand now (an undo may itself have been undone)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of one row under one event. `before == after`: the event rested on the value."""
+
+    entity: Entity
+    entity_id: int
+    field: str
+    before: Any
+    after: Any
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.before != self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    id: int
+    at: datetime
+    who: str
+    bundle_id: str
+    photos: list[dict[str, Any]]
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    id: str
+    sha256: str
+    dimension: int
+    first_used: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    id: int
+    bundle_id: str
+    at: datetime
+    sightings: int  # live ones when it was fitted
+    fitted: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    id: int
+    source: str
+    images: str | None
+    fingerprint: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    id: int
+    number: int
+    given: dict[str, Any]
+    state: RowState
+    reason: str | None
+    sighting_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRow:
+    """A row of an import's source. `key` is a hash of its content: a mended row is a new row."""
+
+    key: str
+    number: int
+    given: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    individuals: int  # live
+    sightings: int  # live
+    encounters: int
+    photos: int
+    events: int
+    identifications: int
+    tombstones: int  # individuals and sightings that are not live
+    vectors: dict[str, int]  # by bundle, of live sightings
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is wrong with the rows; all empty when nothing is."""
+
+    damage: list[str]  # what SQLite says of its file
+    orphans: list[str]  # rows that point at rows that are not there
+    live_of_dead: list[int]  # live sightings of an individual that is not
+    without_vector: list[int]  # live sightings without a vector of the bundle in question
+
+    def is_well(self) -> bool:
+        return not (self.damage or self.orphans or self.live_of_dead or self.without_vector)

@@ -30,6 +30,9 @@ class Limits:
     max_pixels: int = 200_000_000
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What the photo's own metadata say, each None where they say nothing credible."""

@@ -1,13 +1,17 @@
 """What the story of an identification is handed: small Protocols, each with its real implementation elsewhere.
 
 `vector_db.port.VectorIndex` is the index, `encoder.encode.Encoder` the encoder, `catalog.catalogue.Catalogue` the
-catalogue; this room names only what it needs of them.
+catalogue; this room names only what it needs of them. `Teaches` is the catalogue as a calibration reads it, bound to the
+bundle whose vectors the index holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from catalog.values import Owner
 from encoder.values import Box, Encoded
@@ -24,9 +28,15 @@ class Encodes(Protocol):
 class Searches(Protocol):
     def search(self, vector: Vector, top: int, where: Filter = NO_FILTER, *, exact: bool = False) -> list[Neighbour]: ...
 
-    def count(self) -> int: ...
-
 
 class Knows(Protocol):
     def owners(self, sighting_ids: Sequence[int]) -> Mapping[int, Owner]:
         """The live ones among them; a tombstone is left out."""
+
+
+class Teaches(Protocol):
+    def enrolled(self) -> npt.NDArray[np.int64]:
+        """(n, 3): sighting, individual, encounter of every live sighting with a vector of the bundle, in any order."""
+
+    def vectors(self, sighting_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """(len(sighting_ids), dim), unit norm, in the order asked; asked only for ids that `enrolled` gave."""

@@ -4,7 +4,8 @@ VectorIndexError
 ├── IndexHeld          another process has the index open
 ├── IndexUnavailable   the engine cannot be reached or does not start
 ├── IndexDamaged       the files are not what was written; a rebuild mends them
-└── VectorRefused      a vector of the wrong length, not finite, or not of unit length
+├── VectorRefused      a vector of the wrong length, not finite, or not of unit length
+└── FactRefused        an id, place, box or radius that cannot be
 """
 
 from __future__ import annotations
@@ -30,3 +31,7 @@ class IndexDamaged(VectorIndexError):
 
 class VectorRefused(VectorIndexError):
     """A vector of the wrong length, not finite, or not of unit length."""
+
+
+class FactRefused(VectorIndexError):
+    """An id, a place, a box or a radius that no point and no filter can have."""

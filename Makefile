@@ -1,0 +1,62 @@
+# The habits of this repository. Every target sets up what it needs, in .venv, and is quick where nothing changed.
+# `make test ARGS="-k photo"` hands arguments on to what the target runs.
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-test demo serve test faults check lint types layers security secrets format bench docs clean
+export PYTHON EXTRAS
+
+RUN = .venv/bin/python -m
+ROOMS = encoder vector_db catalog matching indexer training demo bench scripts cli.py verbs.py terminal.py settings.py errors.py
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: ## Make .venv with the pinned serving dependencies, and the flukeprint command in it
+	@scripts/setup serve
+
+setup-test:
+	@scripts/setup test
+
+demo: setup ## Enrol drawn animals, identify unseen photos of them, and meet one that is new
+	@$(RUN) demo $(ARGS)
+
+serve: ## The REST service: not part of this version
+	@echo "This version has no service yet: use .venv/bin/flukeprint, or see 'make demo'." >&2; exit 1
+
+test: setup-test ## Every test
+	@$(RUN) pytest $(ARGS)
+
+faults: setup-test ## The kill tests alone, 100 kills each
+	@FLUKEPRINT_TEST_KILLS=100 $(RUN) pytest -m faults $(ARGS)
+
+check: lint types layers security secrets ## All the checks below; what CI and the pre-commit hooks run
+
+lint: setup-test ## Format and lint, changing nothing
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+
+types: setup-test ## mypy, strict
+	@$(RUN) mypy
+
+layers: setup-test ## Which room may import which
+	@.venv/bin/lint-imports --no-logo
+
+security: setup-test ## Bandit
+	@$(RUN) bandit --quiet --configfile pyproject.toml --recursive $(ROOMS)
+
+secrets: setup-test ## Keys, tokens and passwords in files
+	@$(RUN) scripts.secrets_check
+
+format: setup-test ## Put the code into shape
+	@$(RUN) ruff check --fix-only .
+	@$(RUN) ruff format .
+
+bench: setup-test ## Measure, print one table of ratios, and keep it in bench/results/
+	@$(RUN) bench $(ARGS)
+
+docs: setup-test ## Write docs/commands.md and docs/settings.md anew from the code
+	@$(RUN) scripts.reference
+
+clean: ## Remove .venv and everything that the tools leave behind
+	@rm -rf .venv build report runs demo/data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .coverage .coverage.* flukeprint.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,133 @@
+"""`python -m bench`: runs every module of this room that has `rows()`, prints one table, and keeps the figures.
+
+Each module measures its own subject against a peer in the same run and yields `Row`s: ratios, which carry over from one
+machine to another as absolute times do not. The run is kept in bench/results/, beside a description of the machine, and
+compared with the last one. The exit code is 1 when a level was missed or a module failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bench.row import Row
+from bench.subjects import measure_alone, subjects
+
+LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
+PARTS = ["numpy", "onnxruntime", "opencv-python-headless", "openvino", "qdrant-edge-py", "SQLAlchemy"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", action="append", metavar="NAME", help="only this module of bench/; may be repeated")
+    parser.add_argument(
+        "--out", type=Path, default=LATEST, help="where to keep the figures (default: bench/results/latest.json)"
+    )
+    args = parser.parse_args(argv)
+    there = subjects()
+    chosen = args.only or there
+    if unknown := sorted(set(chosen) - set(there)):
+        parser.error(f"no such subject: {', '.join(unknown)}; there are: {', '.join(there)}")
+
+    before = _read(args.out)
+    runs: dict[str, Any] = {name: kept for name, kept in before.get("subjects", {}).items() if name in there}
+    failed = []
+    for name in chosen:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        try:
+            rows = measure_alone(name)
+        except Exception:  # one subject's failure must not lose the others' figures
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        last = {row["name"]: row["value"] for row in runs.get(name, {}).get("rows", [])}
+        print("\n".join(table(rows, last)), flush=True)
+        runs[name] = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "rows": [asdict(row) for row in rows],
+        }
+    _write(args.out, {"subjects": runs})
+    missed = [row["name"] for name in chosen if name not in failed for row in runs[name]["rows"] if not row["met"]]
+    for name in failed:
+        print(f"bench.{name} failed; see above", file=sys.stderr)
+    for row_name in missed:
+        print(f"missed: {row_name}", file=sys.stderr)
+    return 1 if failed or missed else 0
+
+
+def table(rows: Iterable[Row], last: dict[str, float]) -> list[str]:
+    """Aligned columns; `last` gives the values of the run before, by name."""
+    head = ("", "name", "value", "last", "level", "detail")
+    body = [
+        ("ok" if row.met else "MISSED", row.name, _short(row.value), _short(last.get(row.name)), row.level, row.detail)
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in [head, *body]) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [head, *body]]
+
+
+def _short(value: float | None) -> str:
+    """Four figures that count, and whole numbers whole."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on; no name of it, no user, no path."""
+    cpu = platform.processor() or platform.machine()
+    features: set[str] = set()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        told = dict(line.split(":", 1) for line in info.read_text("utf-8").splitlines() if ":" in line)
+        fields = {key.strip(): value.strip() for key, value in told.items()}
+        cpu = fields.get("model name", cpu)
+        features = set(fields.get("flags", "").split()) & {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": cpu,
+        "cores": cores,
+        "features": sorted(features),
+        "memory_gib": round(memory / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "parts": {name: _version(name) for name in PARTS},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return kept
+
+
+def _write(path: Path, figures: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_suffix(".part")
+    written.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    written.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

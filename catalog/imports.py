@@ -1,0 +1,113 @@
+"""Where each row of a bulk import stands, so that one that was killed goes on where it was.
+
+Functions on the connection that is handed in; marking a row happens in the `Write` that adds its sighting, so that
+the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from catalog.chunks import chunks
+from catalog.errors import NotKnown
+from catalog.schema import import_rows, imports
+from catalog.values import GivenRow, Import, ImportRow, RowState
+
+_R = import_rows.c
+
+
+def start(connection: Connection, source: str, images: str | None, fingerprint: str, now: datetime) -> Import:
+    """A new import of this source, or the one there is: it goes on, its `fingerprint` and `images` as now read."""
+    row = connection.execute(select(imports).where(imports.c.source == source)).one_or_none()
+    if row is None:
+        connection.execute(insert(imports).values(source=source, images=images, fingerprint=fingerprint, started_at=now))
+    else:
+        told = {"images": images, "fingerprint": fingerprint, "finished_at": None}
+        connection.execute(update(imports).where(imports.c.id == row.id).values(told))
+    return Import(*connection.execute(select(imports).where(imports.c.source == source)).one())
+
+
+def by_id(connection: Connection, import_id: int) -> Import:
+    row = connection.execute(select(imports).where(imports.c.id == import_id)).one_or_none()
+    if row is None:
+        raise NotKnown(f"There is no import {import_id}.")
+    return Import(*row)
+
+
+def all_imports(connection: Connection) -> list[Import]:
+    return [Import(*row) for row in connection.execute(select(imports).order_by(imports.c.id))]
+
+
+def finish(connection: Connection, import_id: int, now: datetime) -> None:
+    connection.execute(update(imports).where(imports.c.id == import_id).values(finished_at=now))
+
+
+def add_rows(connection: Connection, import_id: int, rows: Iterable[GivenRow]) -> int:
+    """Those whose key is new, as "waiting"; a key that came before keeps its state. How many were new.
+
+    A superseded row that is in the source again waits again.
+    """
+    known = {row.key: row for row in connection.execute(select(_R.key, _R.id, _R.state).where(_R.import_id == import_id))}
+    fresh = {row.key: row for row in rows if row.key not in known or known[row.key].state == "superseded"}
+    again = [known[key].id for key in fresh if key in known]
+    _set_state(connection, again, "waiting")
+    new = [
+        {"import_id": import_id, "key": row.key, "number": row.number, "given": row.given, "state": "waiting"}
+        for row in fresh.values()
+        if row.key not in known
+    ]
+    for some in chunks(new):
+        connection.execute(insert(import_rows), some)
+    return len(fresh)
+
+
+def supersede(connection: Connection, import_id: int, keys: Iterable[str]) -> int:
+    """Rows that wait or were set aside, and are no longer in the source (these are its keys). How many."""
+    keep = set(keys)
+    open_rows = select(_R.id, _R.key).where(_R.import_id == import_id, _R.state.in_(("waiting", "set_aside")))
+    old = [row.id for row in connection.execute(open_rows) if row.key not in keep]
+    _set_state(connection, old, "superseded")
+    return len(old)
+
+
+def retry(connection: Connection, import_id: int) -> int:
+    """Rows set aside wait again: the photo may have been mended in its place. How many."""
+    ids = list(connection.scalars(select(_R.id).where(_R.import_id == import_id, _R.state == "set_aside")))
+    _set_state(connection, ids, "waiting")
+    return len(ids)
+
+
+def _set_state(connection: Connection, ids: Sequence[int], state: RowState) -> None:
+    for some in chunks(ids):
+        connection.execute(update(import_rows).where(_R.id.in_(some)).values(state=state, reason=None))
+
+
+def rows(connection: Connection, import_id: int, state: RowState | None, after: int, limit: int) -> list[ImportRow]:
+    """In the order they were read; `after` is the last row's id."""
+    query = select(_R.id, _R.number, _R.given, _R.state, _R.reason, _R.sighting_id).where(
+        _R.import_id == import_id, _R.id > after
+    )
+    if state is not None:
+        query = query.where(_R.state == state)
+    return [ImportRow(*row) for row in connection.execute(query.order_by(_R.id).limit(limit))]
+
+
+def counts(connection: Connection, import_id: int) -> dict[RowState, int]:
+    """By state; a state without rows is 0."""
+    query = select(_R.state, func.count()).where(_R.import_id == import_id).group_by(_R.state)
+    found: dict[RowState, int] = dict.fromkeys(("waiting", "done", "already", "set_aside", "superseded"), 0)
+    return found | {row[0]: row[1] for row in connection.execute(query)}
+
+
+def mark(connection: Connection, marks: Sequence[dict[str, Any]]) -> None:
+    """Each {"row", "to", "why", "sighting"}."""
+    statement = (
+        update(import_rows)
+        .where(_R.id == bindparam("row"))
+        .values(state=bindparam("to"), reason=bindparam("why"), sighting_id=bindparam("sighting"))
+    )
+    connection.execute(statement, marks)

@@ -1,0 +1,115 @@
+"""Reading individuals, on the connection that is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from catalog.chunks import chunks
+from catalog.errors import NotKnown
+from catalog.names import clean_name, shown
+from catalog.schema import individuals, sightings
+from catalog.values import Individual, IndividualSummary
+
+_I = individuals.c
+
+
+def _individual(row: Row[Any]) -> Individual:
+    return Individual(row.id, row.name, row.species, row.live, row.merged_into)
+
+
+def by_id(connection: Connection, individual_id: int) -> Individual:
+    """Live or not."""
+    row = connection.execute(select(individuals).where(_I.id == individual_id)).one_or_none()
+    if row is None:
+        raise NotKnown(f'There is no individual {individual_id}; "individuals" lists them.')
+    return _individual(row)
+
+
+def live_ids_by_name(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in chunks(list(names)):
+        rows = connection.execute(select(_I.name, _I.id).where(_I.live, _I.name.in_(some)))
+        found |= {row.name: row.id for row in rows}
+    return found
+
+
+def find(connection: Connection, given: int | str) -> Individual:
+    """The live individual of this id or name. Digits are a name first, then an id; both at once is refused.
+
+    "id:12" and "name:12" say which is meant.
+    """
+    if isinstance(given, int):
+        return _live(connection, by_id(connection, given))
+    kind, _, rest = given.partition(":")
+    if kind.lower() == "id":
+        if not _is_id(rest):
+            raise NotKnown(f'"id:" wants a number after it, and {shown(rest)} is none.')
+        return _live(connection, by_id(connection, int(rest)))
+    name = clean_name(rest if kind.lower() == "name" else given)
+    by_name = live_ids_by_name(connection, [name]).get(name)
+    as_id = int(name) if _is_id(name) and kind.lower() != "name" else None
+    has_id = as_id is not None and connection.scalar(select(_I.id).where(_I.id == as_id)) is not None
+    if by_name is not None:
+        if has_id and as_id != by_name:
+            raise NotKnown(
+                f'{shown(name)} is the name of individual {by_name} and the id of another; say "name:{name}" or "id:{name}".'
+            )
+        return by_id(connection, by_name)
+    if as_id is not None and has_id:
+        return _live(connection, by_id(connection, as_id))
+    gone = connection.execute(select(individuals).where(_I.name == name).order_by(_I.id.desc()).limit(1)).one_or_none()
+    if gone is not None:
+        return _live(connection, _individual(gone))
+    raise NotKnown(f'There is no individual {shown(name)}; "individuals" lists them.')
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19  # 64 bits
+
+
+def _live(connection: Connection, individual: Individual) -> Individual:
+    if individual.live:
+        return individual
+    raise NotKnown(gone(connection, individual))
+
+
+def gone(connection: Connection, individual: Individual) -> str:
+    """Why a tombstone is one, for a message."""
+    who, way = f'Individual {individual.id} ("{individual.name}")', '"history" shows by which event, and "undo" brings it back.'
+    if individual.merged_into is None:
+        return f"{who} has been deleted; {way}"
+    heir = by_id(connection, individual.merged_into)
+    return f'{who} has been merged into individual {heir.id} ("{heir.name}"); {way}'
+
+
+def listing(
+    connection: Connection, search: str | None = None, species: str | None = None, *, limit: int | None = None, offset: int = 0
+) -> list[IndividualSummary]:
+    """The live ones by name. `search`: a part of the name in any case (beyond ASCII, SQLite keeps cases apart)."""
+    chosen = select(_I.id, _I.name, _I.species).where(_I.live).order_by(_I.name).limit(limit).offset(offset or None)
+    if search:
+        chosen = chosen.where(_I.name.icontains(search, autoescape=True))
+    if species is not None:
+        chosen = chosen.where(_I.species == species)
+    some = chosen.subquery()
+    seen = sightings.c
+    query = (
+        select(some.c.id, some.c.name, some.c.species, func.count(seen.id), func.count(seen.encounter_id.distinct()))
+        .select_from(some.outerjoin(sightings, (seen.individual_id == some.c.id) & seen.live))
+        .group_by(some.c.id, some.c.name, some.c.species)
+        .order_by(some.c.name)
+    )
+    return [IndividualSummary(*row) for row in connection.execute(query)]
+
+
+def summary(connection: Connection, individual_id: int) -> IndividualSummary:
+    seen = sightings.c
+    query = select(func.count(seen.id), func.count(seen.encounter_id.distinct())).where(
+        seen.individual_id == individual_id, seen.live
+    )
+    who = by_id(connection, individual_id)
+    photos, occasions = connection.execute(query).one()
+    return IndividualSummary(who.id, who.name, who.species, photos, occasions)

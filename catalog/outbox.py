@@ -1,0 +1,63 @@
+"""Rows on their way into the catalogue: numbered at once, sent together.
+
+An import adds 64 sightings a transaction; one statement a table sends them all, in the order in which rows point at each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, insert, select
+
+from catalog import imports, schema
+from catalog.chunks import chunks
+from catalog.values import PhotoRow
+
+_IN_ORDER = (schema.individuals, schema.encounters, schema.photos, schema.sightings, schema.vectors)
+
+
+class Outbox:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._next: dict[str, int] = {}
+        self._rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in _IN_ORDER}
+        self._photos: dict[str, PhotoRow] = {}
+        self._marks: list[dict[str, Any]] = []
+
+    def number(self, table: Table) -> int:
+        """The next id. We hold the writers' lock and no row is ever removed, so nobody else takes it."""
+        if table.name not in self._next:
+            self._next[table.name] = (self._connection.scalar(select(func.max(table.c.id))) or 0) + 1
+        number = self._next[table.name]
+        self._next[table.name] = number + 1
+        return number
+
+    def add(self, table: Table, **row: Any) -> None:
+        self._rows[table.name].append(row)
+
+    def add_photo(self, photo: PhotoRow) -> None:
+        """A photo that is there already stays as it is."""
+        self._photos.setdefault(photo.sha256, photo)
+
+    def mark(self, **mark: Any) -> None:
+        self._marks.append(mark)
+
+    def send(self) -> None:
+        if self._photos:
+            self._rows["photos"] = self._new_photos()
+        for table in _IN_ORDER:
+            if self._rows[table.name]:
+                self._connection.execute(insert(table), self._rows[table.name])
+                self._rows[table.name] = []
+        if self._marks:
+            imports.mark(self._connection, self._marks)
+            self._marks = []
+
+    def _new_photos(self) -> list[dict[str, Any]]:
+        hashes, names = schema.photos.c.sha256, schema.photos.c.keys()
+        known: set[str] = set()
+        for some in chunks(list(self._photos)):
+            known.update(self._connection.scalars(select(hashes).where(hashes.in_(some))))
+        new = [photo for sha256, photo in self._photos.items() if sha256 not in known]
+        self._photos = {}
+        return [{name: getattr(photo, name) for name in names} for photo in new]

@@ -1,0 +1,247 @@
+"""The `flukeprint` command: the roof. One function a verb, each a few lines over the room that does the work.
+
+Answers go to stdout, as a table for a person or as JSON with `--json`; everything else goes to stderr. The exit code is 0
+when it was done, 1 when the input was refused or something did not work, 2 when the command line itself is wrong. The
+parser is here, the verbs are in `verbs.py`: nothing heavy is imported before one runs, and `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from errors import FlukeprintError
+
+VERSION = "0.1.0"
+DONE, REFUSED = 0, 1  # argparse itself leaves with 2 for a wrong command line
+STOPPED = 130
+Verb = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    try:
+        code = _verb(args.verb)(args)
+        sys.stdout.flush()
+    except FlukeprintError as error:
+        print(f"flukeprint: {error}", file=sys.stderr)
+        if args.json:
+            import terminal
+
+            terminal.put_json({"error": type(error).__name__, "message": str(error)})
+        return REFUSED
+    except KeyboardInterrupt:
+        print("flukeprint: stopped. What was acknowledged is kept; an import goes on where it was.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # whoever read our output has left, as `| head` does
+        sys.stdout = None
+        return DONE
+    return code
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--near -17.5,-149.8,50` as `--near=-17.5,…`: argparse takes a southern latitude for an unknown flag."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] in ("--near", "--lat", "--lon") and word[:1] == "-" and word[1:2].isdigit():
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
+
+
+def _verb(name: str) -> Verb:
+    import verbs
+
+    found: Verb = getattr(verbs, "import_" if name == "import" else name)
+    return found
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every verb and flag; docs/commands.md is made from it."""
+    parser = argparse.ArgumentParser(
+        prog="flukeprint",
+        description="Which animal is this? Photo-identification for whales and dolphins.",
+        epilog="Every verb explains itself, with an example: flukeprint identify --help",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"flukeprint {VERSION}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
+
+    def add(name: str, says: str, example: str) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(
+            name,
+            help=says,
+            description=says[0].upper() + says[1:] + ".",
+            epilog="example:\n  " + example.replace("\n", "\n  "),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        verb.add_argument("--data-dir", type=Path, metavar="DIR", help="the data folder (default: FLUKEPRINT_DATA_DIR)")
+        verb.add_argument("--json", action="store_true", help="answer as JSON, for programs")
+        return verb
+
+    _ask(add)
+    _enrol(add)
+    _catalogue(add)
+    _keep(add)
+    return parser
+
+
+Add = Callable[[str, str, str], argparse.ArgumentParser]
+
+
+def _ask(add: Add) -> None:
+    verb = add(
+        "identify",
+        "say which known individual the photos show, how sure that is, or that it is a new one",
+        "flukeprint identify fluke.jpg\nflukeprint identify 0034.jpg 0035.jpg --species humpback --near 64.1,-21.9,50 --json",
+    )
+    verb.add_argument("photos", nargs="+", metavar="PHOTO", help="photos of one animal on one occasion; they get one answer")
+    verb.add_argument("--top", type=_count, default=5, metavar="N", help="how many candidates to show (default: 5)")
+    verb.add_argument(
+        "--max-false-match",
+        type=_share,
+        default=0.05,
+        metavar="SHARE",
+        help="accept that this share of truly new animals is called known (default: 0.05)",
+    )
+    _boxes(verb)
+    _filters(verb)
+
+    verb = add(
+        "similar",
+        "show the nearest known photos themselves",
+        "flukeprint similar fluke.jpg\nflukeprint similar --sighting 12 --top 20",
+    )
+    verb.add_argument("photo", nargs="?", metavar="PHOTO", help="the photo to compare")
+    verb.add_argument("--sighting", type=_count, metavar="ID", help="compare a sighting of the catalogue instead of a photo")
+    verb.add_argument("--top", type=_count, default=10, metavar="N", help="how many to show (default: 10)")
+    _boxes(verb)
+    _filters(verb)
+
+
+def _enrol(add: Add) -> None:
+    verb = add(
+        "enrol",
+        "enrol a new individual, or further photos of a known one",
+        'flukeprint enrol --name "Kelp-07" --species humpback --date 2026-07-14 a.jpg b.jpg',
+    )
+    verb.add_argument("--name", required=True, help="the individual's name; a known name gets further photos")
+    verb.add_argument("--species", metavar="S", help="its species, a word of your choice kept alike")
+    verb.add_argument("--encounter", metavar="E", help="a label for the occasion (default: individual and date)")
+    verb.add_argument("--date", metavar="D", help="when they were taken, like 2026-07-14 (default: as the photos say)")
+    verb.add_argument("--lat", metavar="DEGREES", help="latitude (default: as the photos say)")
+    verb.add_argument("--lon", metavar="DEGREES", help="longitude (default: as the photos say)")
+    verb.add_argument("--viewpoint", metavar="V", help="what side is seen, a word of your choice kept alike")
+    _boxes(verb)
+    verb.add_argument("photos", nargs="+", metavar="PHOTO")
+
+    verb = add(
+        "import",
+        "enrol many: a folder for each individual, or a CSV table with path and identity",
+        "flukeprint import whales/\nflukeprint import train.csv --images train_images/",
+    )
+    verb.add_argument("source", type=Path, metavar="FOLDER|TABLE")
+    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that a table's paths are relative to")
+    verb.add_argument("--set-aside", type=Path, metavar="CSV", help="where to write the rows that could not be enrolled")
+
+
+def _catalogue(add: Add) -> None:
+    verb = add("individuals", "list the known individuals", "flukeprint individuals --search kelp")
+    verb.add_argument("--search", metavar="TEXT", help="only names that contain this")
+    verb.add_argument("--species", metavar="S", help="only this species")
+
+    verb = add("show", "show one individual with its sightings", "flukeprint show Kelp-07")
+    verb.add_argument("individual", metavar="ID", help="its number or its name")
+
+    verb = add("rename", "give an individual another name", "flukeprint rename 7 'Old Notch'")
+    verb.add_argument("individual", metavar="ID")
+    verb.add_argument("name", metavar="NAME")
+
+    verb = add("merge", "two individuals are one: B's sightings go to A", "flukeprint merge Kelp-07 Kelp-12")
+    verb.add_argument("individual", metavar="A", help="the one that stays")
+    verb.add_argument("other", metavar="B", help="the one that goes into it")
+
+    verb = add("split", "some sightings of an individual are another animal", "flukeprint split 7 31 32 --name Kelp-40")
+    verb.add_argument("individual", metavar="ID")
+    verb.add_argument("sightings", nargs="+", type=_count, metavar="SIGHTING")
+    verb.add_argument("--name", required=True, help="the name of the new individual")
+
+    verb = add("reassign", "give sightings to another known individual", "flukeprint reassign 31 32 --to Kelp-12")
+    verb.add_argument("sightings", nargs="+", type=_count, metavar="SIGHTING")
+    verb.add_argument("--to", required=True, metavar="ID", help="the individual that they show")
+
+    verb = add(
+        "delete", "delete an individual, or single sightings", "flukeprint delete Kelp-40\nflukeprint delete --sighting 31"
+    )
+    verb.add_argument("individual", nargs="?", metavar="ID")
+    verb.add_argument("--sighting", type=_count, action="append", metavar="ID", help="a sighting to delete; may be repeated")
+
+    verb = add("history", "the log: who did what, and when", "flukeprint history\nflukeprint history Kelp-07")
+    verb.add_argument("individual", nargs="?", metavar="ID", help="only what concerned this individual")
+    verb.add_argument("--limit", type=_count, default=50, metavar="N", help="how many of the newest events (default: 50)")
+
+    verb = add("undo", "take back one event of the log", "flukeprint undo 12")
+    verb.add_argument("event", type=_count, metavar="EVENT")
+
+
+def _keep(add: Add) -> None:
+    add("reindex", "build the index anew from the catalogue's vectors", "flukeprint reindex")
+
+    verb = add("doctor", "check everything, and say what to do about what it finds", "flukeprint doctor")
+    verb.add_argument("--deep", action="store_true", help="also read every photo and compare every vector")
+
+    verb = add("backup", "write the whole catalogue into one file", "flukeprint backup whales-2026.flukeprint")
+    verb.add_argument("file", type=Path, metavar="FILE")
+    verb.add_argument(
+        "--no-photos", action="store_true", help="leave the photos out: answers stay the same, pictures are missing"
+    )
+
+    verb = add(
+        "restore",
+        "make a data folder from a backup",
+        "flukeprint restore whales-2026.flukeprint --data-dir ~/whales",
+    )
+    verb.add_argument("file", type=Path, metavar="FILE")
+
+
+def _boxes(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--box",
+        action="append",
+        metavar="X,Y,W,H",
+        help="the animal's place in the photo, in pixels; give one for each photo, in their order, or - for a whole photo",
+    )
+
+
+def _filters(verb: argparse.ArgumentParser) -> None:
+    only = verb.add_argument_group("compare only with sightings")
+    only.add_argument("--species", metavar="S", help="of this species")
+    only.add_argument("--viewpoint", metavar="V", help="of this viewpoint")
+    only.add_argument("--near", metavar="LAT,LON,KM", help="at most so many kilometres from a place")
+    only.add_argument("--after", metavar="D", help="of this day or later")
+    only.add_argument("--before", metavar="D", help="of this day or earlier")
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 0 < number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 on")
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a share between 0 and 1, like 0.05")
+    return share
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""What life writes on skin: scratches, tooth rakes, rings of barnacles, spots. Shared by flukes and fins.
+
+Marks are drawn into masks in the animal's own frame, as filled shapes, so that they stay sharp at any size.
+"""
+
+from __future__ import annotations
+
+from math import cos, pi, sin
+
+import numpy as np
+
+from demo.card import Frame, Mask
+from demo.outline import Points
+
+Region = tuple[float, float, float, float]  # left, right, bottom, top in units
+
+
+def stroke(frame: Frame, canvas: Mask, path: Points, width: float, value: int) -> None:
+    """A line that swells in its middle and tapers to both ends."""
+    step = np.gradient(path, axis=0)
+    normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
+    normal /= np.maximum(np.hypot(*normal.T), 1e-9)[:, None]
+    half = width / 2 * np.sin(np.linspace(0.06, pi - 0.06, len(path)))[:, None] ** 0.6
+    frame.fill(canvas, np.concatenate([path + normal * half, (path - normal * half)[::-1]]), value)
+
+
+def arc(x: float, y: float, length: float, angle: float, bend: float, n: int = 14) -> Points:
+    t = np.linspace(-0.5, 0.5, n)
+    turn = angle + bend * t
+    steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / n)
+    path = np.cumsum(steps, axis=0)
+    return np.asarray(path - path.mean(axis=0) + (x, y))
+
+
+def ring(frame: Frame, canvas: Mask, x: float, y: float, radius: float, width: float, value: int) -> None:
+    turn = np.linspace(0, 2 * pi, 26)
+    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    frame.fill(canvas, (x, y) + circle * (radius + width / 2), value)
+    if radius > width:
+        frame.fill(canvas, (x, y) + circle * (radius - width / 2), 0)
+
+
+def blot(frame: Frame, canvas: Mask, draw: np.random.Generator, x: float, y: float, radius: float, value: int) -> None:
+    """A patch with an uneven rim."""
+    turn = np.linspace(0, 2 * pi, 40, endpoint=False)
+    rim = 1 + sum(draw.uniform(-0.45, 0.45) / n**0.7 * np.sin(n * turn + draw.uniform(0, 2 * pi)) for n in (1, 2, 3, 5, 8))
+    points = np.stack([np.cos(turn) * rim * draw.uniform(0.6, 2.2), np.sin(turn) * rim], axis=1) * radius
+    lean = draw.uniform(0, pi)
+    points = points @ np.array([[cos(lean), sin(lean)], [-sin(lean), cos(lean)]])
+    frame.fill(canvas, (x, y) + points, value)
+
+
+def scars(frame: Frame, draw: np.random.Generator, region: Region, many: float) -> Mask:
+    """Scratches, rakes and rings of one animal's skin; `many` is 0 for a young one to 1 for an old fighter."""
+    canvas: Mask = np.zeros(frame.shape, np.uint8)
+    left, right, bottom, top = region
+    size = min(right - left, (top - bottom) * 2)
+
+    def spot() -> tuple[float, float]:
+        return float(draw.uniform(left, right)), float(draw.uniform(bottom, top))
+
+    for _ in range(int(draw.poisson(7 * many))):
+        x, y = spot()
+        path = arc(x, y, size * draw.uniform(0.06, 0.36), draw.uniform(0, pi), draw.normal(0, 0.7))
+        stroke(frame, canvas, path, size * draw.uniform(0.003, 0.012), int(draw.integers(90, 256)))
+    for _ in range(int(draw.poisson(1.2 * many))):  # a bite leaves as many lines as teeth
+        x, y = spot()
+        angle, bend = draw.uniform(0, pi), draw.normal(0, 0.5)
+        teeth, gap = int(draw.integers(3, 7)), size * draw.uniform(0.014, 0.026)
+        length, value = size * draw.uniform(0.12, 0.30), int(draw.integers(130, 230))
+        for tooth in range(teeth):
+            shift = (tooth - teeth / 2) * gap
+            path = arc(x - sin(angle) * shift, y + cos(angle) * shift, length * draw.uniform(0.6, 1.1), angle, bend)
+            stroke(frame, canvas, path, size * draw.uniform(0.004, 0.008), value)
+    for _ in range(int(draw.poisson(3 * many))):
+        x, y = spot()
+        radius = size * draw.uniform(0.004, 0.013)
+        ring(frame, canvas, x, y, radius, radius * draw.uniform(0.4, 1.2), int(draw.integers(80, 190)))
+    for _ in range(int(draw.poisson(1.6 * many))):
+        x, y = spot()
+        blot(frame, canvas, draw, x, y, size * draw.uniform(0.008, 0.03), int(draw.integers(70, 200)))
+    return canvas

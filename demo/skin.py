@@ -1,0 +1,58 @@
+"""Skin in light: albedo and relief to the colour that the camera sees, wet and under this day's sky."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from demo.chance import Image, Light
+from demo.light import Colour, Outing
+
+
+def lit(grey: Image, tint: Colour, relief: Image, unit_px: float, day: Outing, wet: float, facing: Colour) -> Light:
+    """`grey` is the albedo, `relief` the height towards the camera in units, `facing` the card's own normal."""
+    across = cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=3, scale=-unit_px / 8)
+    up = cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=3, scale=unit_px / 8)
+    across += np.float32(facing[0])
+    up += np.float32(facing[1])
+    towards = np.float32(facing[2])
+    length = across * across
+    length += up * up
+    length += towards * towards
+    np.sqrt(length, out=length)
+    np.divide(1, length, out=length)
+    across *= length
+    up *= length
+    length *= towards
+    sun = day.sun
+    direct = _cosine(across, up, length, sun)
+    half = np.array(sun) + (0, 0, 1)
+    half /= max(float(np.sqrt((half**2).sum())), 0.05)
+    shine = cv2.pow(_cosine(across, up, length, (float(half[0]), float(half[1]), float(half[2]))), 36)
+    shine *= np.float32(wet * 0.35 * (1 - day.overcast))
+    up += 1
+    up *= np.float32(0.5)  # how much of the sky it sees
+    sheen = np.subtract(1, length, out=length)
+    sheen *= sheen
+    sheen *= np.float32(0.9 * wet)
+    sheen += np.float32(0.025 * wet)
+    sheen *= up
+    up *= np.float32(0.9)
+    up += np.float32(0.1)
+    planes = []
+    for c in range(3):
+        light = up * np.float32(day.skylight[c] * tint[c])
+        light += direct * np.float32(day.sunlight[c] * 0.85 * tint[c])
+        light *= grey
+        light += shine * np.float32(day.sunlight[c])
+        light += sheen * np.float32(day.skylight[c])
+        planes.append(light)
+    return planes
+
+
+def _cosine(across: Image, up: Image, towards: Image, way: Colour) -> Image:
+    cosine = across * np.float32(way[0])
+    cosine += up * np.float32(way[1])
+    cosine += towards * np.float32(way[2])
+    np.maximum(cosine, 0, out=cosine)
+    return cosine

@@ -1,0 +1,203 @@
+"""Photo bytes to pixels: the one path that training, indexing and serving share.
+
+Reads JPEG, PNG, WebP, TIFF and BMP, of 1 to 16 bits, grey, palette, CMYK or with alpha, the first frame of those that hold
+several, upright by EXIF. Any bytes give pixels or a `PhotoRefused`, and memory is bounded by the header's size, which is
+checked before anything is decoded. Transparency is laid over mid-grey, which is near 0 once normalised: neither a bright nor
+a dark background is learnt. Colour profiles are not applied. JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop keeps at
+least twice the size that it will be scaled to (embedding similarity .996 and up; below the target it breaks, .54).
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import BmpImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
+
+from .errors import BoxOutside, NotAPhoto, PhotoDamaged, PhotoMissing, PhotoTooLarge
+from .header import Header
+from .values import DEFAULT_LIMITS, Box, Limits, Pixels
+
+BACKDROP = 128
+OVERSAMPLING = 2  # a reduced crop keeps this many times the target, see above
+_JPEG_FLAGS = {
+    1: cv2.IMREAD_COLOR_RGB,
+    # The names REDUCED_GRAYSCALE hold the scale alone; those of REDUCED_COLOR hold BGR too, which RGB refuses beside it.
+    2: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+# Opened by kind rather than by `Image.open`, which would try every format it knows and has a pixel limit of its own.
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+    "jpeg": JpegImageFile,
+    "png": PngImagePlugin.PngImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+}
+_OPAQUE = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
+_WITH_ALPHA = ("LA", "PA", "La", "RGBA", "RGBa")
+
+
+def read_photo(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """The bytes of a photo file, or why not. Nothing is read of a file that is too large."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise PhotoMissing(f"{path} is a folder where a photo was expected. Name the photos in it, or import the folder.")
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoMissing(f"{path} is not a file but a device or pipe. Give the path of a photo file.")
+        _refuse_large(path, status.st_size, limits)
+        with path.open("rb") as file:
+            data = file.read(limits.max_bytes + 1)
+    except FileNotFoundError as error:
+        raise PhotoMissing(f"{path}: there is no such file. Check the path.") from error
+    except PermissionError as error:
+        raise PhotoMissing(f"{path} may not be read by this user. Change its permissions, or copy it.") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise PhotoMissing(f"{path} cannot be read: {error}. Copy it to another place and try again.") from error
+    _refuse_large(path, len(data), limits)  # it grew meanwhile
+    if not data:
+        raise NotAPhoto(f"{path} has zero bytes: it was not written to its end. Copy it again from the camera.")
+    return data
+
+
+def _refuse_large(path: Path, size: int, limits: Limits) -> None:
+    if size > limits.max_bytes:
+        raise PhotoTooLarge(
+            f"{path} has {size:,} bytes, more than the {limits.max_bytes:,} that are read. Save it smaller, or raise the limit."
+        )
+
+
+def decode(data: bytes, header: Header, box: Box | None = None, target: tuple[int, int] | None = None) -> Pixels:
+    """The photo's pixels, or those of `box`, upright and RGB.
+
+    `header` is what `read_header(data)` gave. With a `target` (width, height that the crop will be scaled to) the result
+    may be smaller than the crop, but never less than twice the target on either side for being reduced.
+    """
+    crop = whole(header) if box is None else box
+    check_box(crop, header)
+    spare = min(crop.width / target[0], crop.height / target[1]) / OVERSAMPLING if target else 1.0
+    if header.format == "jpeg" and header.channels in (1, 3):
+        factor = max(f for f in _JPEG_FLAGS if f <= max(spare, 1))
+        pixels = _decode_jpeg(data, header, factor)
+    else:
+        factor = max(1, int(spare))
+        pixels = _decode_other(data, header, factor)
+    orientation = 1 if header.format == "tiff" else header.orientation  # Pillow has turned TIFFs already
+    left, top, right, bottom = (round(edge / factor) for edge in _stored(crop, header, orientation))
+    cut = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return np.ascontiguousarray(_upright(cut, orientation))
+
+
+def whole(header: Header) -> Box:
+    return Box(0, 0, header.width, header.height)
+
+
+def check_box(box: Box, header: Header) -> None:
+    inside = box.x >= 0 and box.y >= 0 and box.x + box.width <= header.width and box.y + box.height <= header.height
+    if not inside or box.width < 1 or box.height < 1:
+        raise BoxOutside(
+            f"The box {box.x},{box.y},{box.width},{box.height} does not lie inside the photo of "
+            f"{header.width} x {header.height} pixels. Give x,y,width,height in pixels of the upright photo, from its top left corner."
+        )
+
+
+def _decode_jpeg(data: bytes, header: Header, factor: int) -> Pixels:
+    """The whole JPEG at 1/factor, as stored. What ends early is refused: the decoder would fill it up with grey."""
+    end = data.find(b"\xff\xd9", header.pixels_at)  # cannot occur within coded pixels, where each ff is followed by 00
+    if end < 0:
+        raise PhotoDamaged("The photo ends early: its last part is missing. Copy it again from the camera.")
+    pixels = _imdecode(data, factor)
+    expected = tuple(-(-side // factor) for side in (header.stored[1], header.stored[0]))
+    if pixels is None or pixels.shape[:2] != expected:
+        raise PhotoDamaged("The photo is a JPEG by its header, but cannot be decoded. Save it again with another program.")
+    if (pixels[-1, -1] == 128).all() and pixels.min() != pixels.max():
+        # The grey of missing pixels, or a grey corner? More code before the end mark changes only what was missing.
+        longer = _imdecode(data[:end] + b"\xa5\x5a\x3c" * 8 + b"\xff\xd9", factor)
+        if longer is None or not np.array_equal(pixels, longer):
+            raise PhotoDamaged(
+                "The photo ends early: its last part is missing, though it was closed. Copy it again from the camera."
+            )
+    return pixels
+
+
+def _imdecode(data: bytes, factor: int) -> Pixels | None:
+    flags = _JPEG_FLAGS[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[return-value]
+    except cv2.error:
+        return None
+
+
+def _decode_other(data: bytes, header: Header, factor: int) -> Pixels:
+    try:
+        with _PLUGINS[header.format](io.BytesIO(data)) as image:
+            expected = (header.width, header.height) if header.format == "tiff" else header.stored
+            if image.size != expected:
+                raise PhotoDamaged(
+                    f"The photo's header says {expected}, its pixels {image.size}. Save it again with another program."
+                )
+            if image.mode not in (*_OPAQUE, *_WITH_ALPHA) and not image.mode.startswith("I;16"):
+                raise NotAPhoto(
+                    f"The photo's colours are of the kind {image.mode}, which is not read. "
+                    "Save it in RGB with 8 or 16 bits a channel."
+                )
+            image.load()
+            return _rgb(image, factor)
+    except (PhotoDamaged, NotAPhoto):
+        raise
+    except MemoryError as error:
+        raise PhotoTooLarge("There is not enough memory to decode this photo. Save it smaller and try again.") from error
+    except Exception as error:  # each decoder raises what it likes: OSError, SyntaxError, ValueError, struct.error …
+        raise PhotoDamaged(
+            f"The photo is a {header.format.upper()} by its header, but cannot be decoded ({error}). "
+            "Copy it again, or save it again with another program."
+        ) from error
+
+
+def _rgb(image: Image.Image, factor: int) -> Pixels:
+    """8-bit RGB at 1/factor, transparency laid over the backdrop."""
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        image = Image.fromarray(grey)
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        image = _reduced(image.convert("RGBA"), factor)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (BACKDROP, BACKDROP, BACKDROP, 255)), image)
+        return np.asarray(image.convert("RGB"))
+    return np.asarray(_reduced(image.convert("RGB"), factor))
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    return image.reduce(factor) if factor > 1 else image
+
+
+def _stored(box: Box, header: Header, orientation: int) -> tuple[int, int, int, int]:
+    """The upright box's left, top, right, bottom in the picture as it was stored."""
+    x0, y0, x1, y1 = box.x, box.y, box.x + box.width, box.y + box.height
+    width, height = header.width, header.height
+    return {
+        1: (x0, y0, x1, y1),
+        2: (width - x1, y0, width - x0, y1),
+        3: (width - x1, height - y1, width - x0, height - y0),
+        4: (x0, height - y1, x1, height - y0),
+        5: (y0, x0, y1, x1),
+        6: (y0, width - x1, y1, width - x0),
+        7: (height - y1, width - x1, height - y0, width - x0),
+        8: (height - y1, x0, height - y0, x1),
+    }[orientation]
+
+
+def _upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels

@@ -1,0 +1,184 @@
+"""The whole data folder as one file, and back: SQL, the bundle that made its vectors, and the photos.
+
+A backup may be taken while others work: SQL gives a consistent copy, and photo files are never changed once written. It is a
+plain tar with a manifest, so that it can be opened without Flukeprint. The index is not in it: it is made again
+from the vectors in SQL, and answers as before. A restore makes a new data folder or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from indexer.errors import BackupRefused
+from settings import Settings
+
+FORMAT = 1
+MANIFEST = "flukeprint.json"
+CATALOGUE = "catalogue.db"
+ROOMS = ("bundles", "photos")
+CHUNK = 1 << 20
+PHOTOS_LEFT_OUT = "photos_left_out"  # the catalogue's fact after a restore without photos
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    format: int
+    made: str
+    photos: bool  # whether they are in the file
+    files: int  # below bundles/ and photos/
+    sizes: int  # of these, in bytes: a file that was cut short is noticed
+    catalogue_sha256: str
+
+
+def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress: Progress | None = None) -> Manifest:
+    """Write `file`, whole or not at all; an existing one is not overwritten."""
+    if file.exists():
+        raise BackupRefused(f"{file} exists already: choose another name, or remove it first.")
+    database = _database(settings)
+    with _refusing(f"the backup {file} cannot be written"), tempfile.TemporaryDirectory(dir=file.absolute().parent) as scratch:
+        copy = Path(scratch) / CATALOGUE
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source:
+            source.execute("VACUUM INTO ?", (str(copy),))
+        rooms = [room for room in ROOMS if photos or room != "photos"]
+        members = [path for room in rooms for path in _files_below(settings.data_dir / room)]
+        manifest = Manifest(
+            format=FORMAT,
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+            photos=photos,
+            files=len(members),
+            sizes=sum(path.stat().st_size for path in members),
+            catalogue_sha256=_sha256(copy),
+        )
+        whole = Path(scratch) / "backup.tar"
+        with tarfile.open(whole, "w") as tar:
+            _add_bytes(tar, MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
+            tar.add(copy, CATALOGUE)
+            for done, path in enumerate(members, start=1):
+                tar.add(path, path.relative_to(settings.data_dir).as_posix())
+                if on_progress is not None:
+                    on_progress(done, len(members))
+        with whole.open("rb") as written:
+            os.fsync(written.fileno())
+        whole.rename(file)
+    return manifest
+
+
+def restore(settings: Settings, file: Path, *, on_progress: Progress | None = None) -> Manifest:
+    """Make the data folder from `file`; it must not hold anything yet."""
+    folder = settings.data_dir
+    if settings.database_url is not None:
+        raise BackupRefused("FLUKEPRINT_DATABASE_URL is set, and a backup restores only into a data folder: unset it.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BackupRefused(f"{folder} holds something already: restore into a new folder, with --data-dir.")
+    with _refusing(f"{file} cannot be restored into {folder}"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        coming = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            manifest = _unpack(file, coming, on_progress)
+            if folder.exists():
+                folder.rmdir()
+            coming.rename(folder)
+        except BaseException:
+            shutil.rmtree(coming, ignore_errors=True)
+            raise
+    return manifest
+
+
+def _unpack(file: Path, into: Path, on_progress: Progress | None) -> Manifest:
+    with tarfile.open(file, "r:") as tar:
+        first = tar.next()
+        if first is None or first.name != MANIFEST:
+            raise BackupRefused(f"{file} is no backup of Flukeprint: its first member is not {MANIFEST}.")
+        manifest = _read_manifest(file, _bytes_of(tar, first))
+        files = sizes = 0
+        for member in tar:
+            path = PurePosixPath(member.name)
+            if not member.isfile() or ".." in path.parts or not (member.name == CATALOGUE or path.parts[0] in ROOMS):
+                raise BackupRefused(f"{file} holds {member.name!r}, which no backup of ours does: it was not restored.")
+            tar.extract(member, into, filter="data")
+            if member.name != CATALOGUE:
+                files, sizes = files + 1, sizes + member.size
+                if on_progress is not None:
+                    on_progress(files, manifest.files)
+    if (files, sizes) != (manifest.files, manifest.sizes) or not (into / CATALOGUE).exists():
+        raise BackupRefused(
+            f"{file} is cut short: it should hold {manifest.files} files of {manifest.sizes} bytes, and holds {files} of "
+            f"{sizes}. Copy it again from where it was written."
+        )
+    if _sha256(into / CATALOGUE) != manifest.catalogue_sha256:
+        raise BackupRefused(f"the catalogue in {file} is not the one that was written: copy the file again from its source.")
+    return manifest
+
+
+def _read_manifest(file: Path, raw: bytes) -> Manifest:
+    try:
+        given = json.loads(raw)
+        if given["format"] > FORMAT:
+            raise BackupRefused(f"{file} was written by a newer Flukeprint (format {given['format']}): update this one first.")
+        return Manifest(**given)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BackupRefused(f"{file} has a manifest that cannot be read: {error}.") from error
+
+
+def _database(settings: Settings) -> Path:
+    if settings.database_url is not None:
+        raise BackupRefused(
+            "the catalogue is in a database server: back it up with the server's own means (pg_dump), and the photo folder "
+            "beside it."
+        )
+    database = settings.data_dir / CATALOGUE
+    if not database.exists():
+        raise BackupRefused(f"{settings.data_dir} holds no catalogue: is --data-dir right?")
+    return database
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Finished files only: what is being written has a name that begins with a dot."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not _unfinished(path.relative_to(folder)))
+
+
+def _unfinished(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def _bytes_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    found = tar.extractfile(member)
+    return found.read(CHUNK) if found is not None else b""
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except tarfile.TarError as error:
+        raise BackupRefused(
+            f"{what}: it is no whole backup file ({error}). Copy it again from where it was written."
+        ) from error
+    except sqlite3.Error as error:
+        raise BackupRefused(f"{what}: the catalogue cannot be copied ({error}). Run flukeprint doctor.") from error
+    except OSError as error:
+        raise BackupRefused(f"{what}: {error.strerror or error}.") from error

@@ -1,0 +1,202 @@
+"""The bulk way in: many rows, every one with a state in the catalogue, that may be killed at any moment and goes on.
+
+A pipeline of three: the rows wait in SQL; `streams` threads read, decode, encode and keep photos (all of it outside Python's
+lock); one writer commits them in batches, sightings and row states in one transaction, and hands the points to the index. So a
+crash loses at most the work of one batch, never a row. One bad photo is one row set aside with its reason; those are tried
+again at the next run, since the photo may have been mended in its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from catalog.errors import CatalogueRefused
+from catalog.values import GivenRow, ImportRow
+from encoder.errors import PhotoRefused
+from indexer.errors import RowRefused
+from indexer.given import Given, day_in, given
+from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare
+from indexer.station import Station
+from indexer.tables import Row, as_csv, read_folder, read_table
+
+BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
+BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
+AHEAD = 4  # photos under way for each stream: enough that none waits, few enough to bound memory
+Refusal = PhotoRefused | CatalogueRefused | RowRefused
+Progress = Callable[["Progressed"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    done: int  # rows that are settled, of earlier runs too
+    total: int
+    set_aside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    import_id: int
+    rows: int
+    enrolled: int  # by this run
+    already: int  # known before: an earlier run's rows, or photos enrolled otherwise
+    set_aside: int
+    individuals: int  # now in the catalogue
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A row whose photo is prepared."""
+
+    identity: str
+    prepared: Prepared
+
+
+def import_rows(
+    station: Station, source: Path, *, images: Path | None = None, who: str, on_progress: Progress | None = None
+) -> Summary:
+    """Enrol a folder an individual, or a table whose paths are relative to `images` (its own folder, where not given)."""
+    began = time.monotonic()
+    source = source.absolute()
+    rows = list(read_folder(source) if source.is_dir() else read_table(source))
+    root = source if source.is_dir() else (images or source.parent).absolute()
+    station.adopt_bundle()
+    import_id = _begin(station, source, root, rows)
+    before = station.catalogue.import_counts(import_id)
+    settled, set_aside, enrolled = before["done"] + before["already"], 0, 0
+    if on_progress is not None:
+        on_progress(Progressed(settled, len(rows), 0))
+    for batch in _batches(_prepared(station, root, import_id)):
+        done, refused = _commit(station, batch, who)
+        enrolled, set_aside, settled = enrolled + done, set_aside + refused, settled + len(batch)
+        if on_progress is not None:
+            on_progress(Progressed(settled, len(rows), set_aside))
+    station.index.flush()
+    station.index.optimise()
+    station.catalogue.finish_import(import_id)
+    after = station.catalogue.import_counts(import_id)
+    return Summary(
+        import_id=import_id,
+        rows=len(rows),
+        enrolled=enrolled,
+        already=after["done"] + after["already"] - enrolled,
+        set_aside=after["set_aside"],
+        individuals=station.catalogue.counts().individuals,
+        seconds=time.monotonic() - began,
+    )
+
+
+def set_aside_csv(station: Station, import_id: int) -> str:
+    """The rows that could not be enrolled, each with its reason: to be mended and imported again with the same --images."""
+    rows = station.catalogue.import_rows(import_id, "set_aside")
+    return as_csv((row.given, row.reason or "") for row in rows)
+
+
+def _begin(station: Station, source: Path, root: Path, rows: Sequence[Row]) -> int:
+    """Write down every row before the first photo is read; those of an earlier run keep their state."""
+    keys = [row.key for row in rows]
+    fingerprint = hashlib.sha256("".join(keys).encode()).hexdigest()
+    catalogue = station.catalogue
+    import_id = catalogue.start_import(str(source), images=str(root), fingerprint=fingerprint).id
+    catalogue.add_import_rows(
+        import_id, (GivenRow(key, row.number, dict(row.given)) for key, row in zip(keys, rows, strict=True))
+    )
+    catalogue.supersede_import_rows(import_id, keys)
+    catalogue.retry_import_rows(import_id)
+    return import_id
+
+
+def _prepared(station: Station, root: Path, import_id: int) -> Iterator[tuple[ImportRow, Work | Refusal]]:
+    """Waiting rows, prepared by all cores, in their order; at most a few a stream are under way."""
+    streams = station.settings.streams
+    with ThreadPoolExecutor(streams, thread_name_prefix="encode") as pool:
+        under_way: deque[tuple[ImportRow, Future[Work | Refusal]]] = deque()
+        try:
+            for row in _waiting(station, import_id):
+                under_way.append((row, pool.submit(_work, station, root, row)))
+                if len(under_way) >= streams * AHEAD:
+                    first, future = under_way.popleft()
+                    yield first, future.result()
+            for first, future in under_way:
+                yield first, future.result()
+        finally:
+            for _, future in under_way:
+                future.cancel()
+
+
+def _waiting(station: Station, import_id: int) -> Iterator[ImportRow]:
+    last = 0
+    while page := station.catalogue.waiting_import_rows(import_id, 1000, after=last):
+        yield from page
+        last = page[-1].id
+
+
+def _work(station: Station, root: Path, row: ImportRow) -> Work | Refusal:
+    try:
+        said = row.given
+        path, identity = said.get("path"), said.get("identity")
+        if path is None or identity is None:
+            raise RowRefused(f"The row has no {'path' if path is None else 'identity'}: fill it in, or leave the row out.")
+        facts = given(
+            species=said.get("species"),
+            encounter=said.get("encounter"),
+            taken_on=said.get("date"),
+            lat=said.get("lat"),
+            lon=said.get("lon"),
+            viewpoint=said.get("viewpoint"),
+            box=said.get("box"),
+        )
+        prepared = prepare(station, Source(Path(path).name, facts, root / path))
+        return Work(identity, replace(prepared, given=_dated(prepared.given, path)))
+    except (PhotoRefused, CatalogueRefused, RowRefused) as error:
+        return error
+
+
+def _dated(known: Given, path: str) -> Given:
+    """Where neither table nor camera tells the day, a folder's or file's name may."""
+    return known if known.taken_on else replace(known, taken_on=day_in(path))
+
+
+def _batches(items: Iterable[tuple[ImportRow, Work | Refusal]]) -> Iterator[list[tuple[ImportRow, Work | Refusal]]]:
+    batch: list[tuple[ImportRow, Work | Refusal]] = []
+    began = time.monotonic()
+    for item in items:
+        batch.append(item)
+        if len(batch) >= BATCH or time.monotonic() - began > BATCH_S:
+            yield batch
+            batch, began = [], time.monotonic()
+    if batch:
+        yield batch
+
+
+def _commit(station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str) -> tuple[int, int]:
+    """One transaction, then the index. How many were enrolled, and how many set aside."""
+    refused = 0
+    with station.catalogue.write("import", who=who, what="") as write:
+        recorder = Recorder(write, station.bundle_id)
+        works = [work for _, work in batch if isinstance(work, Work)]
+        write.sightings_by_photo((work.prepared.encoded.sha256, corners(work.prepared.given.box)) for work in works)
+        for row, work in batch:
+            outcome = _recorded(recorder, work) if isinstance(work, Work) else work
+            if isinstance(outcome, Recorded):
+                write.mark_row(row.id, outcome.state, sighting_id=outcome.sighting_id)
+            else:
+                refused += 1
+                write.mark_row(row.id, "set_aside", str(outcome))
+        write.what = f"imported {len(recorder.enrolled)} photos"
+    if recorder.enrolled:
+        hand_over(station, write.event_id, recorder.enrolled)
+    return len(recorder.enrolled), refused
+
+
+def _recorded(recorder: Recorder, work: Work) -> Recorded | Refusal:
+    try:
+        return recorder.record(work.identity, work.prepared, occasion=UNKNOWN_OCCASION + work.prepared.encoded.sha256[:16])
+    except (CatalogueRefused, RowRefused) as error:
+        return error

@@ -1,0 +1,200 @@
+"""Everything that can be checked, checked: what was found, and what to do about it.
+
+A finding is well, a note (something to know that is no fault), or wrong. Doctor changes nothing but what opening always
+mends: the index is brought level with the catalogue at each start.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from catalog.catalogue import Catalogue
+from catalog.errors import PhotoStoreFailed
+from encoder.bundle import Bundle
+from encoder.encode import Encoder, open_encoder
+from errors import FlukeprintError
+from indexer.backup import PHOTOS_LEFT_OUT
+from indexer.station import IN_USE, bundle_for, make_folder, open_books, open_index, photo_store
+from settings import Settings
+from vector_db.errors import IndexHeld
+from vector_db.port import VectorIndex
+
+Level = Literal["well", "note", "wrong"]
+LOW_DISK = 1 << 30
+GOLDEN_WITHIN = 1e-3  # another processor rounds otherwise; a wrong model is off by 0.05 and more
+VECTORS_COMPARED = 1000  # spread over the whole catalogue; all with `deep`
+SAME_WITHIN = 1e-5
+NAMED = 5  # examples that a finding lists
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    subject: str
+    level: Level
+    found: str
+    do: str = ""
+
+
+def examine(settings: Settings, *, deep: bool = False) -> list[Finding]:
+    """Every finding, from the ground up; a check that cannot be made because another failed is left out."""
+    findings: list[Finding] = []
+
+    def check(subject: str, steps: Callable[[], Iterator[Finding]]) -> bool:
+        try:
+            findings.extend(steps())
+        except FlukeprintError as error:
+            findings.append(Finding(subject, "wrong", str(error)))
+        return all(finding.level != "wrong" for finding in findings if finding.subject == subject)
+
+    check("data folder", lambda: _folder(settings))
+    try:
+        catalogue = open_books(settings)
+    except FlukeprintError as error:
+        return [*findings, Finding("catalogue", "wrong", str(error))]
+    try:
+        check("catalogue", lambda: _catalogue(catalogue))
+        check("photos", lambda: _photos(settings, catalogue, deep))
+        if check("encoder", lambda: _encoder(settings, catalogue)):
+            check("index", lambda: _index(settings, catalogue, bundle_for(settings, catalogue), deep))
+        check("imports", lambda: _imports(catalogue))
+    finally:
+        catalogue.close()
+    return findings
+
+
+def is_well(findings: list[Finding]) -> bool:
+    return all(finding.level != "wrong" for finding in findings)
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    make_folder(settings.data_dir)
+    free = shutil.disk_usage(settings.data_dir).free
+    if free < LOW_DISK:
+        yield Finding("data folder", "wrong", f"only {free >> 20} MiB are free at {settings.data_dir}", "free some space")
+    else:
+        yield Finding("data folder", "well", f"{settings.data_dir}, {free >> 30} GiB free")
+
+
+def _catalogue(catalogue: Catalogue) -> Iterator[Finding]:
+    health, counts = catalogue.check(catalogue.fact(IN_USE)), catalogue.counts()
+    restore = "restore the last backup into a new folder"
+    for flaws, said, do in (
+        (health.damage, "SQLite reports damage", restore),
+        (health.orphans, "rows point at rows that are not there", restore),
+        (health.live_of_dead, "sightings belong to an individual that is deleted", "reassign or delete these sightings"),
+        (health.without_vector, "sightings have no vector", "delete these sightings, and enrol their photos again"),
+    ):
+        if flaws:
+            yield Finding("catalogue", "wrong", f"{said}: {_some(flaws)}", do)
+    yield Finding(
+        "catalogue",
+        "well",
+        f"{counts.individuals} individuals, {counts.sightings} sightings in {counts.encounters} encounters, "
+        f"{counts.events} events",
+    )
+
+
+def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Finding]:
+    store = photo_store(settings)
+    gone: list[str] = []
+    number = 0
+    for number, photo in enumerate(catalogue.photos(), start=1):  # noqa: B007 (the count is the last one)
+        if not deep:
+            if not store.path_of(photo).is_file():
+                gone.append(f"{photo.name} ({store.path_of(photo)})")
+            continue
+        try:
+            store.verify(photo)
+        except PhotoStoreFailed as error:
+            gone.append(str(error))
+    left_out = catalogue.fact(PHOTOS_LEFT_OUT) is not None
+    if gone and left_out:
+        yield Finding("photos", "note", f"{len(gone)} of {number} are not here: restored from a backup without photos")
+    elif gone:
+        yield Finding(
+            "photos",
+            "wrong",
+            f"{len(gone)} of {number} are missing or damaged: {_some(gone)}",
+            "put them back from a backup; identifying works without them",
+        )
+    else:
+        yield Finding("photos", "well", f"{number}, all there" + (" and unchanged" if deep else ""))
+
+
+def _encoder(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
+    bundle = bundle_for(settings, catalogue)
+    encoder: Encoder = open_encoder(bundle.folder, runtime=settings.runtime)
+    try:
+        off = encoder.golden_difference()
+    finally:
+        encoder.close()
+    if off > GOLDEN_WITHIN:
+        yield Finding(
+            "encoder",
+            "wrong",
+            f"{bundle.id} on {settings.runtime} differs from its golden vectors by {off:.2g}",
+            "use the other runtime (FLUKEPRINT_RUNTIME), or install the pinned versions again with make setup",
+        )
+    else:
+        yield Finding("encoder", "well", f"{bundle.id} on {settings.runtime}, golden vectors within {off:.1g}")
+
+
+def _index(settings: Settings, catalogue: Catalogue, bundle: Bundle, deep: bool) -> Iterator[Finding]:
+    try:
+        index = open_index(settings, catalogue, bundle)
+    except IndexHeld as error:
+        yield Finding("index", "note", f"not checked: {error}")
+        return
+    try:
+        wrong = _differing(index, catalogue, bundle.id, deep)
+        if wrong:
+            yield Finding(
+                "index", "wrong", f"vectors differ from the catalogue's: sightings {_some(wrong)}", "flukeprint reindex"
+            )
+        else:
+            yield Finding("index", "well", f"{index.count()} points, level with the catalogue")
+    finally:
+        index.close()
+
+
+def _differing(index: VectorIndex, catalogue: Catalogue, bundle_id: str, deep: bool) -> list[int]:
+    ids = catalogue.live_ids(bundle_id)
+    if not deep and len(ids) > VECTORS_COMPARED:
+        ids = ids[np.linspace(0, len(ids) - 1, VECTORS_COMPARED).astype(int)]
+    differing: list[int] = []
+    for start in range(0, len(ids), VECTORS_COMPARED):
+        block = ids[start : start + VECTORS_COMPARED].tolist()
+        held = {point.id: point for point in index.points(block)}
+        for row in catalogue.indexable(bundle_id, block):
+            point = held.get(row.id)
+            facts = (point.facts.species, point.facts.viewpoint, point.facts.taken) if point else None
+            if (
+                point is None
+                or facts != (row.species, row.viewpoint, row.taken_on)
+                or float(np.abs(point.vector - row.vector).max()) > SAME_WITHIN
+            ):
+                differing.append(row.id)
+    return differing
+
+
+def _imports(catalogue: Catalogue) -> Iterator[Finding]:
+    for known in catalogue.imports():
+        counts = catalogue.import_counts(known.id)
+        if counts["waiting"]:
+            yield Finding(
+                "imports", "note", f"{known.source}: {counts['waiting']} rows wait", f"flukeprint import {known.source}"
+            )
+        if counts["set_aside"]:
+            yield Finding(
+                "imports", "note", f"{known.source}: {counts['set_aside']} rows are set aside, with their reasons in a CSV"
+            )
+
+
+def _some(items: list[str] | list[int]) -> str:
+    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    return ", ".join(map(str, items[:NAMED])) + more

@@ -1,0 +1,71 @@
+"""Enrol photos of one individual: a new one, or one that is known by this name.
+
+Acknowledged means: the photos lie in their folder, SQL has committed with full sync, and the index has taken the points. A
+photo that cannot be used is said to be so and the others go on; where none can be used, nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from catalog.names import clean_name
+from encoder.errors import PhotoRefused
+from indexer.errors import RowRefused
+from indexer.sightings import Prepared, Recorder, Source, hand_over, prepare
+from indexer.station import Station
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one photo."""
+
+    photo: str
+    state: Literal["enrolled", "already", "refused"]
+    sighting_id: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    individual_id: int | None  # None where no photo could be used and the name is not known
+    name: str
+    created: bool
+    event_id: int | None  # None where nothing was written
+    photos: tuple[Outcome, ...]
+
+
+def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str) -> Enrolment:
+    """The photos of one call are one encounter, unless what is given with them says otherwise."""
+    name = clean_name(name)
+    ready = [_prepared(station, source) for source in sources]
+    if any(isinstance(item, Prepared) for item in ready):
+        station.adopt_bundle()
+    with station.catalogue.write("enrol", who=who, what="") as write:
+        created = write.individual_named(name) is None
+        recorder = Recorder(write, station.bundle_id)
+        occasion = f"enrolled in event {write.event_id}"
+        outcomes = tuple(item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion) for item in ready)
+        individual_id = write.individual_named(name)
+        count = len(recorder.enrolled)
+        write.what = f'enrolled {count} photo{"s" if count != 1 else ""} of {"new " if created else ""}individual "{name}"'
+    if not recorder.enrolled:
+        return Enrolment(individual_id, name, False, None, outcomes)
+    hand_over(station, write.event_id, recorder.enrolled)
+    return Enrolment(individual_id, name, created, write.event_id, outcomes)
+
+
+def _prepared(station: Station, source: Source) -> Prepared | Outcome:
+    try:
+        return prepare(station, source)
+    except PhotoRefused as error:
+        return Outcome(source.name, "refused", reason=str(error))
+
+
+def _recorded(recorder: Recorder, name: str, item: Prepared, occasion: str) -> Outcome:
+    try:
+        done = recorder.record(name, item, occasion=occasion)
+    except RowRefused as error:
+        return Outcome(item.photo.name, "refused", reason=str(error))
+    return Outcome(item.photo.name, "enrolled" if done.state == "done" else "already", done.sighting_id)

@@ -1,0 +1,113 @@
+"""What a person or a table says of a photo, made sound once: dates, coordinates, labels, boxes.
+
+Where a person says nothing, the photo's own metadata speak: date and place by EXIF. What is given wins, since cameras'
+clocks err and spreadsheets are corrected.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from math import isfinite
+
+from catalog.names import clean_date, clean_label, clean_place
+from encoder.values import Box, Taken
+from indexer.errors import RowRefused
+
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.:]?(0[1-9]|1[0-2])[-_.:]?(0[1-9]|[12]\d|3[01])(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is known of a photo beside its pixels; None where nothing was said."""
+
+    species: str | None = None
+    encounter: str | None = None
+    taken_on: date | None = None
+    lat: float | None = None
+    lon: float | None = None
+    viewpoint: str | None = None
+    box: Box | None = None
+
+    def or_from(self, taken: Taken) -> Given:
+        """This, with date and place filled in from the photo's own metadata."""
+        place = (self.lat, self.lon) if self.lat is not None else (taken.lat, taken.lon)
+        day = self.taken_on or (taken.at.date() if taken.at else None)
+        return Given(self.species, self.encounter, day, *place, self.viewpoint, self.box)
+
+
+def given(
+    *,
+    species: str | None = None,
+    encounter: str | None = None,
+    taken_on: str | None = None,
+    lat: str | float | None = None,
+    lon: str | float | None = None,
+    viewpoint: str | None = None,
+    box: str | None = None,
+) -> Given:
+    """`Given` from words, or a refusal that says which of them cannot be.
+
+    >>> given(taken_on="2019-08-05", box="10,20,300,200").box
+    Box(x=10, y=20, width=300, height=200)
+    """
+    north, east = clean_place(lat, lon)
+    return Given(
+        species=clean_label(species, "species"),
+        encounter=clean_label(encounter, "encounter"),
+        taken_on=day(taken_on),
+        lat=north,
+        lon=east,
+        viewpoint=clean_label(viewpoint, "viewpoint"),
+        box=crop(box),
+    )
+
+
+def day(text: str | None) -> date | None:
+    """A date as tables and cameras write it: `2019-08-05`, with a time after it, `2019:08:05`, or `20190805`.
+
+    A day that is yet to come is refused: it is a typing error or a camera's wrong clock.
+    """
+    text = (text or "").strip()
+    found = _DATE.match(text)
+    if found is not None and re.fullmatch(r"([T ].*)?", text[found.end() :]):
+        text = "-".join(found.groups())
+    return clean_date(text, today=date.today())
+
+
+def day_in(path: str) -> date | None:
+    """A date that stands in a folder's or file's name, the deepest first; None where there is none."""
+    for part in reversed(re.split(r"[/\\]", path)):
+        for found in _DATE.finditer(part):
+            try:
+                return date(*map(int, found.groups()))
+            except ValueError:
+                continue
+    return None
+
+
+def crop(text: str | None) -> Box | None:
+    text = (text or "").strip().strip("[]()")
+    if not text or text == "-":
+        return None
+    parts = re.split(r"[,;\s]+", text)
+    try:
+        numbers = [float(part) for part in parts]
+        if len(numbers) != 4 or not all(map(isfinite, numbers)) or min(numbers[:2]) < 0 or min(numbers[2:]) < 1:
+            raise ValueError
+    except ValueError:
+        raise RowRefused(
+            f"the box {text[:60]!r} is not one: write X,Y,WIDTH,HEIGHT in pixels of the upright photo, like 10,20,300,200."
+        ) from None
+    return Box(*(int(number) for number in numbers))
+
+
+def box_text(box: Box | None) -> str:
+    """The box as the catalogue keeps it; empty is the whole photo."""
+    return f"{box.x},{box.y},{box.width},{box.height}" if box else ""
+
+
+def moment(taken: Taken, day_given: date | None) -> datetime | None:
+    """The camera's clock, where it agrees with the day that stands."""
+    return taken.at if taken.at and (day_given is None or taken.at.date() == day_given) else None

@@ -1,0 +1,147 @@
+"""One photo on its way into the catalogue: prepared outside the transaction, recorded inside it.
+
+Preparing (read, encode, keep the file) is the slow part. It is safe in several threads and again after a crash, since a
+photo's file is named by its content and a file that no row names harms nobody. Recording is a few rows. Enrolment and
+bulk import are both made of these two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from catalog.names import clean_name
+from catalog.values import BoxXYWH, PhotoRow
+from catalog.write import Write
+from encoder.photo import read_photo
+from encoder.values import Box, Encoded
+from indexer.errors import NotIndexed, RowRefused
+from indexer.given import Given, moment
+from indexer.reconcile import put
+from indexer.station import Station, limits
+from vector_db.errors import VectorIndexError
+
+UNKNOWN_OCCASION = "photo "  # an encounter's label begins so where neither occasion nor date is known
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A photo to enrol: a file to read, or bytes at hand (an upload)."""
+
+    name: str
+    given: Given
+    path: Path | None = None
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    given: Given  # completed from the photo's own metadata
+    encoded: Encoded
+    photo: PhotoRow
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    state: Literal["done", "already"]
+    sighting_id: int
+
+
+def prepare(station: Station, source: Source) -> Prepared:
+    """Read, encode and keep one photo, durable; a `PhotoRefused` says what is wrong with it."""
+    data = source.data if source.path is None else read_photo(source.path, limits(station.settings))
+    encoded = station.encoder.encode(data, source.given.box)
+    photo = station.photos.put(
+        data,
+        name=source.name,
+        sha256=encoded.sha256,
+        format=encoded.format,
+        width=encoded.width,
+        height=encoded.height,
+        creator=encoded.taken.creator,
+        source=source.path,
+    )
+    return Prepared(source.given.or_from(encoded.taken), encoded, photo)
+
+
+class Recorder:
+    """Records prepared photos in one write, and remembers what it enrolled."""
+
+    def __init__(self, write: Write, bundle_id: str) -> None:
+        self._write, self._bundle_id = write, bundle_id
+        self._species: dict[int, str | None] = {}  # of the individuals met in this write
+        self.enrolled: list[int] = []
+
+    def record(self, name: str, prepared: Prepared, *, occasion: str) -> Recorded:
+        """The rows of one sighting, or the sighting that it already is. Another animal's photo is refused, and so is a
+        species that contradicts what the individual is known as; a name that is not known yet becomes an individual.
+
+        `occasion` labels the encounter where neither the photo nor its giver tells the encounter or the day.
+        """
+        encoded, given, write = prepared.encoded, prepared.given, self._write
+        name, box = clean_name(name), corners(given.box)
+        individual_id = write.individual_named(name)
+        known = write.sighting_by_photo(encoded.sha256, box)
+        if known is not None:
+            sighting = write.sightings([known])[0]
+            if sighting.individual_id != individual_id:
+                raise RowRefused(
+                    f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". If that is wrong: '
+                    f"flukeprint reassign {known} --to ID. If it shows two animals, give each its box."
+                )
+            return Recorded("already", known)
+        individual_id, species = self._individual(individual_id, name, given.species)
+        label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)
+        write.add_photo(prepared.photo)
+        sighting_id = write.add_sighting(
+            individual_id,
+            write.encounter(label),
+            encoded.sha256,
+            box,
+            species=species,
+            viewpoint=given.viewpoint,
+            taken_on=given.taken_on,
+            taken_at=moment(encoded.taken, given.taken_on),
+            lat=given.lat,
+            lon=given.lon,
+            brightness=encoded.brightness,
+            sharpness=encoded.sharpness,
+        )
+        write.add_vector(sighting_id, self._bundle_id, encoded.vector, encoded.norm)
+        self.enrolled.append(sighting_id)
+        return Recorded("done", sighting_id)
+
+    def _individual(self, individual_id: int | None, name: str, species: str | None) -> tuple[int, str | None]:
+        if individual_id is None:
+            individual_id = self._write.add_individual(name, species)
+            self._species[individual_id] = species
+        elif individual_id not in self._species:
+            self._species[individual_id] = self._write.individual(individual_id).species
+        known = self._species[individual_id]
+        if known is None and species is not None:
+            self._write.set("individual", individual_id, species=species)
+            known = self._species[individual_id] = species
+        elif species is not None and species != known:
+            raise RowRefused(
+                f'"{name}" is enrolled as {known}, and this photo is given as {species}: leave the species out, or give '
+                "another name."
+            )
+        return individual_id, known
+
+
+def hand_over(station: Station, event_id: int, sighting_ids: Sequence[int]) -> None:
+    """What SQL has committed goes into the index; where that fails the next start mends it, and nothing is lost."""
+    try:
+        put(station.index, station.catalogue, station.bundle_id, sighting_ids)
+    except VectorIndexError as error:
+        raise NotIndexed(
+            f"The photos are enrolled and safe (event {event_id}), but the index did not take them: {error} "
+            "They will be found after the next start."
+        ) from error
+    station.follower.wrote(event_id)
+
+
+def corners(box: Box | None) -> BoxXYWH | None:
+    return (box.x, box.y, box.width, box.height) if box else None

@@ -1,0 +1,161 @@
+"""The composition root: one data folder, opened, with the encoder, the index and the catalogue that belong to it.
+
+What only needs SQL opens the catalogue alone (`open_books`) and works beside a running process; what needs the index holds it
+for itself. The data folder owns a copy of its bundle, so that a newer Flukeprint with a newer default encoder, or a
+restore onto another machine, answers as before.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from catalog.catalogue import Catalogue
+from catalog.errors import CatalogueUnavailable
+from catalog.open import open_catalogue
+from catalog.photos import PhotoStore
+from encoder.bundle import Bundle, load_bundle
+from encoder.encode import Encoder, open_encoder
+from encoder.values import Limits
+from indexer.errors import BundleMismatch
+from indexer.reconcile import Follower, reconcile
+from settings import ROOT, Settings
+from vector_db.open import ServerOptions, open_edge, open_server
+from vector_db.port import VectorIndex
+
+DEFAULT_BUNDLE = ROOT / "bundles" / "starter-lite0"
+IN_USE = "bundle"  # the catalogue's fact that names the bundle its vectors are of
+
+
+@dataclass
+class Station:
+    """An open data folder. Close it, or use it as a context."""
+
+    settings: Settings
+    catalogue: Catalogue
+    photos: PhotoStore
+    encoder: Encoder
+    index: VectorIndex
+    follower: Follower
+
+    @property
+    def bundle_id(self) -> str:
+        return self.encoder.bundle_id
+
+    def adopt_bundle(self) -> None:
+        """At the first write: this bundle is the catalogue's from now on, and the data folder keeps a copy of it."""
+        if self.catalogue.fact(IN_USE) is not None:
+            return
+        bundle = self.encoder.bundle
+        own = bundles_folder(self.settings) / bundle.id
+        if not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            copy = Path(tempfile.mkdtemp(prefix=".coming-", dir=own.parent))
+            shutil.copytree(bundle.folder, copy, dirs_exist_ok=True)
+            copy.rename(own)
+        self.catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
+        self.catalogue.set_fact(IN_USE, bundle.id)
+
+    def close(self) -> None:
+        self.index.close()
+        self.encoder.close()
+        self.catalogue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def open_books(settings: Settings, *, create: bool = False) -> Catalogue:
+    """The catalogue alone, for what needs only SQL; refused where there is none, unless it may be made."""
+    if create:
+        make_folder(settings.data_dir)
+    return open_catalogue(settings.catalogue_url, full_sync=settings.full_sync, create=create)
+
+
+def open_station(settings: Settings, *, streams: int = 1) -> Station:
+    """Open everything, heal the index if it needs it, and hold it until closed."""
+    make_folder(settings.data_dir)
+    catalogue = open_books(settings, create=True)
+    try:
+        bundle = bundle_for(settings, catalogue)
+        seen = catalogue.last_event_id()
+        index = open_index(settings, catalogue, bundle)
+        try:
+            encoder = open_encoder(bundle.folder, runtime=settings.runtime, streams=streams, limits=limits(settings))
+        except BaseException:
+            index.close()
+            raise
+        follower = Follower(index, catalogue, bundle.id, seen=seen)
+        return Station(settings, catalogue, photo_store(settings), encoder, index, follower)
+    except BaseException:
+        catalogue.close()
+        raise
+
+
+def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> VectorIndex:
+    """This bundle's collection, holding exactly what the catalogue says."""
+
+    def heal(index: VectorIndex) -> None:
+        reconcile(index, catalogue, bundle.id)
+
+    if settings.qdrant_url is None:
+        return open_edge(
+            settings.data_dir / "index" / bundle.id,
+            collection=bundle.id,
+            dimension=bundle.dimension,
+            on_open=heal,
+            hnsw_above=settings.hnsw_above,
+        )
+    options = ServerOptions(
+        url=settings.qdrant_url,
+        api_key=settings.qdrant_api_key,
+        grpc=settings.qdrant_grpc,
+        timeout_s=settings.qdrant_timeout_s,
+        retries=settings.qdrant_retries,
+        shards=settings.qdrant_shards,
+        replicas=settings.qdrant_replicas,
+        quantization=settings.qdrant_quantization,
+        on_disk=settings.qdrant_on_disk,
+    )
+    return open_server(options, collection=bundle.id, dimension=bundle.dimension, on_open=heal)
+
+
+def bundle_for(settings: Settings, catalogue: Catalogue) -> Bundle:
+    """The catalogue's own bundle; for a new catalogue the one that is set, or the one that Flukeprint ships."""
+    in_use = catalogue.fact(IN_USE)
+    own = bundles_folder(settings) / in_use if in_use else DEFAULT_BUNDLE
+    bundle = load_bundle(settings.bundle or own)
+    if in_use and bundle.id != in_use:
+        raise BundleMismatch(
+            f"the catalogue in {settings.data_dir} was made with the bundle {in_use}, and FLUKEPRINT_BUNDLE names {bundle.id}: "
+            "vectors of two bundles cannot be compared. Unset FLUKEPRINT_BUNDLE, or use another data folder for it."
+        )
+    return bundle
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(settings.max_photo_bytes, settings.max_photo_pixels)
+
+
+def photo_store(settings: Settings) -> PhotoStore:
+    return PhotoStore(settings.data_dir / "photos", keep=settings.keep_photos, long_side=settings.photo_long_side)
+
+
+def bundles_folder(settings: Settings) -> Path:
+    return settings.data_dir / "bundles"
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CatalogueUnavailable(
+            f"the data folder {folder} cannot be made: {error.strerror}. Choose another with --data-dir or FLUKEPRINT_DATA_DIR."
+        ) from error

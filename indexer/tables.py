@@ -1,0 +1,133 @@
+"""Where an import's rows come from: a folder an individual, or a table with a path and an identity.
+
+Reading is lenient about form (column names and their order, separators, byte-order marks, HappyWhale's spelling) and
+strict about sense: a row keeps what was written, and is judged when it is enrolled, so that one bad row is set aside with its
+reason and can be mended. What is not readable as a table at all is refused at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import TableRefused
+
+PHOTO_ENDINGS = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+ALIASES = {
+    "path": ("path", "image", "file", "filename", "file_name", "photo", "image_path", "filepath"),
+    "identity": ("identity", "individual_id", "individual", "name", "id", "whale_id", "class_animal"),
+    "species": ("species",),
+    "encounter": ("encounter", "encounter_id", "sighting_event"),
+    "date": ("date", "taken_on", "eventdate", "datetime", "timestamp"),
+    "lat": ("lat", "latitude", "decimallatitude", "decimal_latitude"),
+    "lon": ("lon", "lng", "long", "longitude", "decimallongitude", "decimal_longitude"),
+    "viewpoint": ("viewpoint", "view", "side"),
+    "box": ("box", "bbox"),
+}
+NEEDED = ("path", "identity")
+# HappyWhale's train.csv spells two of its species so.
+SPECIES_MENDED = {"kiler_whale": "killer_whale", "bottlenose_dolpin": "bottlenose_dolphin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    number: int  # from 1, as it stands in the source
+    given: Mapping[str, str]  # our column names; as written, spaces trimmed
+
+    @property
+    def key(self) -> str:
+        """The same row read again has the same key; a mended one has another."""
+        return hashlib.sha256(json.dumps(dict(self.given), sort_keys=True).encode()).hexdigest()
+
+
+def read_folder(folder: Path) -> Iterator[Row]:
+    """A folder an individual; photos in deeper folders belong to the first one. Hidden files and other kinds are left out."""
+    if not folder.is_dir():
+        raise TableRefused(
+            f"{folder} is no folder: give a folder with one folder of photos for each individual, or a CSV table."
+        )
+    number = 0
+    for individual in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        for photo in sorted(individual.rglob("*")):
+            if photo.suffix.lower() in PHOTO_ENDINGS and not photo.name.startswith(".") and not photo.is_dir():
+                number += 1
+                yield Row(number, {"path": photo.relative_to(folder).as_posix(), "identity": individual.name})
+    if number == 0:
+        raise TableRefused(
+            f"{folder} holds no folder with photos: expected {folder.name}/<individual>/<photo>.jpg. "
+            "Give the folder above the individuals' folders, or a CSV table with --images."
+        )
+
+
+def read_table(table: Path) -> Iterator[Row]:
+    """The rows of a CSV (comma, semicolon or tab) whose first line names its columns."""
+    text = _text_of(table)
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        header = next(lines, [])
+        columns = _columns(header, table)
+        found = False
+        for number, cells in enumerate(lines, start=1):
+            if not any(cell.strip() for cell in cells):
+                continue
+            found = True
+            values = {name: cells[at].strip() for name, at in columns.items() if at < len(cells)}
+            kept = {name: value for name, value in values.items() if value}
+            if "species" in kept:
+                kept["species"] = SPECIES_MENDED.get(kept["species"], kept["species"])
+            yield Row(number, kept)
+    except csv.Error as error:
+        raise TableRefused(
+            f"{table} cannot be read as a CSV near line {lines.line_num}: {error}. Save it as CSV (UTF-8)."
+        ) from error
+    if not found:
+        raise TableRefused(f"{table} has a heading and no rows: expected a row for each photo.")
+
+
+def _columns(header: list[str], table: Path) -> dict[str, int]:
+    spelled = [name.strip().lower() for name in header]
+    columns = {}
+    for ours, theirs in ALIASES.items():
+        at = next((spelled.index(name) for name in theirs if name in spelled), None)
+        if at is not None:
+            columns[ours] = at
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise TableRefused(
+            f"{table} has the columns {', '.join(header) or '(none)'}, but none for {' and '.join(missing)}: "
+            + "; ".join(f"{name} may be called {', '.join(ALIASES[name][:5])}" for name in missing)
+            + "."
+        )
+    return columns
+
+
+def _text_of(table: Path) -> str:
+    try:
+        raw = table.read_bytes()
+    except FileNotFoundError:
+        raise TableRefused(f"{table} does not exist: give a CSV table, or a folder with one folder an individual.") from None
+    except OSError as error:
+        raise TableRefused(f"{table} cannot be read: {error.strerror}.") from error
+    if b"\x00" in raw[:4096]:
+        raise TableRefused(f"{table} is no CSV table (it holds binary data): save the sheet as CSV (UTF-8).")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")  # what spreadsheets on Windows write
+
+
+def as_csv(rows: Iterator[tuple[Mapping[str, str], str]]) -> str:
+    """Set-aside rows with their reasons, in the form that `read_table` reads."""
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, fieldnames=[*ALIASES, "reason"], lineterminator="\n")
+    writer.writeheader()
+    for row, reason in rows:
+        writer.writerow({**row, "reason": reason})
+    return out.getvalue()

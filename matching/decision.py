@@ -1,0 +1,80 @@
+"""Known, new or unsure, and how likely that is right.
+
+*Known* needs two things: no more than the accepted share of new animals looks this sure, and the animal named is more likely
+right than wrong. *New* needs P(new) of two thirds: twice as likely as everything else together, because an animal wrongly enrolled as
+new is found again by nobody. All else is *unsure*. The two cannot meet, and both come from one confidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from matching.calibration import Calibration
+from matching.features import Features
+
+Kind = Literal["known", "new", "unsure"]
+
+MAX_FALSE_MATCH = 0.05
+KNOWN_AT = 0.5
+NEW_AT = 2 / 3
+SAME_PHOTO = 0.9995  # the closest pair of different beluga photos (4,625, EfficientNet-Lite0) has .992, a photo and itself 1
+SAME_RIGHT = 0.99  # not measured; below 1 because the catalogue may be wrong about that photo too
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`probability` is P(the stated decision is right); for "unsure", which states nothing, P(the top candidate is right)."""
+
+    kind: Kind
+    probability: float
+    right: float  # P(the top candidate is the animal)
+    new: float  # P(the animal is not in the catalogue)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What to expect at an operating point, as shares of new and of known animals asked about."""
+
+    false_match: float | None  # new animals called known: at most this; None where it was never measured
+    named: float | None  # known animals called known by the right name
+    misnamed: float | None  # known animals called known by a wrong one
+    false_new: float | None  # known animals called new
+
+
+def decide(features: Features | None, calibration: Calibration, max_false_match: float = MAX_FALSE_MATCH) -> Decision:
+    """`features` None means that the catalogue holds nothing to compare with: then the animal is new to it."""
+    if features is None:
+        return Decision("new", 1.0, 0.0, 1.0)
+    if features.score >= SAME_PHOTO:
+        return Decision("known", SAME_RIGHT, SAME_RIGHT, 0.0)
+    confidence = calibration.confidence(features)
+    right, new = calibration.chances(confidence)
+    if calibration.bar(confidence).new <= max_false_match and right >= KNOWN_AT:
+        return Decision("known", right, right, new)
+    if new >= NEW_AT:
+        return Decision("new", new, right, new)
+    return Decision("unsure", right, right, new)
+
+
+def share_out(decision: Decision, scores: list[float], calibration: Calibration) -> list[float]:
+    """P of each candidate in ranking order, falling, the first P(right); with P(new) they sum to at most 1.
+
+    What is left of P(known) goes to the later places by the share of trials in which the right animal stood there.
+    """
+    rest = 1.0 - decision.new - decision.right
+    chances = [decision.right] if scores else []
+    for place in range(len(scores) - 1):
+        share = calibration.places[place] if place < len(calibration.places) else 0.0
+        chances.append(min(chances[-1], rest * share))
+    return chances
+
+
+def expected(calibration: Calibration, max_false_match: float) -> Rates:
+    """What `decide` does at this operating point, by the trials that the fit had not seen."""
+    if not calibration.bars:
+        return Rates(None, None, None, calibration.basis.false_new)
+    for bar in calibration.bars:
+        if bar.new <= max_false_match and calibration.chances(bar.confidence)[0] >= KNOWN_AT:
+            return Rates(bar.new, bar.named, bar.misnamed, calibration.basis.false_new)
+    return Rates(0.0, 0.0, 0.0, calibration.basis.false_new)

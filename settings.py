@@ -1,0 +1,120 @@
+"""The one reader of the environment: every key is `FLUKEPRINT_` and the field's name in capitals.
+
+With no key set, Flukeprint runs on one machine: SQLite, Qdrant Edge and a photo folder below `data_dir`. By keys alone
+the same code uses another database or a Qdrant server. A key that is not known is refused, with the nearest that is:
+a typing error must not silently run on defaults.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from errors import FlukeprintError
+
+PREFIX = "FLUKEPRINT_"
+IGNORED = f"{PREFIX}TEST_"  # the tests' own keys
+ROOT = Path(__file__).resolve().parent
+
+
+class SettingsRefused(FlukeprintError):
+    """A key that is not known, or a value that does not fit; the message names both."""
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path.home() / "flukeprint", description="Where everything is kept: catalogue, photos, index.")
+    user: str = Field(default_factory=_login, description="Who stands in the log as having made a change.")
+
+    database_url: str | None = Field(
+        None, description="SQLAlchemy address of the catalogue; unset: `catalogue.db` in `data_dir`."
+    )
+    full_sync: bool = Field(
+        True, description="Wait for the disk at every commit, so that a power cut loses nothing acknowledged."
+    )
+
+    bundle: Path | None = Field(
+        None,
+        description="Folder of the encoder bundle. Unset: the catalogue's own, else the one that Flukeprint ships.",
+    )
+    runtime: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="What runs the encoder.")
+    streams: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        ge=1,
+        le=256,
+        description="Photos encoded at once in bulk work, each on one core; unset: the number of cores.",
+    )
+    max_photo_bytes: int = Field(100_000_000, ge=1_000, description="A larger photo file is refused unread.")
+    max_photo_pixels: int = Field(
+        200_000_000, ge=1_000, description="A photo of more pixels is refused by its header, undecoded."
+    )
+
+    keep_photos: Literal["original", "reduced", "reference"] = Field(
+        "original",
+        description="How photos are kept: as they came, reduced to `photo_long_side`, or by their path alone.",
+    )
+    photo_long_side: int = Field(2048, ge=256, le=20_000, description="Long side in pixels of photos that are kept reduced.")
+
+    hnsw_above: int | None = Field(
+        None, ge=0, description="Build the search graph above this many sightings; unset: the measured default; 0 is always."
+    )
+    new_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="The share of photographed animals that you expect to be new; probabilities are stated for it.",
+    )
+
+    qdrant_url: str | None = Field(None, description="Address of a Qdrant server; unset: Qdrant Edge in a process of its own.")
+    qdrant_api_key: str | None = Field(None, description="The Qdrant server's key.", repr=False)
+    qdrant_grpc: bool = Field(False, description="Speak gRPC to the Qdrant server instead of REST (not proven by our tests).")
+    qdrant_timeout_s: float = Field(10.0, gt=0, description="How long one call to the Qdrant server may take.")
+    qdrant_retries: int = Field(3, ge=0, le=20, description="How often a call that failed for the moment is tried again.")
+    qdrant_shards: int | None = Field(None, ge=1, description="Shards of a new collection; unset: the server's own choice.")
+    qdrant_replicas: int | None = Field(
+        None, ge=1, description="Copies of each shard of a new collection; unset: the server's own."
+    )
+    qdrant_quantization: Literal["none", "scalar"] = Field("none", description="Quantise vectors in a new collection.")
+    qdrant_on_disk: bool = Field(False, description="Keep a new collection's vectors on disk instead of in memory.")
+
+    @property
+    def catalogue_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'catalogue.db'}"
+
+
+def read_settings(environ: Mapping[str, str] | None = None, **given: object) -> Settings:
+    """The settings of the environment, with what a command line gave on top.
+
+    >>> read_settings(data_dir="/tmp/whales").data_dir
+    PosixPath('/tmp/whales')
+    """
+    environ = os.environ if environ is None else environ
+    known = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    for key in environ:
+        if key.startswith(PREFIX) and not key.startswith(IGNORED) and key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see docs/settings.md for the keys there are."
+            raise SettingsRefused(f"{key} is set, but is no setting of Flukeprint: {hint}")
+    values = {name: environ[key] for key, name in known.items() if environ.get(key, "") != ""}
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0])
+        raise SettingsRefused(f"{PREFIX}{name.upper()} is {wrong['input']!r}: {wrong['msg']}. See docs/settings.md.") from error
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})

@@ -1,0 +1,106 @@
+"""How the command line looks: tables, JSON, and a progress bar where a terminal looks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+BAR_EVERY_S = 0.2
+
+
+def put_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def put_table(rows: Sequence[Sequence[object]], heads: Sequence[str]) -> None:
+    """Columns as wide as their widest cell, numbers to the right; None is empty."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(_width(row[at]) for row in [list(heads), *cells]) for at in range(len(heads))]
+    right = [bool(rows) and all(isinstance(row[at], int | float | None) for row in rows) for at in range(len(heads))]
+    for line in [list(heads), ["-" * width for width in widths], *cells]:
+        parts = (
+            " " * (w - _width(c)) + c if r else c + " " * (w - _width(c)) for c, w, r in zip(line, widths, right, strict=True)
+        )
+        print("  ".join(parts).rstrip())
+
+
+def put_answer(answer: Mapping[str, Any]) -> None:
+    """An identification, for a person: the decision first, then what speaks for each candidate."""
+    candidates = answer["candidates"]
+    sure = f"{answer['probability']:.0%}"
+    said = {
+        "known": lambda: f"This is {candidates[0]['name']} (individual {candidates[0]['individual_id']}); right with {sure}.",
+        "new": lambda: f"This animal is not in the catalogue; right with {sure}.",
+        "unsure": lambda: (
+            "Unsure: " + (f"the best candidate is right with {sure}." if candidates else "nothing to compare with.")
+        ),
+    }
+    print(said[answer["decision"]]())
+    if candidates:
+        print()
+        rows = []
+        for one in candidates:
+            best = one["evidence"][0]
+            shown = f"{best['photo']} (sighting {best['sighting_id']})"
+            rows.append((one["rank"], one["name"], one["species"], f"{one['probability']:.0%}", f"{one['score']:.3f}", shown))
+        put_table(rows, ("rank", "individual", "species", "probability", "cosine", "nearest photo"))
+    for photo in answer["photos"]:
+        if photo.get("refused"):
+            print(f"flukeprint: {photo['name']} was left out: {photo['refused']}", file=sys.stderr)
+    spent = ", ".join(f"{stage} {ms:.0f}" for stage, ms in answer["timings_ms"].items())
+    print(f"\nIdentification {answer['identification_id']}; milliseconds: {spent}")
+
+
+def _width(text: str) -> int:
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+class Bar:
+    """A line on stderr that tells rate, time left and refusals; silent where no terminal looks.
+
+    >>> with Bar("photos") as bar: bar.at(1, 3)
+    """
+
+    def __init__(self, what: str, *, stream: TextIO | None = None) -> None:
+        self._what, self._stream = what, stream or sys.stderr
+        self._shown = self._stream.isatty()
+        self._began = time.monotonic()
+        self._last = 0.0
+        self._first: int | None = None  # rows that an earlier run had done do not count towards the rate
+
+    def at(self, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done
+        if not self._shown or (now - self._last < BAR_EVERY_S and done < total):
+            return
+        self._last = now
+        rate = (done - self._first) / max(now - self._began, 1e-6)
+        left = f"{_span((total - done) / rate)} left" if rate > 0 else ""
+        share = done / total if total else 1.0
+        text = "  ".join(part for part in (f"{done}/{total} {self._what}", f"{rate:.1f}/s", left, note) if part)
+        room = max(shutil.get_terminal_size().columns - len(text) - 5, 0)
+        full = int(min(room, 40) * share)
+        self._stream.write(f"\r\x1b[K{'█' * full}{'░' * (min(room, 40) - full)} {text}")
+        self._stream.flush()
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+def _span(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

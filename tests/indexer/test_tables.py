@@ -1,0 +1,93 @@
+"""Where rows come from: folders and tables as people have them, and what is refused as neither."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.errors import TableRefused
+from indexer.tables import ALIASES, Row, as_csv, read_folder, read_table
+
+
+def table(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_a_folder_gives_a_row_a_photo_named_after_its_first_folder(tmp_path: Path) -> None:
+    for name in ("Kelp/a.jpg", "Kelp/2019/b.PNG", "Tide/c.jpeg", "Tide/notes.txt", "Tide/.hidden.jpg", "loose.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    rows = [(row.number, row.given["identity"], row.given["path"]) for row in read_folder(tmp_path)]
+    assert rows == [(1, "Kelp", "Kelp/2019/b.PNG"), (2, "Kelp", "Kelp/a.jpg"), (3, "Tide", "Tide/c.jpeg")]
+
+
+def test_a_folder_of_loose_photos_is_refused_with_the_layout_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(TableRefused, match="<individual>/<photo>"):
+        list(read_folder(tmp_path))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+def test_a_table_is_read_whatever_its_separator_and_encoding(tmp_path: Path, separator: str, encoding: str) -> None:
+    lines = [["identity", "path", "species"], ["Brönn", "a.jpg", "orca"]]
+    path = table(tmp_path, "\r\n".join(separator.join(line) for line in lines), encoding)
+    assert list(read_table(path)) == [Row(1, {"path": "a.jpg", "identity": "Brönn", "species": "orca"})]
+
+
+def test_happywhales_table_is_read_and_its_spelling_mended(tmp_path: Path) -> None:
+    path = table(tmp_path, "image,species,individual_id\n0.jpg,kiler_whale,ab12\n1.jpg,bottlenose_dolpin,cd34\n")
+    assert [row.given["species"] for row in read_table(path)] == ["killer_whale", "bottlenose_dolphin"]
+    assert [row.given["identity"] for row in read_table(path)] == ["ab12", "cd34"]
+
+
+def test_short_rows_and_blank_lines_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,identity,date\na.jpg\n\n,,\nb.jpg,Kelp,2019-01-01,extra\n")
+    assert [(row.number, dict(row.given)) for row in read_table(path)] == [
+        (1, {"path": "a.jpg"}),
+        (4, {"path": "b.jpg", "identity": "Kelp", "date": "2019-01-01"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("photo,colour\na.jpg,red\n", "identity"),
+        ("", "path and identity"),
+        ("path,identity\n", "no rows"),
+        ("path,identity\n" + "x" * 200_000 + ",y\n", "CSV near line"),
+    ],
+)
+def test_what_is_no_such_table_is_refused_saying_what_is_missing(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(TableRefused, match=said):
+        list(read_table(table(tmp_path, text)))
+
+
+def test_a_spreadsheet_file_and_a_missing_one_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "rows.xlsx").write_bytes(b"PK\x03\x04\x00\x00")
+    with pytest.raises(TableRefused, match="save the sheet as CSV"):
+        list(read_table(tmp_path / "rows.xlsx"))
+    with pytest.raises(TableRefused, match="does not exist"):
+        list(read_table(tmp_path / "none.csv"))
+
+
+def test_a_mended_row_is_a_new_row_and_an_equal_one_is_not() -> None:
+    assert Row(1, {"path": "a", "identity": "b"}).key == Row(7, {"identity": "b", "path": "a"}).key
+    assert Row(1, {"path": "a", "identity": "b"}).key != Row(1, {"path": "a", "identity": "c"}).key
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=20)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(ALIASES)), cells).map(lambda row: {"path": "p", **row}), min_size=1))
+def test_set_aside_rows_come_back_as_they_were(rows: list[dict[str, str]]) -> None:
+    text = as_csv((row, "some reason") for row in rows)
+    read = [{k: v for k, v in row.items() if v and k != "reason"} for row in csv.DictReader(io.StringIO(text))]
+    assert read == rows

@@ -1,0 +1,147 @@
+"""The figures against tables worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from training.metrics import (
+    auroc,
+    expected_calibration_error,
+    hits,
+    individual_scores,
+    interval,
+    known,
+    map_at_5,
+    mean_average_precision,
+    operating_point,
+    reliability,
+    share,
+    threshold_at,
+)
+
+# Four queries against three individuals; the last query's animal is not among them.
+SCORES = np.array([[0.9, 0.2, 0.1], [0.6, 0.5, 0.4], [0.3, 0.8, 0.7], [0.65, 0.1, 0.2]])
+TRUTH = np.array([0, 1, 2, -1])
+
+
+def test_individuals_score_by_their_best_allowed_photo() -> None:
+    similarity = np.array([[0.1, 0.9, 0.5], [0.8, 0.2, 0.3]])
+    owner = np.array([2, 0, 2])
+    assert individual_scores(similarity, owner, 3).tolist() == [[0.9, -np.inf, 0.5], [0.2, -np.inf, 0.8]]
+    allowed = np.array([[True, False, True], [False, True, True]])
+    assert individual_scores(similarity, owner, 3, allowed).tolist() == [[-np.inf, -np.inf, 0.5], [0.2, -np.inf, 0.3]]
+
+
+def test_top_k_counts_known_queries_only() -> None:
+    assert known(SCORES, TRUTH).tolist() == [True, True, True, False]
+    assert hits(SCORES, TRUTH, 1).tolist() == [True, False, False]
+    assert hits(SCORES, TRUTH, 2).tolist() == [True, True, True]
+
+
+def test_known_query_whose_gallery_was_left_out_is_new() -> None:
+    scores = np.array([[-np.inf, 0.3]])
+    assert known(scores, np.array([0])).tolist() == [False]
+    assert len(hits(scores, np.array([0]))) == 0
+
+
+def test_a_tie_counts_against_the_encoder() -> None:
+    assert hits(np.array([[0.5, 0.5]]), np.array([0])).tolist() == [False]
+
+
+def test_average_precision_by_hand() -> None:
+    similarity = np.array([[0.9, 0.8, 0.7, 0.6]])
+    same = np.array([[True, False, True, False]])
+    assert mean_average_precision(similarity, same) == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert mean_average_precision(similarity, same, np.array([[False, True, True, True]])) == pytest.approx(1 / 2)
+    assert mean_average_precision(similarity, np.zeros_like(same)) is None
+
+
+def test_map_at_5_places_new_individual_where_scores_fall_below() -> None:
+    # .9 | new: place 1. new first, then .6, .5: place 3. .8, .7 above: place 2. .65 is above: new is second.
+    assert map_at_5(SCORES, TRUTH, 0.62) == pytest.approx((1 + 1 / 3 + 1 / 2 + 1 / 2) / 4)
+    six = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4]])
+    assert map_at_5(six, np.array([5]), 0.0) == 0
+    assert map_at_5(six, np.array([4]), 0.0) == pytest.approx(1 / 5)
+    assert map_at_5(six, np.array([4]), 0.95) == 0  # new_individual has taken a place
+
+
+def test_auroc_by_hand() -> None:
+    assert auroc(np.array([0.9, 0.5]), np.array([0.1, 0.5])) == pytest.approx((2 + 1.5) / 4)
+    assert auroc(np.array([]), np.array([1.0])) is None
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1)),
+    hnp.arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1)),
+)
+def test_auroc_is_the_share_of_pairs_in_order(one: np.ndarray, two: np.ndarray) -> None:
+    pairs = [(a > b) + (a == b) / 2 for a in one for b in two]
+    assert auroc(one, two) == pytest.approx(np.mean(pairs))
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 50), elements=st.floats(0, 1)), st.sampled_from([0.0, 0.01, 0.05, 0.5, 1.0]))
+def test_threshold_lets_at_most_its_share_pass_and_is_the_lowest(new: np.ndarray, allowed: float) -> None:
+    threshold = threshold_at(new, allowed)
+    assert (new >= threshold).mean() <= allowed
+    lower = np.nextafter(threshold, -np.inf)
+    assert allowed == 1.0 or (new >= lower).mean() > allowed
+
+
+def test_operating_point_by_hand() -> None:
+    point = operating_point(SCORES, TRUTH, 0.62)
+    # named: queries 0 (right), 2 (wrong), 3 (new, wrongly); query 1 is called new.
+    assert (point.precision, point.recall, point.specificity) == (pytest.approx(1 / 3), pytest.approx(1 / 3), 0.0)
+    assert point.f1 == pytest.approx(1 / 3)
+    nothing = operating_point(SCORES, TRUTH, 2.0)
+    assert (nothing.precision, nothing.recall, nothing.specificity, nothing.f1) == (None, 0.0, 1.0, None)
+
+
+@given(st.floats(0, 1), st.floats(0, 0.5))
+def test_raising_the_threshold_never_raises_recall_or_lowers_specificity(threshold: float, by: float) -> None:
+    low, high = operating_point(SCORES, TRUTH, threshold), operating_point(SCORES, TRUTH, threshold + by)
+    assert low.recall is not None
+    assert high.recall is not None
+    assert high.recall <= low.recall
+    assert low.specificity is not None
+    assert high.specificity is not None
+    assert high.specificity >= low.specificity
+
+
+def test_calibration_error_by_hand() -> None:
+    said = np.array([0.95, 0.95, 0.55, 0.51])
+    right = np.array([True, True, True, False])
+    assert expected_calibration_error(said, right) == pytest.approx((2 * 0.05 + 2 * abs(0.53 - 0.5)) / 4)
+    assert [(b.low, b.count) for b in reliability(said, right)] == [(0.5, 2), (0.9, 2)]
+    assert expected_calibration_error(np.array([1.0]), np.array([True])) == 0
+    assert expected_calibration_error(np.array([]), np.array([], dtype=bool)) is None
+
+
+def test_interval_draws_animals_not_photos() -> None:
+    # One animal with 99 right photos and one with a single wrong one: over photos the figure is sure, over animals it is not.
+    right = np.array([True] * 99 + [False])
+    individual = np.array([0] * 99 + [1])
+    low, high = interval(lambda q: share(right[q]), individual, np.random.default_rng(0)) or (None, None)
+    assert (low, high) == (0.0, 1.0)
+    assert interval(lambda q: share(right[q]), np.zeros(100, dtype=np.int64), np.random.default_rng(0)) is None
+
+
+def test_retrieval_figures_equal_pytorch_metric_learning() -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra train")
+    accuracy = pytest.importorskip("pytorch_metric_learning.utils.accuracy_calculator", reason="needs the extra train")
+    inference = pytest.importorskip("pytorch_metric_learning.utils.inference")
+    draw = np.random.default_rng(5)
+    gallery, query = (
+        v / np.linalg.norm(v, axis=1, keepdims=True) for v in (draw.normal(size=(60, 8)), draw.normal(size=(25, 8)))
+    )
+    owner, truth = draw.integers(0, 9, 60), draw.integers(0, 9, 25)
+    find = inference.CustomKNN(__import__("pytorch_metric_learning").distances.CosineSimilarity())
+    theirs = accuracy.AccuracyCalculator(
+        include=("precision_at_1", "mean_average_precision"), k=60, knn_func=find
+    ).get_accuracy(*(torch.from_numpy(a) for a in (query, truth, gallery, owner)))
+    similarity = query @ gallery.T
+    assert share(hits(individual_scores(similarity, owner, 9), truth)) == pytest.approx(theirs["precision_at_1"])
+    assert mean_average_precision(similarity, truth[:, None] == owner[None]) == pytest.approx(theirs["mean_average_precision"])

@@ -1,0 +1,89 @@
+"""A split keeps its promises for any table, and a saved one is refused for other photos."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from encoder.values import Box
+from training.errors import SplitRefused
+from training.rows import NEW, Row, Table
+from training.splits import Split, make_split, occasion
+
+DAY = date(2020, 1, 1)
+
+
+def table(animals: list[list[int]], *, dated: bool = True) -> Table:
+    """Of each animal, how many photos on each of its days."""
+    rows = [
+        Row(f"{a}-{d}-{p}.jpg", f"w{a:03}", encounter=f"w{a}-{d}", date=DAY + timedelta(days=d) if dated else None)
+        for a, days in enumerate(animals)
+        for d, photos in enumerate(days)
+        for p in range(photos)
+    ]
+    return Table("t.csv", tuple(rows))
+
+
+animals = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=4), min_size=2, max_size=30)
+
+
+@given(animals, st.integers(0, 5), st.booleans())
+def test_parts_keep_their_promises(given_animals: list[list[int]], seed: int, dated: bool) -> None:
+    whole = table(given_animals, dated=dated)
+    split = make_split(whole, "d", seed)
+    assert len(split.parts) == len(whole.rows)
+    of: dict[str, set[str]] = defaultdict(set)
+    taught_on = defaultdict(set)
+    for row in whole.rows:
+        part = split.parts[row.path]
+        of[row.identity].add(part)
+        taught_on[row.identity, part].add(occasion(row))
+    for identity, parts in of.items():
+        assert parts == {"stranger"} or "stranger" not in parts
+        assert parts == {"stranger"} or "train" in parts
+        seen = taught_on[identity, "train"] | taught_on[identity, "closed"]
+        assert not seen & taught_on[identity, "occasion"]
+    assert sum(parts == {"stranger"} for parts in of.values()) == len(given_animals) // 5
+
+
+def test_same_seed_same_split_whatever_the_order_of_rows() -> None:
+    whole = table([[3, 2], [5], [1, 1, 1]] * 6)
+    other = Table("t.csv", whole.rows[::-1])
+    assert make_split(whole, "d", 3) == make_split(other, "d", 3)
+    assert make_split(whole, "d", 3) != make_split(whole, "d", 4)
+
+
+def test_a_fifth_of_what_is_left_asks() -> None:
+    split = make_split(table([[50]] * 50), "d", 0)
+    counts = Counter(split.parts.values())
+    assert counts == {"stranger": 500, "closed": 400, "train": 1600}
+
+
+def test_boxes_of_one_photo_are_split_by_themselves_and_unnamed_animals_are_strangers() -> None:
+    rows = (Row("a.jpg", "w0", box=Box(0, 0, 5, 5)), Row("a.jpg", "w1", box=Box(9, 0, 5, 5)), Row("n.jpg", NEW))
+    split = make_split(Table("t", rows), "d", 0)
+    assert split.parts == {"a.jpg 0,0,5,5": "train", "a.jpg 9,0,5,5": "train", "n.jpg": "stranger"}
+
+
+def test_one_individual_cannot_be_split() -> None:
+    with pytest.raises(SplitRefused, match="names 1 individual"):
+        make_split(table([[4]]), "d", 0)
+
+
+def test_saved_split_comes_back_and_is_refused_for_other_photos(tmp_path: Path) -> None:
+    whole = table([[3, 2], [5], [4]])
+    split = make_split(whole, "hash", 1)
+    split.save(tmp_path / "s.json")
+    assert Split.load(tmp_path / "s.json", whole, "hash") == split
+    with pytest.raises(SplitRefused, match="other photos"):
+        Split.load(tmp_path / "s.json", whole, "another")
+    with pytest.raises(SplitRefused, match="other photos"):
+        Split.load(tmp_path / "s.json", table([[3, 2], [5]]), "hash")
+    (tmp_path / "s.json").write_text("{}")
+    with pytest.raises(SplitRefused, match="not a split"):
+        Split.load(tmp_path / "s.json", whole, "hash")

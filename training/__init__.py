@@ -1,0 +1,1 @@
+"""Dataset to bundle. The only room that needs torch; serving never imports it."""

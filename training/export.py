@@ -1,0 +1,149 @@
+"""A trained module to a bundle folder, or nothing: torch, ONNX Runtime and OpenVINO must agree first.
+
+`export_bundle` takes a module from normalised pixels (n, 3, h, w) to embeddings (n, dim), not yet normalised. Batch norms are
+folded into their convolutions, "same" padding becomes the convolution's own, and normalisation is added, so that the graph
+holds little but convolutions. The folder is written whole and then renamed: a failure leaves no half a bundle.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from encoder.bundle import CONTRACT, MODEL, Bundle, Golden, Triple, load_bundle
+from encoder.golden import golden_photo
+from encoder.preprocess import InputShape, to_tensor
+from encoder.session import INPUT, OUTPUTS, open_session
+
+TOLERANCE = 1e-4
+GOLDEN_PHOTOS = (1, 2, 3)
+
+
+class Normalised(nn.Module):
+    """Embeddings to unit vectors and the norms they had."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        embedding = self.module(pixels)
+        norm = embedding.square().sum(dim=1).sqrt()
+        return embedding / norm.clamp_min(1e-12).unsqueeze(1), norm
+
+
+def export_bundle(
+    module: nn.Module,
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    shape: InputShape,
+    mean: Triple,
+    std: Triple,
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+) -> Bundle:
+    reference = Normalised(module).eval()
+    slim = fold_batch_norms(copy.deepcopy(reference))
+    tensors = [to_tensor(golden_photo(n), shape.fit(320, 240), mean, std) for n in GOLDEN_PHOTOS]
+    with torch.inference_mode():
+        expected = [tuple(output[0].numpy() for output in reference(torch.from_numpy(t))) for t in tensors]
+    dimension = int(expected[0][0].shape[0])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        made = Path(temporary) / "bundle"
+        made.mkdir()
+        model = as_onnx(slim, tensors[0])
+        onnx.save(model, made / MODEL)
+        bundle = Bundle(
+            folder=made,
+            name=name,
+            version=version,
+            model_sha256=hashlib.sha256((made / MODEL).read_bytes()).hexdigest(),
+            shape=shape,
+            mean=mean,
+            std=std,
+            dimension=dimension,
+            training=training,
+            metrics=metrics,
+            calibration=None,
+            golden=(),
+        )
+        differences = {runtime: _difference(bundle, runtime, tensors, expected) for runtime in ("onnxruntime", "openvino")}
+        if max(differences.values()) > TOLERANCE:
+            raise ValueError(
+                f"The runtimes disagree with torch by {differences}, more than {TOLERANCE}: nothing was written. "
+                "Look for an operator that is exported differently (padding, resize, eps)."
+            )
+        golden = tuple(
+            Golden(n, tuple(round(float(v), 6) for v in vector), round(float(norm), 6))
+            for n, (vector, norm) in zip(GOLDEN_PHOTOS, expected, strict=True)
+        )
+        bundle = dataclasses.replace(bundle, golden=golden)
+        (made / CONTRACT).write_text(as_text(bundle), "utf-8")
+        load_bundle(made)
+        folder.mkdir(exist_ok=True)
+        for file in (MODEL, CONTRACT):
+            (made / file).replace(folder / file)
+    return load_bundle(folder)
+
+
+def as_text(bundle: Bundle) -> str:
+    """bundle.json as it is written: readable, each golden vector on one line."""
+    given = bundle.as_json()
+    golden = given.pop("golden")
+    body = json.dumps(given, indent=2, ensure_ascii=False)
+    lines = ",\n".join("    " + json.dumps(g) for g in golden)
+    return f'{body[:-2]},\n  "golden": [\n{lines}\n  ]\n}}\n'
+
+
+def fold_batch_norms(module: nn.Module) -> nn.Module:
+    """Each batch norm that directly follows a convolution is folded into it; timm's keep their activation."""
+    members = list(module.named_children())
+    for (_, first), (name, second) in zip(members, members[1:], strict=False):
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            fused = fuse_conv_bn_eval(first, second)
+            first.weight, first.bias = fused.weight, fused.bias
+            setattr(module, name, getattr(second, "act", nn.Identity()))
+    for child in module.children():
+        fold_batch_norms(child)
+    return module
+
+
+def as_onnx(module: nn.Module, sample: np.ndarray[Any, Any]) -> onnx.ModelProto:
+    program = torch.onnx.export(
+        module,
+        (torch.from_numpy(sample),),
+        input_names=[INPUT],
+        output_names=list(OUTPUTS),
+        opset_version=18,
+        dynamo=True,
+        optimize=True,
+        verbose=False,
+        dynamic_shapes=({0: "n", 2: "h", 3: "w"},),
+    )
+    assert program is not None
+    model = program.model_proto
+    return model
+
+
+def _difference(bundle: Bundle, runtime: str, tensors: list[Any], expected: list[Any]) -> float:
+    session = open_session(bundle, runtime)
+    worst = 0.0
+    for tensor, (vector, norm) in zip(tensors, expected, strict=True):
+        got, got_norm = session.run(tensor)
+        worst = max(worst, float(np.abs(got - vector).max()), abs(got_norm / float(norm) - 1))
+    return worst

@@ -1,0 +1,159 @@
+"""The figures, as pure functions of scores: no photo, no model, no file.
+
+Most take `scores` (n_query, n_individuals) float, the best cosine of each individual's allowed gallery photos, -inf where
+it has none, and `truth` (n_query,) int, the right column, -1 where the gallery lacks the animal. A query whose animal is in
+the gallery is *known*, another *new*. A figure over nothing is None, never 0 or NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+def individual_scores(similarity: Floats, owner: Ints, individuals: int, allowed: Mask | None = None) -> Floats:
+    """(n_query, n_gallery) cosines to (n_query, individuals): the best of each individual's photos that are allowed."""
+    scores = np.full((len(similarity), individuals), -np.inf, dtype=similarity.dtype)
+    seen = similarity if allowed is None else np.where(allowed, similarity, -np.inf)
+    order = np.argsort(owner, kind="stable")
+    present, starts = np.unique(owner[order], return_index=True)
+    if len(present):
+        scores[:, present] = np.maximum.reduceat(seen[:, order], starts, axis=1)
+    return scores
+
+
+def known(scores: Floats, truth: Ints) -> Mask:
+    """Whether the right individual has an allowed photo."""
+    return (truth >= 0) & np.isfinite(scores[np.arange(len(truth)), np.maximum(truth, 0)])
+
+
+def hits(scores: Floats, truth: Ints, k: int = 1) -> Mask:
+    """Of each known query: whether its individual is among the best k. A tie counts against it."""
+    rows = np.flatnonzero(known(scores, truth))
+    own = scores[rows, truth[rows]][:, None]
+    better = (scores[rows] >= own).sum(axis=1) - 1
+    return np.asarray(better < k)
+
+
+def share(values: Mask | Floats) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def mean_average_precision(similarity: Floats, same: Mask, allowed: Mask | None = None) -> float | None:
+    """Over the photos of the gallery: precision at each right one, averaged a query, then over queries that have any."""
+    seen = np.ones_like(same) if allowed is None else allowed
+    order = np.argsort(np.where(seen, -similarity, np.inf), axis=1, kind="stable")
+    right = np.take_along_axis(same & seen, order, axis=1)
+    asked = right.any(axis=1)
+    right = right[asked]
+    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
+    return share((precision * right).sum(axis=1) / right.sum(axis=1))
+
+
+def map_at_5(scores: Floats, truth: Ints, threshold: float) -> float | None:
+    """HappyWhale's metric: five guesses, `new_individual` placed where the scores fall below the threshold; 1 / place."""
+    if not len(truth):
+        return None
+    isknown = known(scores, truth)
+    points = np.zeros(len(truth))
+    for row in range(len(truth)):
+        ranked = np.sort(scores[row])[::-1]
+        new_at = int((ranked >= threshold).sum())
+        if isknown[row]:
+            place = int((scores[row] >= scores[row, truth[row]]).sum()) - 1
+            place += place >= new_at
+        else:
+            place = new_at
+        points[row] = 1 / (place + 1) if place < 5 else 0
+    return float(points.mean())
+
+
+def auroc(known_best: Floats, new_best: Floats) -> float | None:
+    """P(a known query's best score is above a new one's), ties half."""
+    if not len(known_best) or not len(new_best):
+        return None
+    lower = np.searchsorted(np.sort(new_best), known_best, side="left")
+    upper = np.searchsorted(np.sort(new_best), known_best, side="right")
+    return float((lower + upper).mean() / 2 / len(new_best))
+
+
+def threshold_at(new_best: Floats, false_positives: float) -> float:
+    """The lowest score that at most this share of new queries reach."""
+    ranked = np.sort(new_best)[::-1]
+    spared = int(np.floor(false_positives * len(ranked)))
+    return float(np.nextafter(ranked[spared], np.inf)) if spared < len(ranked) else float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """At a threshold a query is *named* (its best individual reaches it) or called new."""
+
+    threshold: float
+    precision: float | None  # rightly named, of all named
+    recall: float | None  # rightly named, of all known: the detection and identification rate
+    specificity: float | None  # called new, of all new
+    f1: float | None
+
+
+def operating_point(scores: Floats, truth: Ints, threshold: float) -> OperatingPoint:
+    isknown = known(scores, truth)
+    named = scores.max(axis=1, initial=-np.inf) >= threshold
+    right = np.zeros(len(truth), dtype=bool)
+    right[np.flatnonzero(isknown)] = hits(scores, truth)
+    right &= named
+    precision, recall = share(right[named]), share(right[isknown])
+    both = precision is not None and recall is not None and precision + recall > 0
+    f1 = 2 * precision * recall / (precision + recall) if both else None  # type: ignore[operator]
+    return OperatingPoint(threshold, precision, recall, share(~named[~isknown]), f1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Of the answers whose stated probability lies in [low, high): how many, what they said, how many were right."""
+
+    low: float
+    high: float
+    count: int
+    said: float
+    right: float
+
+
+def reliability(probability: Floats, right: Mask, bins: int = 10) -> tuple[Bin, ...]:
+    place = np.minimum((probability * bins).astype(int), bins - 1)
+    filled = ((b, place == b) for b in range(bins) if np.any(place == b))
+    return tuple(
+        Bin(b / bins, (b + 1) / bins, int(m.sum()), float(probability[m].mean()), float(right[m].mean())) for b, m in filled
+    )
+
+
+def expected_calibration_error(probability: Floats, right: Mask, bins: int = 10) -> float | None:
+    """Mean distance of what was said from what was right, weighted by the answers in each bin."""
+    if not len(probability):
+        return None
+    return sum(b.count * abs(b.said - b.right) for b in reliability(probability, right, bins)) / len(probability)
+
+
+def interval(
+    statistic: Callable[[Ints], float | None], individual: Ints, draw: np.random.Generator, rounds: int = 1000
+) -> tuple[float, float] | None:
+    """95 % by bootstrap over individuals: photos of one animal are not independent, so animals are drawn, not photos.
+
+    `statistic` is handed the drawn queries' indices, with repetition.
+    """
+    names, inverse = np.unique(individual, return_inverse=True)
+    if len(names) < 2:
+        return None
+    members = [np.flatnonzero(inverse == n) for n in range(len(names))]
+    drawn = (np.concatenate([members[n] for n in draw.integers(len(names), size=len(names))]) for _ in range(rounds))
+    values = [value for queries in drawn if (value := statistic(queries)) is not None]
+    if not values:
+        return None
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,152 @@
+"""What is wrong with labelled photos, by row, before hours of training are spent on them.
+
+Errors are what cannot be trained on or would poison the figures; warnings are for a person to judge. Every photo is read
+once, through the decoder that serving uses: what serving refuses, training must not learn from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from encoder.errors import EncoderError
+from encoder.header import read_header
+from encoder.photo import check_box, decode, read_photo, whole
+from encoder.quality import measure, refuse_flat, refuse_tiny
+from encoder.values import Box, Pixels
+
+from .errors import DataRefused
+from .rows import NEW, Finding, Row, Table
+
+NEAR_BITS = 6  # of 256: a photo saved again differs in 0-4, the next frame of a burst in 20 or more
+SHOWN = 5
+
+
+def validate(
+    table: Table, images: Path, *, today: date | None = None, tick: Callable[[], None] = lambda: None
+) -> tuple[Finding, ...]:
+    """All findings, in the order of rows. `tick` is called once a photo."""
+    found = [*table.findings, *_labels(table.rows, today)]
+    readable: list[Row] = []
+    digests: list[str] = []
+    hashes: list[npt.NDArray[np.uint64]] = []
+    for row in table.rows:
+        try:
+            data = read_photo(images / row.path)
+            pixels = read_crop(data, row.box)
+        except EncoderError as error:
+            kind = "".join("-" + c.lower() if c.isupper() else c for c in type(error).__name__).lstrip("-")
+            found.append(_error(kind, row, str(error)))
+        else:
+            readable.append(row)
+            digests.append(hashlib.sha256(data).hexdigest() + str(row.box))
+            hashes.append(difference_hash(pixels))
+        tick()
+    found += _same_bytes(readable, digests)
+    found += _near(readable, digests, hashes)
+    return tuple(sorted(found, key=lambda f: (f.line, f.severity, f.kind)))
+
+
+def read_crop(data: bytes, box: Box | None) -> Pixels:
+    """The row's pixels, refused for all that serving refuses."""
+    header = read_header(data)
+    crop = whole(header) if box is None else box
+    check_box(crop, header)
+    refuse_tiny(crop.width, crop.height)
+    pixels = decode(data, header, crop)
+    refuse_flat(measure(pixels))
+    return pixels
+
+
+def refuse_errors(findings: Iterable[Finding]) -> None:
+    errors = [f for f in findings if f.severity == "error"]
+    if errors:
+        shown = "\n".join(f"  {f}" for f in errors[:SHOWN])
+        more = f"\n  and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
+        raise DataRefused(f"{len(errors)} rows must be mended or left out first:\n{shown}{more}")
+
+
+def difference_hash(pixels: Pixels) -> npt.NDArray[np.uint64]:
+    """(4,) uint64: whether each of 16 x 16 cells is brighter than its right neighbour. Survives scaling and JPEG."""
+    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (17, 16), interpolation=cv2.INTER_AREA)
+    return np.packbits(grey[:, 1:] > grey[:, :-1]).view(np.uint64)
+
+
+def _labels(rows: Sequence[Row], today: date | None) -> Iterator[Finding]:
+    of: dict[str, list[Row]] = defaultdict(list)
+    owners: dict[str, set[str]] = defaultdict(set)
+    dates: dict[tuple[str, str], set[date]] = defaultdict(set)
+    placed: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        of[row.identity].append(row)
+        key = (row.path, str(row.box))
+        first = placed.setdefault(key, row)
+        if first is not row and first.identity == row.identity:
+            yield _warning("repeated", row, f"the same photo and box as line {first.line}; it would count twice")
+        elif first is not row:
+            yield _error(
+                "two-individuals",
+                row,
+                f"is {row.identity} here and {first.identity} on line {first.line}; one of them is wrong",
+            )
+        if row.encounter is not None:
+            owners[row.encounter].add(row.identity)
+            if row.date is not None:
+                dates[row.identity, row.encounter].add(row.date)
+        if today is not None and row.date is not None and row.date > today:
+            yield _error("future", row, f"the date {row.date} has not come yet")
+    if len(of) == 1:
+        yield _error("one-individual", rows[0], "all photos are of one individual: there is nothing to tell apart")
+    for identity, group in of.items():
+        if identity == NEW:
+            yield _warning(
+                "unnamed", group[0], f"{len(group)} photos are {NEW}: they serve as unknown queries, never as a class"
+            )
+        elif len(group) == 1:
+            yield _warning("single", group[0], f"{identity} has one photo: it can be told from others, but not found again")
+    for (identity, encounter), days in dates.items():
+        if len(days) > 1:
+            row = next(r for r in of[identity] if r.encounter == encounter)
+            yield _warning(
+                "long-encounter", row, f"encounter {encounter} of {identity} spans {len(days)} dates: is it one occasion?"
+            )
+
+
+def _same_bytes(rows: Sequence[Row], digests: Sequence[str]) -> Iterator[Finding]:
+    first: dict[str, Row] = {}
+    for row, digest in zip(rows, digests, strict=True):
+        other = first.setdefault(digest, row)
+        if other.path != row.path and other.identity != row.identity:
+            said = f"the same bytes as {other.path} (line {other.line}), which is {other.identity} where this is {row.identity}"
+            yield _error("same-bytes", row, said)
+        elif other.path != row.path:
+            yield _warning("copy", row, f"a copy of {other.path} (line {other.line})")
+
+
+def _near(rows: Sequence[Row], digests: Sequence[str], hashes: Sequence[npt.NDArray[np.uint64]]) -> Iterator[Finding]:
+    if not rows:
+        return
+    bits = np.stack(hashes)  # (n, 4) uint64
+    for index, row in enumerate(rows):
+        apart = np.bitwise_count(bits[:index] ^ bits[index]).sum(axis=1, dtype=np.int64)
+        for before in np.flatnonzero(apart <= NEAR_BITS).tolist():
+            other = rows[before]
+            if other.identity != row.identity and other.path != row.path and digests[before] != digests[index]:
+                said = f"nearly the same as {other.path} (line {other.line}): {other.identity} there, {row.identity} here"
+                yield _warning("near-duplicate", row, said)
+                break
+
+
+def _error(kind: str, row: Row, message: str) -> Finding:
+    return Finding("error", kind, row.line, row.path, message)
+
+
+def _warning(kind: str, row: Row, message: str) -> Finding:
+    return Finding("warning", kind, row.line, row.path, message)

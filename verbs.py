@@ -1,0 +1,340 @@
+"""What each verb of the command line does: read the arguments, call the room that does it, show the answer.
+
+Each function is named like its verb, takes the parsed arguments and gives the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import terminal
+from catalog.catalogue import Catalogue
+from catalog.errors import ValueRefused
+from catalog.names import clean_label, clean_place
+from catalog.values import EventRow, Sighting
+from encoder.values import Box
+from indexer.given import crop, day
+from indexer.station import open_books, open_station
+from settings import Settings, read_settings
+from vector_db.port import Filter, Place, Radius
+
+DONE, REFUSED = 0, 1
+
+
+def identify(args: argparse.Namespace) -> int:
+    from indexer.asking import identify_and_keep
+    from matching.identify import Options
+
+    settings = settings_for(args)
+    options = Options(top=args.top, max_false_match=args.max_false_match, where=filter_of(args))
+    photos = [(Path(path), box) for path, box in zip(args.photos, boxes_of(args, len(args.photos)), strict=True)]
+    with open_station(settings) as station:
+        answer = identify_and_keep(station, photos, options, who=settings.user)
+    if args.json:
+        terminal.put_json(answer)
+    else:
+        terminal.put_answer(answer)
+    return DONE
+
+
+def similar(args: argparse.Namespace) -> int:
+    from indexer.asking import similar_to_photo, similar_to_sighting
+
+    if (args.photo is None) == (args.sighting is None):
+        raise ValueRefused("Say what to compare: a photo, or --sighting ID, and not both.")
+    where = filter_of(args)
+    with open_station(settings_for(args)) as station:
+        if args.sighting is not None:
+            found = similar_to_sighting(station, args.sighting, args.top, where)
+        else:
+            found = similar_to_photo(station, Path(args.photo), boxes_of(args, 1)[0], args.top, where)
+    if args.json:
+        terminal.put_json({"similar": [asdict(one) for one in found]})
+    else:
+        rows = [(one.rank, f"{one.score:.3f}", one.sighting_id, one.name, one.species, one.photo) for one in found]
+        terminal.put_table(rows, ("rank", "cosine", "sighting", "individual", "species", "photo"))
+    return DONE
+
+
+def enrol(args: argparse.Namespace) -> int:
+    from indexer.enrol import enrol as enrol_photos
+    from indexer.given import given
+    from indexer.sightings import Source
+
+    settings = settings_for(args)
+    sources = [
+        Source(
+            name=Path(path).name,
+            given=given(
+                species=args.species,
+                encounter=args.encounter,
+                taken_on=args.date,
+                lat=args.lat,
+                lon=args.lon,
+                viewpoint=args.viewpoint,
+                box=box,
+            ),
+            path=Path(path),
+        )
+        for path, box in zip(args.photos, args.box or [None] * len(args.photos), strict=False)
+    ]
+    boxes_of(args, len(args.photos))
+    with open_station(settings) as station:
+        done = enrol_photos(station, args.name, sources, who=settings.user)
+    if args.json:
+        terminal.put_json(asdict(done))
+    else:
+        for photo in done.photos:
+            if photo.state != "refused":
+                became = "enrolled as" if photo.state == "enrolled" else "is already"
+                print(f"{photo.photo}: {became} sighting {photo.sighting_id}")
+        if done.event_id is not None:
+            new = "New individual" if done.created else "Individual"
+            undo = f"to take it back: flukeprint undo {done.event_id}"
+            print(f'{new} {done.individual_id}, "{done.name}" (event {done.event_id}; {undo})')
+    refused = [photo for photo in done.photos if photo.state == "refused"]
+    for photo in refused:
+        print(f"flukeprint: {photo.photo}: {photo.reason}", file=sys.stderr)
+    return REFUSED if refused else DONE
+
+
+def import_(args: argparse.Namespace) -> int:
+    from indexer.bulk import Progressed, import_rows, set_aside_csv
+
+    settings = settings_for(args)
+    with open_station(settings, streams=settings.streams) as station, terminal.Bar("photos") as bar:
+
+        def progress(now: Progressed) -> None:
+            bar.at(now.done, now.total, note=f"{now.set_aside} set aside" if now.set_aside else "")
+
+        done = import_rows(station, args.source, images=args.images, who=settings.user, on_progress=progress)
+        csv = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
+        if done.set_aside:
+            csv.parent.mkdir(parents=True, exist_ok=True)
+            csv.write_text(set_aside_csv(station, done.import_id), encoding="utf-8")
+        elif csv.exists() and args.set_aside is None:
+            csv.unlink()
+    if args.json:
+        terminal.put_json(asdict(done) | {"set_aside_csv": str(csv) if done.set_aside else None})
+    else:
+        rate = f", {done.enrolled / done.seconds:.1f} a second" if done.enrolled else ""
+        print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {done.set_aside} set aside.")
+        print(f"The catalogue now has {done.individuals} individuals.")
+    if done.set_aside:
+        images = args.images or args.source
+        print(
+            f"flukeprint: {done.set_aside} rows were set aside; mend them in {csv}, then: "
+            f"flukeprint import {csv} --images {images if args.source.is_dir() or args.images else args.source.parent}",
+            file=sys.stderr,
+        )
+    return REFUSED if done.set_aside else DONE
+
+
+def individuals(args: argparse.Namespace) -> int:
+    with books(args) as (catalogue, _):
+        found = catalogue.individuals(args.search, args.species)
+    if args.json:
+        terminal.put_json({"individuals": [asdict(one) for one in found]})
+    else:
+        rows = [(one.id, one.name, one.species, one.sightings, one.encounters) for one in found]
+        terminal.put_table(rows, ("id", "name", "species", "sightings", "encounters"))
+    return DONE
+
+
+def show(args: argparse.Namespace) -> int:
+    with books(args) as (catalogue, _):
+        individual = catalogue.find_individual(args.individual)
+        sightings = catalogue.sightings_of(individual.id)
+        summary = catalogue.individual_summary(individual.id)
+    if args.json:
+        terminal.put_json(asdict(summary) | {"sightings": [sighting_json(one) for one in sightings]})
+    else:
+        print(f'Individual {individual.id}, "{individual.name}"' + (f", {individual.species}" if individual.species else ""))
+        rows = [(one.id, one.taken_on, one.encounter, one.viewpoint, place_text(one), one.photo) for one in sightings]
+        terminal.put_table(rows, ("sighting", "date", "encounter", "viewpoint", "place", "photo"))
+    return DONE
+
+
+def rename(args: argparse.Namespace) -> int:
+    from indexer import edits
+
+    return edited(args, lambda catalogue, who: edits.rename(catalogue, args.individual, args.name, who=who))
+
+
+def merge(args: argparse.Namespace) -> int:
+    from indexer import edits
+
+    return edited(args, lambda catalogue, who: edits.merge(catalogue, args.individual, args.other, who=who))
+
+
+def split(args: argparse.Namespace) -> int:
+    from indexer import edits
+
+    return edited(args, lambda catalogue, who: edits.split(catalogue, args.individual, args.sightings, args.name, who=who))
+
+
+def reassign(args: argparse.Namespace) -> int:
+    from indexer import edits
+
+    return edited(args, lambda catalogue, who: edits.reassign(catalogue, args.sightings, args.to, who=who))
+
+
+def delete(args: argparse.Namespace) -> int:
+    from indexer import edits
+
+    if (args.individual is None) == (args.sighting is None):
+        raise ValueRefused("Say what to delete: an individual, or --sighting ID, and not both.")
+    if args.sighting is not None:
+        return edited(args, lambda catalogue, who: edits.delete_sightings(catalogue, args.sighting, who=who))
+    return edited(args, lambda catalogue, who: edits.delete_individual(catalogue, args.individual, who=who))
+
+
+def undo(args: argparse.Namespace) -> int:
+    from indexer.undo import undo as undo_event
+
+    return edited(args, lambda catalogue, who: undo_event(catalogue, args.event, who=who))
+
+
+def history(args: argparse.Namespace) -> int:
+    with books(args) as (catalogue, _):
+        individual = catalogue.find_individual(args.individual) if args.individual is not None else None
+        events = catalogue.history(
+            "individual" if individual else None, individual.id if individual else None, limit=args.limit
+        )
+    if args.json:
+        terminal.put_json({"events": [event_json(event) for event in events]})
+    else:
+        rows = [(e.id, f"{e.at:%Y-%m-%d %H:%M}", e.who, e.verb, e.what + (" (undone)" if e.undone else "")) for e in events]
+        terminal.put_table(rows, ("event", "when (UTC)", "who", "verb", "what"))
+    return DONE
+
+
+def reindex(args: argparse.Namespace) -> int:
+    from indexer.reconcile import rebuild
+
+    with open_station(settings_for(args)) as station, terminal.Bar("points") as bar:
+        count = rebuild(station.index, station.catalogue, station.bundle_id, on_progress=bar.at)
+    if args.json:
+        terminal.put_json({"points": count})
+    else:
+        print(f"The index holds {count} points, made anew from the catalogue.")
+    return DONE
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from indexer.doctor import examine, is_well
+
+    findings = examine(settings_for(args), deep=args.deep)
+    if args.json:
+        terminal.put_json({"well": is_well(findings), "findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            print(f"{finding.level:5}  {finding.subject}: {finding.found}" + (f"\n       → {finding.do}" if finding.do else ""))
+        print("All is well." if is_well(findings) else "Not all is well: see what is marked wrong.")
+    return DONE if is_well(findings) else REFUSED
+
+
+def backup(args: argparse.Namespace) -> int:
+    from indexer.backup import back_up
+
+    with terminal.Bar("files") as bar:
+        done = back_up(settings_for(args), args.file, photos=not args.no_photos, on_progress=bar.at)
+    size = args.file.stat().st_size
+    if args.json:
+        terminal.put_json(asdict(done) | {"file": str(args.file), "bytes": size})
+    else:
+        left_out = "" if done.photos else ", without the photos"
+        print(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
+    return DONE
+
+
+def restore(args: argparse.Namespace) -> int:
+    from indexer.backup import restore as restore_file
+
+    settings = settings_for(args)
+    with terminal.Bar("files") as bar:
+        restore_file(settings, args.file, on_progress=bar.at)
+    with open_station(settings) as station:  # makes the index, and shows that it opens
+        counts = station.catalogue.counts()
+    if args.json:
+        terminal.put_json(
+            {"data_dir": str(settings.data_dir), "individuals": counts.individuals, "sightings": counts.sightings}
+        )
+    else:
+        print(f"{settings.data_dir}: {counts.individuals} individuals, {counts.sightings} sightings, ready.")
+    return DONE
+
+
+# What verbs share: reading arguments, and how rows look as JSON.
+
+
+def settings_for(args: argparse.Namespace) -> Settings:
+    return read_settings(data_dir=args.data_dir)
+
+
+@contextmanager
+def books(args: argparse.Namespace) -> Iterator[tuple[Catalogue, str]]:
+    """The catalogue alone and who is asking: works beside a process that holds the index."""
+    settings = settings_for(args)
+    catalogue = open_books(settings)
+    try:
+        yield catalogue, settings.user
+    finally:
+        catalogue.close()
+
+
+def edited(args: argparse.Namespace, edit: Callable[[Catalogue, str], EventRow]) -> int:
+    with books(args) as (catalogue, who):
+        event = edit(catalogue, who)
+    if args.json:
+        terminal.put_json(event_json(event))
+    else:
+        print(f"{event.what[0].upper()}{event.what[1:]} (event {event.id}; to take it back: flukeprint undo {event.id})")
+    return DONE
+
+
+def filter_of(args: argparse.Namespace) -> Filter:
+    near = None
+    if args.near is not None:
+        parts = args.near.split(",")
+        if len(parts) != 3:
+            raise ValueRefused(f'--near "{args.near}" is not LATITUDE,LONGITUDE,KILOMETRES, like 64.1,-21.9,50.')
+        lat, lon = clean_place(parts[0], parts[1])
+        try:
+            km = float(parts[2])
+        except ValueError:
+            km = -1.0
+        if lat is None or lon is None or not 0 < km < 20_100:
+            raise ValueRefused(f'--near "{args.near}" wants a place and more than 0 kilometres, like 64.1,-21.9,50.')
+        near = Radius(Place(lat, lon), km)
+    after, before = day(args.after), day(args.before)
+    if after and before and after > before:
+        raise ValueRefused(f"--after {after} is later than --before {before}: nothing lies between them.")
+    return Filter(clean_label(args.species, "species"), clean_label(args.viewpoint, "viewpoint"), after, before, near)
+
+
+def boxes_of(args: argparse.Namespace, photos: int) -> list[Box | None]:
+    if args.box is None:
+        return [None] * photos
+    if len(args.box) != photos:
+        raise ValueRefused(
+            f"{len(args.box)} boxes for {photos} photos: give one --box for each, in their order, or - for none."
+        )
+    return [crop(text) for text in args.box]
+
+
+def sighting_json(one: Sighting) -> dict[str, object]:
+    return asdict(one) | {"taken_on": one.taken_on and str(one.taken_on), "taken_at": one.taken_at and one.taken_at.isoformat()}
+
+
+def event_json(event: EventRow) -> dict[str, object]:
+    return asdict(event) | {"at": event.at.isoformat()}
+
+
+def place_text(one: Sighting) -> str | None:
+    return None if one.lat is None or one.lon is None else f"{one.lat:.4f}, {one.lon:.4f}"
