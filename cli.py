@@ -161,6 +161,10 @@ def _catalogue(add: Add) -> None:
     verb.add_argument("individual", metavar="ID")
     verb.add_argument("name", metavar="NAME")
 
+    verb = add("species", "say what species an individual is", "flukeprint species Kelp-07 humpback")
+    verb.add_argument("individual", metavar="ID")
+    verb.add_argument("species", metavar="SPECIES")
+
     verb = add("merge", "two individuals are one: B's sightings go to A", "flukeprint merge Kelp-07 Kelp-12")
     verb.add_argument("individual", metavar="A", help="the one that stays")
     verb.add_argument("other", metavar="B", help="the one that goes into it")

@@ -73,7 +73,7 @@ class Settings(BaseModel):
         None, ge=0, description="Build the search graph above this many sightings; unset: the measured default; 0 is always."
     )
     new_share: float = Field(
-        0.2,
+        0.3,
         gt=0,
         lt=1,
         description="The share of photographed animals that you expect to be new; probabilities are stated for it.",
@@ -82,13 +82,13 @@ class Settings(BaseModel):
     qdrant_url: str | None = Field(None, description="Address of a Qdrant server; unset: Qdrant Edge in a process of its own.")
     qdrant_api_key: str | None = Field(None, description="The Qdrant server's key.", repr=False)
     qdrant_grpc: bool = Field(False, description="Speak gRPC to the Qdrant server instead of REST (not proven by our tests).")
-    qdrant_timeout_s: float = Field(10.0, gt=0, description="How long one call to the Qdrant server may take.")
-    qdrant_retries: int = Field(3, ge=0, le=20, description="How often a call that failed for the moment is tried again.")
+    qdrant_timeout_s: int = Field(30, gt=0, description="How long one call to the Qdrant server may take.")
+    qdrant_retries: int = Field(4, ge=0, le=20, description="How often a call that failed for the moment is tried again.")
     qdrant_shards: int | None = Field(None, ge=1, description="Shards of a new collection; unset: the server's own choice.")
     qdrant_replicas: int | None = Field(
         None, ge=1, description="Copies of each shard of a new collection; unset: the server's own."
     )
-    qdrant_quantization: Literal["none", "scalar"] = Field("none", description="Quantise vectors in a new collection.")
+    qdrant_quantization: Literal["none", "int8", "binary"] = Field("none", description="Quantise vectors in a new collection.")
     qdrant_on_disk: bool = Field(False, description="Keep a new collection's vectors on disk instead of in memory.")
 
     @property

@@ -7,10 +7,14 @@ import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from matching.answer import Answer
 
 BAR_EVERY_S = 0.2
+BASES = {"catalogue": "measured on this catalogue", "bundle": "the encoder's own", "none": "not measured"}
 
 
 def put_json(value: Any) -> None:
@@ -30,31 +34,31 @@ def put_table(rows: Sequence[Sequence[object]], heads: Sequence[str]) -> None:
         print("  ".join(parts).rstrip())
 
 
-def put_answer(answer: Mapping[str, Any]) -> None:
+def put_answer(answer: Answer) -> None:
     """An identification, for a person: the decision first, then what speaks for each candidate."""
-    candidates = answer["candidates"]
-    sure = f"{answer['probability']:.0%}"
-    said = {
-        "known": lambda: f"This is {candidates[0]['name']} (individual {candidates[0]['individual_id']}); right with {sure}.",
-        "new": lambda: f"This animal is not in the catalogue; right with {sure}.",
-        "unsure": lambda: (
-            "Unsure: " + (f"the best candidate is right with {sure}." if candidates else "nothing to compare with.")
-        ),
-    }
-    print(said[answer["decision"]]())
-    if candidates:
-        print()
+    sure, best = f"{answer.probability:.0%}", answer.candidates[0] if answer.candidates else None
+    if answer.decision == "known" and best is not None:
+        print(f"Known: {best.name} (individual {best.individual_id}), right with {sure}.")
+    elif answer.decision == "new":
+        print(f"New: this animal is not in the catalogue, right with {sure}.")
+    else:
+        print(f"Unsure: the best candidate is right with {sure}. Compare the photos, or add another of the same occasion.")
+    if answer.candidates:
         rows = []
-        for one in candidates:
-            best = one["evidence"][0]
-            shown = f"{best['photo']} (sighting {best['sighting_id']})"
-            rows.append((one["rank"], one["name"], one["species"], f"{one['probability']:.0%}", f"{one['score']:.3f}", shown))
+        for one in answer.candidates:
+            proof = one.evidence[0]
+            shown = f"{proof.photo} (sighting {proof.sighting_id})"
+            rows.append((one.rank, one.name, one.species, f"{one.probability:.0%}", f"{one.score:.3f}", shown))
+        print()
         put_table(rows, ("rank", "individual", "species", "probability", "cosine", "nearest photo"))
-    for photo in answer["photos"]:
-        if photo.get("refused"):
-            print(f"flukeprint: {photo['name']} was left out: {photo['refused']}", file=sys.stderr)
-    spent = ", ".join(f"{stage} {ms:.0f}" for stage, ms in answer["timings_ms"].items())
-    print(f"\nIdentification {answer['identification_id']}; milliseconds: {spent}")
+    for photo in answer.photos:
+        if photo.refused:
+            print(f"flukeprint: {photo.name} was left out: {photo.refused}", file=sys.stderr)
+    grounds = answer.calibration
+    print(f"\nProbabilities are {BASES[grounds.source]}: {grounds.reason}.")
+    spent = answer.timings_ms
+    parts = f"decode {spent.decode:.0f}, encode {spent.encode:.0f}, search {spent.search:.0f}, decide {spent.decide:.0f}"
+    print(f"Identification {answer.identification_id}; milliseconds: {parts}.")
 
 
 def _width(text: str) -> int:

@@ -18,6 +18,7 @@ from catalog.errors import ValueRefused
 from catalog.names import clean_label, clean_place
 from catalog.values import EventRow, Sighting
 from encoder.values import Box
+from indexer.edits import Done
 from indexer.given import crop, day
 from indexer.station import open_books, open_station
 from settings import Settings, read_settings
@@ -27,16 +28,17 @@ DONE, REFUSED = 0, 1
 
 
 def identify(args: argparse.Namespace) -> int:
-    from indexer.asking import identify_and_keep
+    from indexer.asking import identify_and_keep, query_photo
     from matching.identify import Options
 
     settings = settings_for(args)
     options = Options(top=args.top, max_false_match=args.max_false_match, where=filter_of(args))
-    photos = [(Path(path), box) for path, box in zip(args.photos, boxes_of(args, len(args.photos)), strict=True)]
+    boxes = boxes_of(args, len(args.photos))
     with open_station(settings) as station:
+        photos = [query_photo(station, Path(path), box) for path, box in zip(args.photos, boxes, strict=True)]
         answer = identify_and_keep(station, photos, options, who=settings.user)
     if args.json:
-        terminal.put_json(answer)
+        terminal.put_json(answer.to_json())
     else:
         terminal.put_answer(answer)
     return DONE
@@ -47,16 +49,16 @@ def similar(args: argparse.Namespace) -> int:
 
     if (args.photo is None) == (args.sighting is None):
         raise ValueRefused("Say what to compare: a photo, or --sighting ID, and not both.")
-    where = filter_of(args)
+    where, boxes = filter_of(args), boxes_of(args, 1)
     with open_station(settings_for(args)) as station:
         if args.sighting is not None:
-            found = similar_to_sighting(station, args.sighting, args.top, where)
+            found = similar_to_sighting(station, args.sighting, top=args.top, where=where)
         else:
-            found = similar_to_photo(station, Path(args.photo), boxes_of(args, 1)[0], args.top, where)
+            found = similar_to_photo(station, Path(args.photo), boxes[0], top=args.top, where=where)
     if args.json:
-        terminal.put_json({"similar": [asdict(one) for one in found]})
+        terminal.put_json({"similar": [{"rank": rank} | asdict(one) for rank, one in enumerate(found, start=1)]})
     else:
-        rows = [(one.rank, f"{one.score:.3f}", one.sighting_id, one.name, one.species, one.photo) for one in found]
+        rows = [(rank, f"{s.score:.3f}", s.sighting_id, s.name, s.species, s.photo) for rank, s in enumerate(found, start=1)]
         terminal.put_table(rows, ("rank", "cosine", "sighting", "individual", "species", "photo"))
     return DONE
 
@@ -67,6 +69,7 @@ def enrol(args: argparse.Namespace) -> int:
     from indexer.sightings import Source
 
     settings = settings_for(args)
+    boxes_of(args, len(args.photos))
     sources = [
         Source(
             name=Path(path).name,
@@ -81,9 +84,8 @@ def enrol(args: argparse.Namespace) -> int:
             ),
             path=Path(path),
         )
-        for path, box in zip(args.photos, args.box or [None] * len(args.photos), strict=False)
+        for path, box in zip(args.photos, args.box or [None] * len(args.photos), strict=True)
     ]
-    boxes_of(args, len(args.photos))
     with open_station(settings) as station:
         done = enrol_photos(station, args.name, sources, who=settings.user)
     if args.json:
@@ -164,6 +166,12 @@ def rename(args: argparse.Namespace) -> int:
     from indexer import edits
 
     return edited(args, lambda catalogue, who: edits.rename(catalogue, args.individual, args.name, who=who))
+
+
+def species(args: argparse.Namespace) -> int:
+    from indexer import edits
+
+    return edited(args, lambda catalogue, who: edits.set_species(catalogue, args.individual, args.species, who=who))
 
 
 def merge(args: argparse.Namespace) -> int:
@@ -288,13 +296,13 @@ def books(args: argparse.Namespace) -> Iterator[tuple[Catalogue, str]]:
         catalogue.close()
 
 
-def edited(args: argparse.Namespace, edit: Callable[[Catalogue, str], EventRow]) -> int:
+def edited(args: argparse.Namespace, edit: Callable[[Catalogue, str], Done]) -> int:
     with books(args) as (catalogue, who):
-        event = edit(catalogue, who)
+        done = edit(catalogue, who)
     if args.json:
-        terminal.put_json(event_json(event))
+        terminal.put_json({"event_id": done.event_id, "what": done.what, "individual_id": done.individual_id})
     else:
-        print(f"{event.what[0].upper()}{event.what[1:]} (event {event.id}; to take it back: flukeprint undo {event.id})")
+        print(f"{done.what} To take it back: flukeprint undo {done.event_id}")
     return DONE
 
 

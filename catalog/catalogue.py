@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -115,12 +115,13 @@ class Catalogue:
         """A consistent copy of the whole catalogue, as one SQLite file that must not be there yet (for `backup`)."""
         if self._engine.dialect.name != "sqlite":
             raise CatalogueUnavailable(f"The catalogue {self.place} is on a server; back it up with pg_dump.")
-        with translated(self._address):
-            connection = self._engine.raw_connection()
-            try:
-                connection.cursor().execute("VACUUM INTO ?", (str(path),))
-            finally:
-                connection.close()
+        if path.exists():
+            raise CatalogueUnavailable(
+                f"The catalogue cannot be copied to {path}: there is a file already. Choose another name."
+            )
+        target = self._address.set(database=str(path))  # what fails here fails there
+        with translated(target), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM INTO ?", (str(path),))
 
     # Individuals and sightings.
 
@@ -239,10 +240,10 @@ class Catalogue:
         with self._reading() as connection:
             return events.last_id(connection)
 
-    def sightings_revived(self, after_event: int) -> list[int]:
-        """Sightings that later events brought to life, and that live now: enrolled, or their deletion undone."""
+    def sightings_changed(self, after_event: int) -> list[int]:
+        """Live sightings that later events enrolled, brought back, or gave other facts: their points need an update."""
         with self._reading() as connection:
-            return events.revived(connection, after_event)
+            return events.changed_sightings(connection, after_event)
 
     def changes_of(self, event_id: int) -> list[Change]:
         with self._reading() as connection:

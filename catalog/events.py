@@ -17,6 +17,7 @@ from catalog.errors import NotKnown
 from catalog.schema import changes, events, individuals, sightings
 from catalog.values import Change, Entity, EventRow
 
+INDEXED = ("live", "species", "viewpoint", "taken_on", "lat", "lon")  # a sighting's fields that its point in the index carries
 TABLES = {"individual": individuals, "sighting": sightings}
 
 
@@ -112,12 +113,13 @@ def last_id(connection: Connection) -> int:
     return connection.scalar(select(func.max(events.c.id))) or 0
 
 
-def revived(connection: Connection, after: int) -> list[int]:
+def changed_sightings(connection: Connection, after: int) -> list[int]:
     query = (
         select(changes.c.entity_id)
         .distinct()
         .join(sightings, sightings.c.id == changes.c.entity_id)
-        .where(changes.c.entity == "sighting", changes.c.field == "live", changes.c.event_id > after, sightings.c.live)
+        .where(changes.c.entity == "sighting", changes.c.field.in_(INDEXED), changes.c.event_id > after, sightings.c.live)
+        .where(changes.c.before != changes.c.after)
     )
     return list(connection.scalars(query))
 
@@ -162,13 +164,18 @@ def touching_what_it_changed(connection: Connection, event_id: int) -> set[int]:
     return set(connection.scalars(query))
 
 
-def changing(connection: Connection, entity: Entity, entity_id: int, fields: Iterable[str], after: int) -> set[int]:
-    """The events later than `after` that changed one of these fields of this row."""
+def changing(connection: Connection, entity: Entity, entity_id: int, fields: Iterable[str]) -> set[int]:
+    """The events that changed one of these fields of this row; the greatest gave it its present value."""
     query = select(changes.c.event_id).where(
         changes.c.entity == entity,
         changes.c.entity_id == entity_id,
         changes.c.field.in_(list(fields)),
         changes.c.before != changes.c.after,
-        changes.c.event_id > after,
     )
     return set(connection.scalars(query))
+
+
+def value(connection: Connection, entity: Entity, entity_id: int, field: str) -> Any:
+    """What a field of a row is now."""
+    table = TABLES[entity]
+    return connection.scalar(select(table.c[field]).where(table.c.id == entity_id))

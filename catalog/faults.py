@@ -53,16 +53,18 @@ def translated(url: URL) -> Iterator[None]:
             f"The change contradicts what the catalogue {place(url)} holds ({error.orig}); nothing was changed."
         ) from error
     except DBAPIError as error:
-        raise (_sqlite if isinstance(error.orig, sqlite3.Error) else _server)(error, url) from error
+        raise (_sqlite if isinstance(error.orig, sqlite3.Error) else _server)(error.orig, url) from error
+    except sqlite3.Error as error:
+        raise _sqlite(error, url) from error
     except PoolTimeout as error:
         raise CatalogueUnavailable(
             f"All connections to the catalogue {place(url)} are in use; try again in a moment."
         ) from error
 
 
-def _sqlite(error: DBAPIError, url: URL) -> CatalogueError:
+def _sqlite(error: BaseException | None, url: URL) -> CatalogueError:
     where = place(url)
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest says which call
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest says which call
     if code in _BUSY:
         return locked(url)
     if code == sqlite3.SQLITE_FULL:
@@ -72,22 +74,20 @@ def _sqlite(error: DBAPIError, url: URL) -> CatalogueError:
     if code == sqlite3.SQLITE_NOTADB:
         return not_a_catalogue(where, "it is no SQLite database")
     if code == sqlite3.SQLITE_CORRUPT:
-        return CatalogueUnavailable(
-            f"The catalogue {where} is damaged ({error.orig}). Keep a copy, then restore the last backup."
-        )
-    return CatalogueUnavailable(f"The catalogue {where} failed: {error.orig}. Check the disk, then run this again.")
+        return CatalogueUnavailable(f"The catalogue {where} is damaged ({error}). Keep a copy, then restore the last backup.")
+    return CatalogueUnavailable(f"The catalogue {where} failed: {error}. Check the disk, then run this again.")
 
 
-def _server(error: DBAPIError, url: URL) -> CatalogueError:
-    where, state = place(url), str(getattr(error.orig, "sqlstate", None))
+def _server(error: BaseException | None, url: URL) -> CatalogueError:
+    where, state = place(url), str(getattr(error, "sqlstate", None))
     if state in _LOCK_STATES:
         return locked(url)
     if state in _FULL_STATES:
         return _full(where)
     if state in _DENIED_STATES:
-        return CatalogueUnavailable(f"The catalogue {where} may not be written with this account: {error.orig}")
-    said = str(error.orig).strip().splitlines()
-    return CatalogueUnavailable(f"The catalogue {where} cannot be used: {said[0] if said else type(error.orig).__name__}")
+        return CatalogueUnavailable(f"The catalogue {where} may not be written with this account: {error}")
+    said = str(error).strip().splitlines()
+    return CatalogueUnavailable(f"The catalogue {where} cannot be used: {said[0] if said else type(error).__name__}")
 
 
 def not_a_catalogue(where: str, why: str) -> CatalogueUnavailable:

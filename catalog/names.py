@@ -42,6 +42,8 @@ def _flaw(text: str, limit: int) -> str | None:
     """Why it cannot be shown in a list, or None."""
     if len(text) > limit:
         return f"is {len(text):,} characters long; give at most {limit}"
+    if text.isascii() and text.isprintable():  # nearly all of them; an import cleans five labels a sighting
+        return None
     for c in text:
         if unicodedata.category(c) in _UNSHOWABLE or c in _TURNING:
             return f"holds the unprintable character U+{ord(c):04X}; leave it out"

@@ -1,9 +1,9 @@
 """The photo files: named after the hash of the bytes that were given, written whole or not at all.
 
-A photo is kept as the original, reduced to a long side, or by reference to where it lies. `put` writes to a temporary name,
-syncs, renames and syncs the folder, so what it returned outlives a power cut; a `batch` does the same for many with the
-waiting done together (64 photos of 100 kB: a sixth of the time). Put photos first, then the rows that name them: a photo without
-a row is harmless, a row without its photo is not. Putting the same photo again changes nothing.
+A photo is kept as the original, reduced to a long side, or by reference to where it lies. `put` writes to a temporary
+name, syncs, renames and syncs the folder, so what it returned outlives a power cut; a `batch` does the same for many
+with the waiting done together (64 photos of 100 kB: a sixth of the time). Put photos first, then the rows that name
+them: a photo without a row is harmless, a row without its photo is not. Putting a photo again changes nothing.
 """
 
 from __future__ import annotations

@@ -118,6 +118,7 @@ photos = Table(
     Column("width", Integer, nullable=False),  # upright
     Column("height", Integer, nullable=False),
     Column("creator", Text),
+    sqlite_with_rowid=False,  # found by hash only: one look-up rather than two
 )
 
 sightings = Table(
@@ -127,7 +128,7 @@ sightings = Table(
     Column("individual_id", Id, ForeignKey("individuals.id"), nullable=False, index=True),
     Column("encounter_id", Id, ForeignKey("encounters.id"), nullable=False, index=True),
     Column("photo_sha256", String(64), ForeignKey("photos.sha256"), nullable=False),
-    Column("box", String(64), nullable=False, server_default=""),  # "x,y,w,h"; empty is the whole photo
+    Column("box", String(64), nullable=False),  # "x,y,w,h"; empty is the whole photo
     Column("species", String(MAX_LABEL)),
     Column("viewpoint", String(MAX_LABEL)),
     Column("taken_on", Date),

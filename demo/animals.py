@@ -105,17 +105,17 @@ def shot(individual: int, photo: int, kind: Kind, encounter: int, seed: int) -> 
     fluke = kind == "fluke"
     wide = 1.0 if fluke else 0.7
     side = "underside" if fluke else ("left" if met.random() < 0.9 else "right")
-    blurred = now.random() < 0.15
+    blurred = now.random() < 0.10
     return Shot(
         side=side,
-        x=0.5 + met.normal(0, 0.025) + now.normal(0, 0.03),
+        x=0.5 + met.normal(0, 0.02) + now.normal(0, 0.022),
         water_y=(0.64 if fluke else 0.62) + met.normal(0, 0.012) + now.normal(0, 0.015),
-        size=(0.39 if fluke else 0.36) * float(np.exp(met.normal(0, 0.07) + now.normal(0, 0.05))),
-        lift=(0.62 if fluke else 0.40) + met.normal(0, 0.05) + now.normal(0, 0.05),
-        yaw=wide * (met.normal(0, 0.19) + now.normal(0, 0.08)),
-        pitch=(0.12 if fluke else 0.0) + met.normal(0, 0.12 * wide) + now.normal(0, 0.07),
-        roll=met.normal(0, 0.06) + now.normal(0, 0.04),
-        curl=(met.normal(0.05, 0.09) + now.normal(0, 0.04)) if fluke else 0.0,
+        size=(0.39 if fluke else 0.36) * float(np.exp(met.normal(0, 0.055) + now.normal(0, 0.04))),
+        lift=(0.62 if fluke else 0.40) + met.normal(0, 0.04) + now.normal(0, 0.035),
+        yaw=wide * (met.normal(0, 0.15) + now.normal(0, 0.06)),
+        pitch=(0.12 if fluke else 0.0) + met.normal(0, 0.09 * wide) + now.normal(0, 0.05),
+        roll=met.normal(0, 0.05) + now.normal(0, 0.03),
+        curl=(met.normal(0.05, 0.07) + now.normal(0, 0.03)) if fluke else 0.0,
         tilt=float(now.normal(0, 0.015)),
         distance_m=float(met.uniform(45, 110)) if fluke else float(met.uniform(12, 32)),
         camera_m=float(met.uniform(1.6, 4.8)) if fluke else float(met.uniform(1.6, 3.2)),
@@ -124,13 +124,13 @@ def shot(individual: int, photo: int, kind: Kind, encounter: int, seed: int) -> 
         splash=float(np.clip(met.uniform(0.0, 0.8) + now.normal(0, 0.2), 0, 1)),
         quality=int(now.integers(72, 95)),
         lens=Lens(
-            exposure=float(np.exp(met.normal(0, 0.10) + now.normal(0, 0.08))),
-            warmth=float(met.normal(0, 0.035)),
-            contrast=float(1.25 + met.normal(0, 0.07)),
-            defocus=float(now.exponential(0.0005) + (now.uniform(0.001, 0.003) if blurred else 0)),
-            motion=float(now.exponential(0.001) + (now.uniform(0.0, 0.010) if blurred else 0)),
+            exposure=float(np.exp(met.normal(0, 0.08) + now.normal(0, 0.06))),
+            warmth=float(met.normal(0, 0.03)),
+            contrast=float(1.25 + met.normal(0, 0.05)),
+            defocus=float(now.exponential(0.0004) + (now.uniform(0.001, 0.003) if blurred else 0)),
+            motion=float(now.exponential(0.0008) + (now.uniform(0.0, 0.010) if blurred else 0)),
             motion_rad=float(now.uniform(0, pi)),
-            veil=float(np.clip(met.normal(-0.06, 0.12) + now.normal(0, 0.04), 0, 0.4)),
+            veil=float(np.clip(met.normal(-0.06, 0.10) + now.normal(0, 0.03), 0, 0.35)),
             noise=float(met.uniform(0.006, 0.028)),
         ),
     )

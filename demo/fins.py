@@ -76,7 +76,7 @@ def card(individual: int, seed: int, side: str, unit_px: float, day: Outing, wet
     grey, tint, grain = _pigment(frame, individual, seed, side, inside)
     relief = np.sqrt(np.minimum(inside, 0.20))
     relief *= np.float32(0.16)
-    relief += np.sqrt(np.minimum(deep, 0.9)) * np.float32(0.8)
+    relief += np.sqrt(np.minimum(deep, 0.9)) * np.float32(0.65)
     relief += grain * np.float32(0.001)
     relief = cv2.GaussianBlur(relief, (0, 0), max(unit_px * 0.01, 0.5))
     if side == "right":
@@ -118,7 +118,7 @@ def _pigment(frame: Frame, individual: int, seed: int, side: str, inside: Image)
     # Piebald skins: pale on dark or dark on pale, in patches as large as the fin.
     patches = frame.noise(draw, float(draw.uniform(6, 11)), octaves=4, gain=0.5)
     level = float(draw.uniform(0.2, 2.4))
-    _blend(grey, 0.55 if dark < 0.12 else 0.04, smoothstep(patches, level, level + 0.25), float(draw.uniform(0.5, 0.95)))
+    _blend(grey, 0.55 if dark < 0.12 else 0.04, smoothstep(patches, level, level + 0.35), float(draw.uniform(0.5, 0.95)))
     life = float(draw.uniform(0.2, 1.5))
     own = rng("fin scars", seed, individual, side)
     skin = np.maximum(

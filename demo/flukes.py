@@ -51,8 +51,8 @@ class Fluke:
 
 def shape_of(individual: int, seed: int) -> Fluke:
     draw = rng("fluke shape", seed, individual)
-    tip_v, droop = draw.uniform(0.14, 0.54), draw.normal(0, 0.05)
-    chord, bulge, hook = draw.uniform(0.30, 0.46), draw.uniform(0.00, 0.14), draw.uniform(0.0, 0.13)
+    tip_v, droop = draw.uniform(0.08, 0.58), draw.normal(0, 0.06)
+    chord, bulge, hook = draw.uniform(0.28, 0.48), draw.uniform(-0.02, 0.16), draw.uniform(0.0, 0.15)
     ragged = 0.002 + 0.016 * draw.beta(1.1, 2.4)
     lobes = []
     for _ in range(2):  # the sides resemble each other, no more
@@ -71,9 +71,9 @@ def shape_of(individual: int, seed: int) -> Fluke:
             )
         )
     return Fluke(
-        stock=float(draw.uniform(0.10, 0.15)),
-        notch_v=float(draw.uniform(0.02, 0.20)),
-        notch_width=float(draw.uniform(0.02, 0.10)),
+        stock=float(draw.uniform(0.09, 0.16)),
+        notch_v=float(draw.uniform(-0.02, 0.22)),
+        notch_width=float(draw.uniform(0.02, 0.12)),
         lobes=(lobes[0], lobes[1]),
     )
 

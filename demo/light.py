@@ -42,7 +42,7 @@ def outing(number: int, seed: int = 0) -> Outing:
     start = datetime(2019, 4, 1, 8) + timedelta(
         days=number * 36 + int(draw.integers(0, 30)), minutes=int(draw.integers(0, 480))
     )
-    overcast = 0.9 * float(draw.beta(0.8, 1.1))
+    overcast = 0.05 + 0.8 * float(draw.beta(0.8, 1.1))
     elevation = float(draw.uniform(0.25, 1.1))
     azimuth = float(draw.uniform(-pi, pi))
     low = max(0.0, 1 - elevation / 0.5) * (1 - overcast)  # a low sun is yellow
@@ -53,8 +53,8 @@ def outing(number: int, seed: int = 0) -> Outing:
     warm = np.array([1.0, 0.82 - 0.1 * low, 0.62 - 0.25 * low]) * low * 0.35
     zenith = clear_zenith * (1 - overcast) + grey * np.array([0.86, 0.93, 1.0]) * overcast
     horizon = (clear_horizon + warm) * (1 - overcast) + grey * np.array([0.98, 1.0, 1.02]) * 1.12 * overcast
-    green = float(draw.uniform(0, 1))
-    water = np.array([0.010, 0.050 + 0.035 * green, 0.085 - 0.030 * green]) * float(draw.uniform(0.5, 1.3))
+    green = float(draw.uniform(0, 0.8))
+    water = np.array([0.010, 0.050 + 0.035 * green, 0.085 - 0.030 * green]) * float(draw.uniform(0.6, 1.1))
     return Outing(
         number=number,
         start=start,
@@ -62,7 +62,7 @@ def outing(number: int, seed: int = 0) -> Outing:
         lon=float(np.round(draw.uniform(-170, 170), 2)),
         overcast=overcast,
         haze=float(draw.beta(1.2, 4)),
-        chop=float(draw.uniform(0.07, 0.13)),
+        chop=float(draw.uniform(0.065, 0.115)),
         wind_rad=float(draw.uniform(-pi, pi)),
         sun=sun,
         sunlight=_colour(np.array([1.0, 0.94 - 0.22 * low, 0.84 - 0.45 * low]) * strength * 2.0),

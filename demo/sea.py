@@ -201,7 +201,7 @@ def _shaded(view: View, day: Outing, tile: Image, tile_m: float, x: Image, z: Im
         light *= near
         light += far * np.float32(day.horizon[c] * 0.9)
         colour.append(light)
-    if day.chop > 0.11:
+    if day.chop > 0.10:
         _foam(colour, x, z, tile, tile_m, day)
     return colour, slope_x
 

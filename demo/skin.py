@@ -42,7 +42,7 @@ def lit(grey: Image, tint: Colour, relief: Image, unit_px: float, day: Outing, w
     planes = []
     for c in range(3):
         light = up * np.float32(day.skylight[c] * tint[c])
-        light += direct * np.float32(day.sunlight[c] * 0.85 * tint[c])
+        light += direct * np.float32(day.sunlight[c] * 0.7 * tint[c])
         light *= grey
         light += shine * np.float32(day.sunlight[c])
         light += sheen * np.float32(day.skylight[c])

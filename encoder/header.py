@@ -15,6 +15,7 @@ from .errors import NotAPhoto, PhotoDamaged, PhotoTooLarge
 from .values import DEFAULT_LIMITS, Limits
 
 ORIENTATION = 0x0112
+_SUBFILE, _DNG = 0x00FE, 0xC612
 MAX_SEGMENTS = 10_000
 _SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers without a length
@@ -185,6 +186,8 @@ def _tiff(data: bytes) -> Header:
     width, height = first.number(0x0100), first.number(0x0101)
     if width is None or height is None:
         raise PhotoDamaged("The photo begins as a TIFF, but holds no picture. Save it again.")
+    if int(first.number(_SUBFILE) or 0) & 1 or _DNG in first.entries or data[8:10] == b"CR":
+        raise NotAPhoto("This is a camera's raw file, whose first picture is a small preview. Export it as JPEG and try again.")
     return Header(
         "tiff",
         (int(width), int(height)),

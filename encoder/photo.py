@@ -15,7 +15,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import BmpImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -40,6 +39,7 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "tiff": TiffImagePlugin.TiffImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
 }
+Edges = tuple[int, int, int, int]  # left, top, right, bottom in the picture as it was stored
 _OPAQUE = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
 _WITH_ALPHA = ("LA", "PA", "La", "RGBA", "RGBa")
 
@@ -83,16 +83,13 @@ def decode(data: bytes, header: Header, box: Box | None = None, target: tuple[in
     crop = whole(header) if box is None else box
     check_box(crop, header)
     spare = min(crop.width / target[0], crop.height / target[1]) / OVERSAMPLING if target else 1.0
+    orientation = 1 if header.format == "tiff" else header.orientation  # Pillow turns TIFFs itself
+    edges = _stored(crop, header, orientation)
     if header.format == "jpeg" and header.channels in (1, 3):
-        factor = max(f for f in _JPEG_FLAGS if f <= max(spare, 1))
-        pixels = _decode_jpeg(data, header, factor)
+        pixels = _decode_jpeg(data, header, edges, max(f for f in _JPEG_FLAGS if f <= max(spare, 1)))
     else:
-        factor = max(1, int(spare))
-        pixels = _decode_other(data, header, factor)
-    orientation = 1 if header.format == "tiff" else header.orientation  # Pillow has turned TIFFs already
-    left, top, right, bottom = (round(edge / factor) for edge in _stored(crop, header, orientation))
-    cut = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
-    return np.ascontiguousarray(_upright(cut, orientation))
+        pixels = _decode_other(data, header, edges, max(1, int(spare)))
+    return np.ascontiguousarray(_upright(pixels, orientation))
 
 
 def whole(header: Header) -> Box:
@@ -104,27 +101,26 @@ def check_box(box: Box, header: Header) -> None:
     if not inside or box.width < 1 or box.height < 1:
         raise BoxOutside(
             f"The box {box.x},{box.y},{box.width},{box.height} does not lie inside the photo of "
-            f"{header.width} x {header.height} pixels. Give x,y,width,height in pixels of the upright photo, from its top left corner."
+            f"{header.width} x {header.height} pixels. Give x,y,width,height in pixels of the upright photo, from its top left."
         )
 
 
-def _decode_jpeg(data: bytes, header: Header, factor: int) -> Pixels:
-    """The whole JPEG at 1/factor, as stored. What ends early is refused: the decoder would fill it up with grey."""
+def _decode_jpeg(data: bytes, header: Header, edges: Edges, factor: int) -> Pixels:
+    """The crop of a JPEG at 1/factor. What ends early is refused: the decoder would fill it up with grey."""
     end = data.find(b"\xff\xd9", header.pixels_at)  # cannot occur within coded pixels, where each ff is followed by 00
     if end < 0:
         raise PhotoDamaged("The photo ends early: its last part is missing. Copy it again from the camera.")
     pixels = _imdecode(data, factor)
-    expected = tuple(-(-side // factor) for side in (header.stored[1], header.stored[0]))
+    expected = (-(-header.stored[1] // factor), -(-header.stored[0] // factor))
     if pixels is None or pixels.shape[:2] != expected:
         raise PhotoDamaged("The photo is a JPEG by its header, but cannot be decoded. Save it again with another program.")
     if (pixels[-1, -1] == 128).all() and pixels.min() != pixels.max():
         # The grey of missing pixels, or a grey corner? More code before the end mark changes only what was missing.
         longer = _imdecode(data[:end] + b"\xa5\x5a\x3c" * 8 + b"\xff\xd9", factor)
         if longer is None or not np.array_equal(pixels, longer):
-            raise PhotoDamaged(
-                "The photo ends early: its last part is missing, though it was closed. Copy it again from the camera."
-            )
-    return pixels
+            raise PhotoDamaged("The photo ends early, though it was closed: its last part is missing. Copy it again.")
+    left, top, right, bottom = (round(edge / factor) for edge in edges)
+    return pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def _imdecode(data: bytes, factor: int) -> Pixels | None:
@@ -135,13 +131,14 @@ def _imdecode(data: bytes, factor: int) -> Pixels | None:
         return None
 
 
-def _decode_other(data: bytes, header: Header, factor: int) -> Pixels:
+def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pixels:
+    """The crop of any other photo, averaged to 1/factor so that a large one is not held twice."""
     try:
         with _PLUGINS[header.format](io.BytesIO(data)) as image:
             expected = (header.width, header.height) if header.format == "tiff" else header.stored
             if image.size != expected:
                 raise PhotoDamaged(
-                    f"The photo's header says {expected}, its pixels {image.size}. Save it again with another program."
+                    f"The photo's header says {expected} pixels, its picture {image.size}. Save it again with another program."
                 )
             if image.mode not in (*_OPAQUE, *_WITH_ALPHA) and not image.mode.startswith("I;16"):
                 raise NotAPhoto(
@@ -149,7 +146,7 @@ def _decode_other(data: bytes, header: Header, factor: int) -> Pixels:
                     "Save it in RGB with 8 or 16 bits a channel."
                 )
             image.load()
-            return _rgb(image, factor)
+            return _rgb(image, edges, factor)
     except (PhotoDamaged, NotAPhoto):
         raise
     except MemoryError as error:
@@ -161,23 +158,26 @@ def _decode_other(data: bytes, header: Header, factor: int) -> Pixels:
         ) from error
 
 
-def _rgb(image: Image.Image, factor: int) -> Pixels:
-    """8-bit RGB at 1/factor, transparency laid over the backdrop."""
+def _rgb(image: Image.Image, edges: Edges, factor: int) -> Pixels:
+    """8-bit RGB of the crop at 1/factor, transparency laid over the backdrop."""
     if image.mode.startswith("I;16"):
-        grey = (np.asarray(image) >> 8).astype(np.uint8)
-        image = Image.fromarray(grey)
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        image = _reduced(image.convert("RGBA"), factor)
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (BACKDROP, BACKDROP, BACKDROP, 255)), image)
-        return np.asarray(image.convert("RGB"))
-    return np.asarray(_reduced(image.convert("RGB"), factor))
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    see_through = image.mode in _WITH_ALPHA or "transparency" in image.info
+    mode = "RGBA" if see_through else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    if factor > 1:
+        image = image.reduce(factor, edges)
+        edges = (0, 0, image.width, image.height)
+    left, top, right, bottom = edges
+    pixels = np.asarray(image)[top:bottom, left:right]
+    if not see_through:
+        return pixels
+    colour, alpha = pixels[:, :, :3].astype(np.uint16), pixels[:, :, 3:].astype(np.uint16)
+    return ((colour * alpha + BACKDROP * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    return image.reduce(factor) if factor > 1 else image
-
-
-def _stored(box: Box, header: Header, orientation: int) -> tuple[int, int, int, int]:
+def _stored(box: Box, header: Header, orientation: int) -> Edges:
     """The upright box's left, top, right, bottom in the picture as it was stored."""
     x0, y0, x1, y1 = box.x, box.y, box.x + box.width, box.y + box.height
     width, height = header.width, header.height
@@ -193,7 +193,7 @@ def _stored(box: Box, header: Header, orientation: int) -> tuple[int, int, int, 
     }[orientation]
 
 
-def _upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):

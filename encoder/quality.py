@@ -46,6 +46,6 @@ def refuse_flat(quality: Quality) -> None:
     if quality.contrast < MIN_CONTRAST:
         shade = "black" if quality.brightness < 0.05 else "white" if quality.brightness > 0.95 else "grey"
         raise NoDetail(
-            f"The photo is an even {shade}: its light varies by {quality.contrast:.1f} of 255, expected {MIN_CONTRAST} or more. "
-            "Leave it out, or choose a photo or a box that shows the animal."
+            f"The photo is an even {shade}: its light varies by {quality.contrast:.1f} of 255, "
+            f"expected {MIN_CONTRAST} or more. Leave it out, or choose a photo or a box that shows the animal."
         )

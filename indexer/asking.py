@@ -1,5 +1,65 @@
-"""Questions asked of an open station: identifications, kept with their answers, and the nearest sightings themselves.
+"""Questions to an open station: identifications, kept with their answers, and the nearest sightings themselves.
 
-The story of an identification is `matching.identify`; here it is given its encoder, index, catalogue and calibration, and its answer
-is written down, so that accuracy in use can be counted later.
+The story of an identification is `matching.identify`; here it is given its parts, and its answer is written down, so that
+accuracy in use can be counted later.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from catalog.errors import NotKnown
+from encoder.errors import PhotoRefused
+from encoder.photo import read_photo
+from encoder.values import Box
+from indexer.station import Station, limits
+from matching.answer import Answer
+from matching.identify import DEFAULTS, Options, QueryPhoto, identify
+from matching.similar import Similar, similar
+from vector_db.port import NO_FILTER, Filter
+
+
+def identify_and_keep(station: Station, photos: Sequence[QueryPhoto], options: Options = DEFAULTS, *, who: str) -> Answer:
+    """One encounter's photos, one answer, with the number under which it is kept."""
+    station.follower.follow()
+    answer = identify(
+        photos,
+        encoder=station.encoder,
+        index=station.index,
+        catalogue=station.catalogue,
+        calibration=station.calibration(),
+        options=options,
+    )
+    told = answer.to_json()
+    del told["identification_id"]
+    asked = [{"name": photo["name"], "sha256": photo["sha256"], "box": photo["box"]} for photo in told["photos"]]
+    kept = station.catalogue.keep_identification(who=who, bundle_id=station.bundle_id, photos=asked, answer=told)
+    return replace(answer, identification_id=kept)
+
+
+def query_photo(station: Station, path: Path, box: Box | None = None) -> QueryPhoto:
+    """A file as a question's photo; one that cannot be read is said so in the answer, where another one can."""
+    try:
+        return QueryPhoto(path.name, read_photo(path, limits(station.settings)), box)
+    except PhotoRefused as refusal:
+        return QueryPhoto(path.name, refusal, box)
+
+
+def similar_to_photo(
+    station: Station, path: Path, box: Box | None = None, *, top: int, where: Filter = NO_FILTER
+) -> tuple[Similar, ...]:
+    station.follower.follow()
+    vector = station.encoder.encode(read_photo(path, limits(station.settings)), box).vector
+    return similar(vector, index=station.index, catalogue=station.catalogue, top=top, where=where)
+
+
+def similar_to_sighting(station: Station, sighting_id: int, *, top: int, where: Filter = NO_FILTER) -> tuple[Similar, ...]:
+    """Without the sighting itself."""
+    station.follower.follow()
+    station.catalogue.sighting(sighting_id)
+    for _, matrix in station.catalogue.vectors(station.bundle_id, [sighting_id]):
+        where = replace(where, exclude=where.exclude | {sighting_id})
+        return similar(matrix[0], index=station.index, catalogue=station.catalogue, top=top, where=where)
+    raise NotKnown(f"Sighting {sighting_id} is deleted, so there is nothing to compare with; flukeprint history shows by what.")

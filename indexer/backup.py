@@ -12,16 +12,17 @@ import io
 import json
 import os
 import shutil
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from catalog.open import open_catalogue
 from indexer.errors import BackupRefused
+from indexer.station import open_books
 from settings import Settings
 
 FORMAT = 1
@@ -47,11 +48,13 @@ def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress:
     """Write `file`, whole or not at all; an existing one is not overwritten."""
     if file.exists():
         raise BackupRefused(f"{file} exists already: choose another name, or remove it first.")
-    database = _database(settings)
-    with _refusing(f"the backup {file} cannot be written"), tempfile.TemporaryDirectory(dir=file.absolute().parent) as scratch:
+    with (
+        _refusing(f"the backup {file} cannot be written"),
+        open_books(settings) as catalogue,
+        tempfile.TemporaryDirectory(dir=file.absolute().parent) as scratch,
+    ):
         copy = Path(scratch) / CATALOGUE
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source:
-            source.execute("VACUUM INTO ?", (str(copy),))
+        catalogue.snapshot(copy)
         rooms = [room for room in ROOMS if photos or room != "photos"]
         members = [path for room in rooms for path in _files_below(settings.data_dir / room)]
         manifest = Manifest(
@@ -88,6 +91,8 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
         coming = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             manifest = _unpack(file, coming, on_progress)
+            with open_catalogue(f"sqlite:///{coming / CATALOGUE}", create=False) as catalogue:
+                catalogue.set_fact(PHOTOS_LEFT_OUT, None if manifest.photos else manifest.made)
             if folder.exists():
                 folder.rmdir()
             coming.rename(folder)
@@ -104,7 +109,7 @@ def _unpack(file: Path, into: Path, on_progress: Progress | None) -> Manifest:
             raise BackupRefused(f"{file} is no backup of Flukeprint: its first member is not {MANIFEST}.")
         manifest = _read_manifest(file, _bytes_of(tar, first))
         files = sizes = 0
-        for member in tar:
+        while (member := tar.next()) is not None:
             path = PurePosixPath(member.name)
             if not member.isfile() or ".." in path.parts or not (member.name == CATALOGUE or path.parts[0] in ROOMS):
                 raise BackupRefused(f"{file} holds {member.name!r}, which no backup of ours does: it was not restored.")
@@ -131,18 +136,6 @@ def _read_manifest(file: Path, raw: bytes) -> Manifest:
         return Manifest(**given)
     except (ValueError, KeyError, TypeError) as error:
         raise BackupRefused(f"{file} has a manifest that cannot be read: {error}.") from error
-
-
-def _database(settings: Settings) -> Path:
-    if settings.database_url is not None:
-        raise BackupRefused(
-            "the catalogue is in a database server: back it up with the server's own means (pg_dump), and the photo folder "
-            "beside it."
-        )
-    database = settings.data_dir / CATALOGUE
-    if not database.exists():
-        raise BackupRefused(f"{settings.data_dir} holds no catalogue: is --data-dir right?")
-    return database
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -178,7 +171,5 @@ def _refusing(what: str) -> Iterator[None]:
         raise BackupRefused(
             f"{what}: it is no whole backup file ({error}). Copy it again from where it was written."
         ) from error
-    except sqlite3.Error as error:
-        raise BackupRefused(f"{what}: the catalogue cannot be copied ({error}). Run flukeprint doctor.") from error
     except OSError as error:
         raise BackupRefused(f"{what}: {error.strerror or error}.") from error

@@ -79,6 +79,7 @@ def import_rows(
             on_progress(Progressed(settled, len(rows), set_aside))
     station.index.flush()
     station.index.optimise()
+    station.calibration()
     station.catalogue.finish_import(import_id)
     after = station.catalogue.import_counts(import_id)
     return Summary(

@@ -1,8 +1,8 @@
 """The index follows the catalogue: what is live in SQL is a point, and nothing else is.
 
-`reconcile` closes every gap at once: it runs each time the index opens, also after its engine was killed, and refills an
-index that was damaged or lost, from the catalogue's vectors. `Follower` closes the small gap that SQL-only verbs of
-another process leave (a deletion undone, say), by looking at the log's newest number before each search.
+`reconcile` compares ids, and so closes every gap of whole points: it runs each time the index opens, also after its engine
+was killed, and refills an index that was damaged or lost, from the catalogue's vectors. `Follower` closes the gaps of
+facts: verbs that need only SQL work beside a process that holds the index, and it catches up with them by the log's number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.catalogue import Catalogue
-from catalog.sightings import Indexable
+from catalog.values import Indexable
 from vector_db.port import Facts, Place, Point, VectorIndex
 
 BLOCK = 1000
@@ -70,24 +70,32 @@ def point_of(row: Indexable) -> Point:
 
 
 class Follower:
-    """Notices sightings that another process brought back to life since we last looked."""
+    """Keeps the index level with the log: knows up to which event it is, and catches up with what others did since."""
 
-    def __init__(self, index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, seen: int) -> None:
-        """`seen` is the log's newest number from before the index was reconciled."""
-        self._index, self._catalogue, self._bundle_id, self._seen = index, catalogue, bundle_id, seen
+    def __init__(self, index: VectorIndex, catalogue: Catalogue, bundle_id: str) -> None:
+        self._index, self._catalogue, self._bundle_id = index, catalogue, bundle_id
+        self._key = f"index level of {bundle_id}"[:64]
+        self._stored = self._seen = int(catalogue.fact(self._key) or 0)
         self._lock = threading.Lock()
 
     def wrote(self, event_id: int) -> None:
-        """This event's sightings are in the index already, put there by us; others' before it may not be."""
+        """This event's sightings are in the index, put there by us; others' before it may not be."""
         with self._lock:
             if event_id == self._seen + 1:
                 self._seen = event_id
 
     def follow(self) -> None:
+        """One small query where nothing happened; else the changed sightings' points are put again."""
         newest = self._catalogue.last_event_id()
         if newest == self._seen:
             return
         with self._lock:
             if self._seen < newest:
-                put(self._index, self._catalogue, self._bundle_id, self._catalogue.sightings_revived(self._seen))
+                put(self._index, self._catalogue, self._bundle_id, self._catalogue.sightings_changed(self._seen))
                 self._seen = newest
+
+    def close(self) -> None:
+        """Remember how far the index is. Where a crash forgets it, a few points are put again at the next start."""
+        if self._seen != self._stored:
+            self._index.flush()
+            self._catalogue.set_fact(self._key, str(self._seen))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,11 +22,15 @@ from catalog.photos import PhotoStore
 from encoder.bundle import Bundle, load_bundle
 from encoder.encode import Encoder, open_encoder
 from encoder.values import Limits
+from indexer.calibrating import fresh_calibration
 from indexer.errors import BundleMismatch
 from indexer.reconcile import Follower, reconcile
+from matching.calibration import Calibration
 from settings import ROOT, Settings
-from vector_db.open import ServerOptions, open_edge, open_server
+from vector_db.growth import HNSW_ABOVE
+from vector_db.open import open_edge, open_server
 from vector_db.port import VectorIndex
+from vector_db.server_options import ServerOptions
 
 DEFAULT_BUNDLE = ROOT / "bundles" / "starter-lite0"
 IN_USE = "bundle"  # the catalogue's fact that names the bundle its vectors are of
@@ -41,10 +46,20 @@ class Station:
     encoder: Encoder
     index: VectorIndex
     follower: Follower
+    _calibration: Calibration | None = None
+    _calibrating: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def bundle_id(self) -> str:
         return self.encoder.bundle_id
+
+    def calibration(self) -> Calibration:
+        """Of the catalogue as it is now; fitted again where it has changed by a tenth."""
+        with self._calibrating:
+            self._calibration = fresh_calibration(
+                self.index, self.catalogue, self.encoder.bundle, self._calibration, new_share=self.settings.new_share
+            )
+            return self._calibration
 
     def adopt_bundle(self) -> None:
         """At the first write: this bundle is the catalogue's from now on, and the data folder keeps a copy of it."""
@@ -57,10 +72,15 @@ class Station:
             copy = Path(tempfile.mkdtemp(prefix=".coming-", dir=own.parent))
             shutil.copytree(bundle.folder, copy, dirs_exist_ok=True)
             copy.rename(own)
-        self.catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
         self.catalogue.set_fact(IN_USE, bundle.id)
 
     def close(self) -> None:
+        try:
+            self.follower.close()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
         self.index.close()
         self.encoder.close()
         self.catalogue.close()
@@ -85,14 +105,15 @@ def open_station(settings: Settings, *, streams: int = 1) -> Station:
     catalogue = open_books(settings, create=True)
     try:
         bundle = bundle_for(settings, catalogue)
-        seen = catalogue.last_event_id()
+        catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
         index = open_index(settings, catalogue, bundle)
         try:
             encoder = open_encoder(bundle.folder, runtime=settings.runtime, streams=streams, limits=limits(settings))
         except BaseException:
             index.close()
             raise
-        follower = Follower(index, catalogue, bundle.id, seen=seen)
+        follower = Follower(index, catalogue, bundle.id)
+        follower.follow()
         return Station(settings, catalogue, photo_store(settings), encoder, index, follower)
     except BaseException:
         catalogue.close()
@@ -111,18 +132,18 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
             collection=bundle.id,
             dimension=bundle.dimension,
             on_open=heal,
-            hnsw_above=settings.hnsw_above,
+            hnsw_above=HNSW_ABOVE if settings.hnsw_above is None else settings.hnsw_above,
         )
     options = ServerOptions(
         url=settings.qdrant_url,
         api_key=settings.qdrant_api_key,
-        grpc=settings.qdrant_grpc,
+        prefer_grpc=settings.qdrant_grpc,
         timeout_s=settings.qdrant_timeout_s,
         retries=settings.qdrant_retries,
-        shards=settings.qdrant_shards,
-        replicas=settings.qdrant_replicas,
+        shard_number=settings.qdrant_shards,
+        replication_factor=settings.qdrant_replicas,
         quantization=settings.qdrant_quantization,
-        on_disk=settings.qdrant_on_disk,
+        on_disk_vectors=settings.qdrant_on_disk,
     )
     return open_server(options, collection=bundle.id, dimension=bundle.dimension, on_open=heal)
 

@@ -1,8 +1,8 @@
 """Known, new or unsure, and how likely that is right.
 
 *Known* needs two things: no more than the accepted share of new animals looks this sure, and the animal named is more likely
-right than wrong. *New* needs P(new) of two thirds: twice as likely as everything else together, because an animal wrongly enrolled as
-new is found again by nobody. All else is *unsure*. The two cannot meet, and both come from one confidence.
+right than wrong. *New* needs P(new) of two thirds: twice as likely as everything else together. All else is *unsure*. The
+two cannot meet, since both come from one confidence: what is known enough is at most half as likely to be new.
 """
 
 from __future__ import annotations
@@ -42,10 +42,19 @@ class Rates:
     false_new: float | None  # known animals called new
 
 
-def decide(features: Features | None, calibration: Calibration, max_false_match: float = MAX_FALSE_MATCH) -> Decision:
-    """`features` None means that the catalogue holds nothing to compare with: then the animal is new to it."""
+def decide(
+    features: Features | None,
+    calibration: Calibration,
+    max_false_match: float = MAX_FALSE_MATCH,
+    *,
+    filtered: bool = False,
+) -> Decision:
+    """`features` None means that there was nothing to compare with.
+
+    To an empty catalogue every animal is new. Where a filter let nothing through, the animal may still be among the rest.
+    """
     if features is None:
-        return Decision("new", 1.0, 0.0, 1.0)
+        return Decision("unsure", 0.0, 0.0, calibration.new_share) if filtered else Decision("new", 1.0, 0.0, 1.0)
     if features.score >= SAME_PHOTO:
         return Decision("known", SAME_RIGHT, SAME_RIGHT, 0.0)
     confidence = calibration.confidence(features)
@@ -57,14 +66,14 @@ def decide(features: Features | None, calibration: Calibration, max_false_match:
     return Decision("unsure", right, right, new)
 
 
-def share_out(decision: Decision, scores: list[float], calibration: Calibration) -> list[float]:
+def share_out(decision: Decision, candidates: int, calibration: Calibration) -> list[float]:
     """P of each candidate in ranking order, falling, the first P(right); with P(new) they sum to at most 1.
 
     What is left of P(known) goes to the later places by the share of trials in which the right animal stood there.
     """
     rest = 1.0 - decision.new - decision.right
-    chances = [decision.right] if scores else []
-    for place in range(len(scores) - 1):
+    chances = [decision.right][:candidates]
+    for place in range(candidates - 1):
         share = calibration.places[place] if place < len(calibration.places) else 0.0
         chances.append(min(chances[-1], rest * share))
     return chances

@@ -1,7 +1,7 @@
 """What can go wrong between neighbours and a decision.
 
 MatchingError
-├── QuestionRefused       no photos, too many, or options that cannot be
+├── QuestionRefused       no photos, or options that cannot be
 └── CalibrationRefused    a calibration that another version wrote or that breaks its own laws
 """
 

@@ -42,7 +42,7 @@ def gather(
     owner: dict[int, int] = {}
     asked: set[int] = set(leave_out)
     waiting = list(range(len(vectors)))
-    top = FIRST + len(leave_out)
+    top = FIRST + min(len(leave_out), MOST)
     while waiting:
         for photo in waiting:
             found[photo] = index.search(vectors[photo], top, where)

@@ -39,4 +39,7 @@ class Teaches(Protocol):
         """(n, 3): sighting, individual, encounter of every live sighting with a vector of the bundle, in any order."""
 
     def vectors(self, sighting_ids: Sequence[int]) -> npt.NDArray[np.float32]:
-        """(len(sighting_ids), dim), unit norm, in the order asked; asked only for ids that `enrolled` gave."""
+        """(len(sighting_ids), dim), unit norm, in the order asked, which is of ids that `enrolled` gave.
+
+        A row of zeros stands for a sighting that was deleted in between.
+        """

@@ -4,9 +4,9 @@ Each sampled occasion (the sightings of one individual in one encounter) is aske
 against the gallery without those sightings, where the individual was seen on another occasion too. *New*: against the gallery
 without the individual. Its photos are asked one by one and all together, so that both kinds of question are calibrated.
 
-Occasions are drawn by turns, one of each individual before a second of any, because false matches are counted per animal; half
-of them, where there are so many, from individuals seen more than once, which alone give known trials. The cost is one search a photo: at
-most `Sampling.occasions` · `Sampling.photos`, whatever the catalogue's size, and one pass over its (n, 3) table.
+Occasions are drawn by turns, one of each individual before a second of any, because false matches are counted per animal;
+half of them, where there are so many, from individuals seen more than once, which alone give known trials. The cost is one
+search a photo: at most `occasions` · `photos` of `Sampling`, whatever the catalogue's size, and one sort of its table.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class Sampling:
     occasions: int = 400
     photos: int = 3  # of an occasion that are asked with
     seed: int = 0
+
+
+SAMPLING = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,10 @@ def run_trials(index: Searches, catalogue: Teaches, enrolled: Table, occasions: 
         live = ordered[at, 0] == ids
         return dict(zip(ids[live].tolist(), ordered[at[live], 1].tolist(), strict=True))
 
+    vectors = iter(catalogue.vectors([sighting for occasion in occasions for sighting in occasion.asked]))
     for occasion in occasions:
-        vectors = list(catalogue.vectors(occasion.asked))
-        found, owner = gather(index, vectors, owning, want=DEPTH + 1, leave_out=occasion.all)
+        mine = [next(vectors) for _ in occasion.asked]
+        found, owner = gather(index, mine, owning, want=DEPTH + 1, leave_out=occasion.all)
         if occasion.repeated:
             yield from _ask(occasion, True, found, owner)
         yield from _ask(occasion, False, found, {s: i for s, i in owner.items() if i != occasion.individual})

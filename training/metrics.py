@@ -116,28 +116,33 @@ def operating_point(scores: Floats, truth: Ints, threshold: float) -> OperatingP
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Of the answers whose stated probability lies in [low, high): how many, what they said, how many were right."""
+    """Of the answers whose stated probability lies in [low, high): their weight, what they said, how many were right."""
 
     low: float
     high: float
-    count: int
+    weight: float  # of all answers
     said: float
     right: float
 
 
-def reliability(probability: Floats, right: Mask, bins: int = 10) -> tuple[Bin, ...]:
+def reliability(probability: Floats, right: Mask, bins: int = 10, weight: Floats | None = None) -> tuple[Bin, ...]:
+    weights = np.ones(len(probability)) if weight is None else weight
     place = np.minimum((probability * bins).astype(int), bins - 1)
-    filled = ((b, place == b) for b in range(bins) if np.any(place == b))
-    return tuple(
-        Bin(b / bins, (b + 1) / bins, int(m.sum()), float(probability[m].mean()), float(right[m].mean())) for b, m in filled
-    )
+    made = []
+    for b in range(bins):
+        some = place == b
+        total = float(weights[some].sum())
+        if total > 0:
+            said, came = (float(np.average(v[some], weights=weights[some])) for v in (probability, right))
+            made.append(Bin(b / bins, (b + 1) / bins, total / float(weights.sum()), said, came))
+    return tuple(made)
 
 
-def expected_calibration_error(probability: Floats, right: Mask, bins: int = 10) -> float | None:
+def expected_calibration_error(probability: Floats, right: Mask, bins: int = 10, weight: Floats | None = None) -> float | None:
     """Mean distance of what was said from what was right, weighted by the answers in each bin."""
     if not len(probability):
         return None
-    return sum(b.count * abs(b.said - b.right) for b in reliability(probability, right, bins)) / len(probability)
+    return sum(b.weight * abs(b.said - b.right) for b in reliability(probability, right, bins, weight))
 
 
 def interval(

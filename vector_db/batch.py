@@ -45,8 +45,8 @@ def checked(points: Sequence[Point], dimension: int) -> Batch:
         for row, point in enumerate(by_id.values()):
             vectors[row] = point.vector
         norms = np.linalg.norm(vectors, axis=1)
-    for row in np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE)):  # NaN is not within it
-        _refuse_norm(vectors[row], f"The vector of sighting {ids[row]}")
+    for bad in np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE)):  # NaN is not within it
+        _refuse_norm(vectors[bad], f"The vector of sighting {ids[bad]}")
     return Batch(ids, vectors, [payload_of(point.facts) for point in by_id.values()])
 
 

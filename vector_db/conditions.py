@@ -5,8 +5,8 @@ cannot drift apart. Holds no numpy, because the worker process imports it.
 
 The engine's geographic index answers wrongly in three cases, each measured against brute force over the sphere: a
 coordinate of exactly 90 or 180 degrees wraps round, a box across the antimeridian loses points when it is wide, and
-the edge of a box is outside it. Hence coordinates are kept a hair inside the globe, such a box is asked as two, and boxes are a hair
-wider than they say. A hair is 1e-9 degrees, a tenth of a millimetre.
+the edge of a box is outside it. Hence coordinates are kept a hair inside the globe, such a box is asked as two, and
+boxes are a hair wider than they say. A hair is 1e-9 degrees, a tenth of a millimetre.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 FORMAT = 1
+NONE_YET = "there was no index yet"
 _BLOCK = 1 << 20
+_SHARD = re.compile(r"shard-\d{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class EdgeFolder:
         self.stamp = Stamp(collection, dimension)
         self._sums: dict[str, Sum] = {}
         self._sealed = False
+        self._reserved: set[Path] = set()
 
     @property
     def shard(self) -> Path:
@@ -76,16 +80,20 @@ class EdgeFolder:
 
     def fresh(self) -> Path:
         """A shard folder that does not exist yet and does not count yet."""
-        taken = [int(path.name.removeprefix("shard-")) for path in self._shards() if path.name[6:].isdigit()]
-        return self.path / f"shard-{max(taken, default=0) + 1}"
+        taken = [path.name.removeprefix("shard-") for path in (*self._shards(), *self._reserved)]
+        shard = self.path / f"shard-{max((int(number) for number in taken if number.isdecimal()), default=0) + 1}"
+        self._reserved.add(shard)
+        return shard
 
     def adopt(self, shard: Path, optimised: int) -> None:
         """From now on this shard counts. The one before is left for its worker to close; `discard` it then."""
         self.break_seal()
+        self._reserved.discard(shard)
         self.stamp = replace(self.stamp, shard=shard.name, optimised=optimised)
         _write(self.path / "stamp.json", asdict(self.stamp))
 
     def discard(self, shard: Path) -> None:
+        self._reserved.discard(shard)
         shutil.rmtree(shard, ignore_errors=True)
 
     def break_seal(self) -> None:
@@ -106,7 +114,7 @@ class EdgeFolder:
         try:
             found = Stamp(**json.loads((self.path / "stamp.json").read_text("utf-8")))
         except FileNotFoundError:
-            return wanted, "there was no index yet" if not any(self._shards()) else "its stamp is missing"
+            return wanted, NONE_YET if not any(self._shards()) else "its stamp is missing"
         except (ValueError, TypeError):
             return wanted, "its stamp cannot be read"
         if (found.collection, found.dimension, found.format) != (wanted.collection, wanted.dimension, wanted.format):
@@ -114,7 +122,7 @@ class EdgeFolder:
                 f"it was made for {found.collection} with {found.dimension} dimensions (format {found.format}), "
                 f"not for {wanted.collection} with {wanted.dimension} (format {wanted.format})"
             )
-        if not found.shard or not (self.path / found.shard).is_dir():
+        if not _SHARD.fullmatch(str(found.shard)) or not (self.path / found.shard).is_dir():
             return wanted, "its shard folder is missing"
         return found, None
 
@@ -149,7 +157,7 @@ class EdgeFolder:
 
     def _clear_leftovers(self) -> None:
         for path in self._shards():
-            if path.name != self.stamp.shard:
+            if path.name != self.stamp.shard and path not in self._reserved:  # one that is being built stays
                 self.discard(path)
         if self.stamp.shard:  # the engine does not clear these on load
             for path in (self.shard / "temp_segments").glob("*"):

@@ -61,7 +61,7 @@ class FolderLock:
                 return
             except BlockingIOError:
                 pid, command = _holder(self.fd)
-                if pid is not None and _alive(pid) or time.monotonic() > deadline:
+                if (pid is not None and _alive(pid)) or time.monotonic() > deadline:
                     raise IndexHeld(_held(what, pid, command)) from None
                 time.sleep(0.05)
 

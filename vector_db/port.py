@@ -82,6 +82,18 @@ class Filter:
 NO_FILTER = Filter()
 
 
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What `doctor` says about an index."""
+
+    engine: str
+    points: int
+    layout: str  # "flat", "codes", "graph", or what the server calls its state
+    built: int  # points when the layout was last built; those that came since are compared one by one
+    wants_optimising: bool
+    rebuilt: str | None  # why the engine began from nothing when it last started, None where it did not
+
+
 class VectorIndex(Protocol):
     """One collection of one bundle's vectors. Safe to call from several threads."""
 
@@ -111,5 +123,7 @@ class VectorIndex(Protocol):
 
     def optimise(self) -> None:
         """Build the search graph now where the size asks for one; searches go on meanwhile."""
+
+    def info(self) -> IndexInfo: ...
 
     def close(self) -> None: ...

@@ -13,7 +13,9 @@ from errors import FlukeprintError
 from indexer.given import Given, crop, day, day_in, given, moment
 
 
-@pytest.mark.parametrize("text", ["2019-08-05", "2019-08-05 17:20:11", "2019-08-05T17:20", "2019:08:05", "20190805", " 2019-08-05 "])
+@pytest.mark.parametrize(
+    "text", ["2019-08-05", "2019-08-05 17:20:11", "2019-08-05T17:20", "2019:08:05", "20190805", " 2019-08-05 "]
+)
 def test_a_day_is_read_as_tables_and_cameras_write_it(text: str) -> None:
     assert day(text) == date(2019, 8, 5)
 

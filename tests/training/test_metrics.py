@@ -115,8 +115,10 @@ def test_calibration_error_by_hand() -> None:
     said = np.array([0.95, 0.95, 0.55, 0.51])
     right = np.array([True, True, True, False])
     assert expected_calibration_error(said, right) == pytest.approx((2 * 0.05 + 2 * abs(0.53 - 0.5)) / 4)
-    assert [(b.low, b.count) for b in reliability(said, right)] == [(0.5, 2), (0.9, 2)]
+    assert [(b.low, b.weight) for b in reliability(said, right)] == [(0.5, 0.5), (0.9, 0.5)]
     assert expected_calibration_error(np.array([1.0]), np.array([True])) == 0
+    weight = np.array([3.0, 0.0, 0.0, 1.0])
+    assert expected_calibration_error(said, right, weight=weight) == pytest.approx(0.75 * 0.05 + 0.25 * 0.51)
     assert expected_calibration_error(np.array([]), np.array([], dtype=bool)) is None
 
 

@@ -77,6 +77,7 @@ def _individuals_and_sightings() -> None:
         sa.Column("height", sa.Integer, nullable=False),
         sa.Column("creator", sa.Text),
         sa.PrimaryKeyConstraint("sha256", name="pk_photos"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "sightings",
@@ -84,7 +85,7 @@ def _individuals_and_sightings() -> None:
         sa.Column("individual_id", KEY, nullable=False),
         sa.Column("encounter_id", KEY, nullable=False),
         sa.Column("photo_sha256", sa.String(64), nullable=False),
-        sa.Column("box", sa.String(64), nullable=False, server_default=""),
+        sa.Column("box", sa.String(64), nullable=False),
         sa.Column("species", sa.String(200)),
         sa.Column("viewpoint", sa.String(200)),
         sa.Column("taken_on", sa.Date),
@@ -131,8 +132,8 @@ def _vectors_and_events() -> None:
         sa.Column("what", sa.Text, nullable=False),
         sa.Column("undoes", KEY),
         sa.PrimaryKeyConstraint("id", name="pk_events"),
-        sa.ForeignKeyConstraint(["undoes"], ["events.id"], name="fk_events_undoes"),
         sa.UniqueConstraint("undoes", name="uq_events_undoes"),
+        sa.ForeignKeyConstraint(["undoes"], ["events.id"], name="fk_events_undoes"),
     )
     op.create_table(
         "changes",
@@ -173,9 +174,9 @@ def _imports() -> None:
         sa.Column("reason", sa.Text),
         sa.Column("sighting_id", KEY),
         sa.PrimaryKeyConstraint("id", name="pk_import_rows"),
+        sa.UniqueConstraint("import_id", "key", name="uq_import_rows_import_id_key"),
         sa.ForeignKeyConstraint(["import_id"], ["imports.id"], name="fk_import_rows_import_id"),
         sa.ForeignKeyConstraint(["sighting_id"], ["sightings.id"], name="fk_import_rows_sighting_id"),
-        sa.UniqueConstraint("import_id", "key", name="uq_import_rows_import_id_key"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_import_rows_import_id_state", "import_rows", ["import_id", "state"])

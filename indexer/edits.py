@@ -1,0 +1,159 @@
+"""Corrections to who is who: each is one transaction and one event, and touches no vector.
+
+Every edit records what it changed and what it rested on (that a sighting was live, that two species agreed), so that
+`undo` can tell whether a later event contradicts it. A refused edit changes nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog.catalogue import Catalogue
+from catalog.errors import EditConflict, NameRefused
+from catalog.names import clean_label, clean_name, listed
+from catalog.values import Individual, Sighting
+from catalog.write import Write
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An edit that stands."""
+
+    event_id: int
+    what: str  # one sentence for a person, as the history has it
+    individual_id: int | None = None  # whom it was about: the renamed, the survivor, the new one
+    stale: tuple[int, ...] = ()  # sightings whose point in the index no longer agrees: add, update or delete it
+
+
+def rename(catalogue: Catalogue, individual: int | str, name: str, *, who: str) -> Done:
+    with catalogue.write("rename", who=who, what="") as write:
+        one = write.individual(individual)
+        if clean_name(name) == one.name:
+            raise NameRefused(f"{called(one)} has that name already.")
+        write.rely("individual", one.id, "live")
+        write.set("individual", one.id, name=name)
+        write.what = f'Renamed "{one.name}" to "{clean_name(name)}" (id {one.id}).'
+    return Done(write.event_id, write.what, one.id)
+
+
+def set_species(catalogue: Catalogue, individual: int | str, species: str | None, *, who: str) -> Done:
+    """Also of its sightings that had the individual's species until now, or none."""
+    with catalogue.write("set species", who=who, what="") as write:
+        one, new = write.individual(individual), clean_label(species, "species")
+        if new == one.species:
+            raise EditConflict(f"{called(one)} has that species already.")
+        write.rely("individual", one.id, "live")
+        write.set("individual", one.id, species=new)
+        follow = [s.id for s in write.sightings(write.sightings_of(one.id)) if s.species in (None, one.species)]
+        write.rely_many("sighting", follow, "live")
+        write.set_many("sighting", follow, species=new)
+        write.what = f"Set the species of {called(one)} from {one.species or 'unknown'} to {new or 'unknown'}."
+    return Done(write.event_id, write.what, one.id, tuple(follow))
+
+
+def merge(catalogue: Catalogue, keep: int | str, other: int | str, *, who: str) -> Done:
+    """Two that are one animal: the sightings of `other` go to `keep`, and `other` becomes a tombstone that says so."""
+    with catalogue.write("merge", who=who, what="") as write:
+        one, two = write.individual(keep), write.individual(other)
+        if one.id == two.id:
+            raise EditConflict(f"{called(one)} cannot be merged with itself; name two individuals.")
+        _refuse_other_species(one, two.species, called(two))
+        moved = write.sightings_of(two.id)
+        write.rely("individual", one.id, "live")
+        write.rely("individual", two.id, "species")
+        write.set("individual", one.id, species=one.species or two.species)
+        write.set("individual", two.id, live=False, merged_into=one.id)
+        _move(write, moved, one.id)
+        write.what = f"Merged {called(two)} into {called(one)}: {_counted(moved)} moved."
+    return Done(write.event_id, write.what, one.id)
+
+
+def split(catalogue: Catalogue, individual: int | str, sighting_ids: Sequence[int], name: str, *, who: str) -> Done:
+    """One that is two animals: these sightings become a new individual's."""
+    with catalogue.write("split", who=who, what="") as write:
+        one = write.individual(individual)
+        chosen = write.sightings(sighting_ids)
+        if not chosen:
+            raise EditConflict(f"No sightings were named to split off from {called(one)}; name at least one.")
+        if strangers := [s.id for s in chosen if s.individual_id != one.id]:
+            raise EditConflict(f'Not of {called(one)}: sighting {listed(strangers)}; "reassign" moves sightings of others.')
+        if len(chosen) == len(write.sightings_of(one.id)):
+            raise EditConflict(f'These are all the sightings of {called(one)}; leave it at least one, or "rename" it.')
+        write.rely("individual", one.id, "live")
+        new = write.individual(write.add_individual(name, one.species))
+        _move(write, [s.id for s in chosen], new.id)
+        write.what = f"Split {_counted(chosen)} from {called(one)} off as {called(new)}."
+    return Done(write.event_id, write.what, new.id)
+
+
+def reassign(catalogue: Catalogue, sighting_ids: Sequence[int], to: int | str, *, who: str) -> Done:
+    """These sightings are of another individual."""
+    with catalogue.write("reassign", who=who, what="") as write:
+        one, chosen = write.individual(to), write.sightings(sighting_ids)
+        if not chosen:
+            raise EditConflict(f"No sightings were named to reassign to {called(one)}; name at least one.")
+        if already := [s.id for s in chosen if s.individual_id == one.id]:
+            raise EditConflict(f"Of {called(one)} already: sighting {listed(already)}; leave it out.")
+        before = _owners(write, chosen)
+        for owner in before:
+            _refuse_other_species(one, owner.species, called(owner))
+        write.rely_many("individual", [one.id, *(owner.id for owner in before)], "live")
+        _move(write, [s.id for s in chosen], one.id)
+        origin = ", ".join(called(owner) for owner in before)
+        write.what = f"Reassigned {_counted(chosen)} from {origin} to {called(one)}.{_left_empty(write, before)}"
+    return Done(write.event_id, write.what, one.id)
+
+
+def delete_individual(catalogue: Catalogue, individual: int | str, *, who: str) -> Done:
+    """With all its sightings; they become tombstones, and `undo` brings them back."""
+    with catalogue.write("delete", who=who, what="") as write:
+        one = write.individual(individual)
+        gone = write.sightings_of(one.id)
+        write.set_many("sighting", gone, live=False)
+        write.set("individual", one.id, live=False)
+        write.what = f"Deleted {called(one)} with {_counted(gone)}."
+    return Done(write.event_id, write.what, one.id, tuple(gone))
+
+
+def delete_sightings(catalogue: Catalogue, sighting_ids: Sequence[int], *, who: str) -> Done:
+    """They become tombstones. An individual that has none left stays in the list."""
+    with catalogue.write("delete", who=who, what="") as write:
+        chosen = write.sightings(sighting_ids)
+        if not chosen:
+            raise EditConflict("No sightings were named to delete; name at least one.")
+        gone, owners = [s.id for s in chosen], _owners(write, chosen)
+        write.rely_many("individual", [owner.id for owner in owners], "live")
+        write.set_many("sighting", gone, live=False)
+        origin = ", ".join(called(owner) for owner in owners)
+        write.what = f"Deleted {_counted(gone)} of {origin}.{_left_empty(write, owners)}"
+    return Done(write.event_id, write.what, None, tuple(gone))
+
+
+def called(individual: Individual) -> str:
+    return f'"{individual.name}" (id {individual.id})'
+
+
+def _counted(sightings: Sequence[object]) -> str:
+    return "1 sighting" if len(sightings) == 1 else f"{len(sightings):,} sightings"
+
+
+def _owners(write: Write, chosen: Sequence[Sighting]) -> list[Individual]:
+    return [write.individual(number) for number in dict.fromkeys(s.individual_id for s in chosen)]
+
+
+def _move(write: Write, sighting_ids: Sequence[int], to: int) -> None:
+    write.rely_many("sighting", sighting_ids, "live")
+    write.set_many("sighting", sighting_ids, individual_id=to)
+
+
+def _left_empty(write: Write, individuals: Sequence[Individual]) -> str:
+    empty = [called(one) for one in individuals if not write.sightings_of(one.id)]
+    return (
+        f" No sighting is left of {', '.join(empty)}, which stays in the list; delete it if it is not wanted." if empty else ""
+    )
+
+
+def _refuse_other_species(one: Individual, species: str | None, whose: str) -> None:
+    if one.species and species and one.species != species:
+        raise EditConflict(f"{called(one)} is a {one.species}, but {whose} a {species}; set the species first if one is wrong.")

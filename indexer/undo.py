@@ -1,0 +1,124 @@
+"""Taking an event back, whatever it was: its recorded changes, turned round, as a new event.
+
+Nothing is erased: the undo stands in the history and can itself be undone, which does the event again. An undo is
+refused when it would contradict what has happened since, and names those events: a later event that still stands changed or
+rested on a field that this one changed; a name or a photo is in use again; a sighting would be left with an
+individual that is not there. Taking an enrolment back leaves tombstones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection
+
+from catalog import events, individuals, sightings
+from catalog.catalogue import Catalogue
+from catalog.errors import EditConflict
+from catalog.names import shown
+from catalog.values import Change, EventRow
+from catalog.write import Key, Write
+from indexer.edits import Done
+
+
+def undo(catalogue: Catalogue, event_id: int, *, who: str) -> Done:
+    """Take this event back; of an undo: do the event again. An event that was undone and done again can be undone again."""
+    with catalogue.write("undo", who=who, what="") as write:
+        connection = write.connection
+        asked = events.event(connection, event_id)
+        links = events.chain(connection, event_id)
+        if asked.undone:
+            raise EditConflict(
+                f"Event {event_id} ({asked.verb}) has been undone already, by event {links[-1]}; undo that to do it again."
+            )
+        target = events.event(connection, links[-1])
+        first = events.event(connection, events.root(connection, target.id))
+        again = first.undone  # then the target is the undo that took it back
+        changes = events.changes_of(connection, target.id)
+        values: dict[Key, Any] = {(c.entity, c.entity_id, c.field): c.before for c in changes if c.changed}
+        if not values:
+            raise EditConflict(f"Event {event_id} ({asked.verb}) changed nothing, so there is nothing to undo.")
+        rested = [c for c in events.changes_of(connection, first.id) if not c.changed]
+        _refuse_what_followed(connection, target)
+        if again:
+            _refuse_what_it_rested_on(connection, target, rested)
+        _refuse_taken_names(connection, target, values)
+        _refuse_taken_photos(connection, target, values)
+        write.restore(values)
+        _refuse_live_of_dead(write, target)
+        for change in rested:
+            if change.field == "live":
+                write.rely(change.entity, change.entity_id, "live")
+        write.undoes = target.id
+        did = f"Did event {first.id} again" if again else f"Undid event {first.id}"
+        write.what = f"{did} ({first.verb}): {first.what}"
+    stale = sorted({number for entity, number, field in values if entity == "sighting" and field in events.INDEXED})
+    return Done(write.event_id, write.what, None, tuple(stale))
+
+
+def _refuse_what_followed(connection: Connection, target: EventRow) -> None:
+    later = events.touching_what_it_changed(connection, target.id)
+    cancelled: set[int] = set()
+    for undoing, undone in events.undo_pairs(connection, target.id):  # newest first: an undo that was undone cancels nothing
+        if undoing not in cancelled and undone > target.id:
+            cancelled |= {undoing, undone}
+    if standing := later - cancelled:
+        _refuse(connection, target, "what it changed was changed or built on since", standing)
+
+
+def _refuse_what_it_rested_on(connection: Connection, target: EventRow, rested: Iterable[Change]) -> None:
+    for change in rested:
+        now = events.value(connection, change.entity, change.entity_id, change.field)
+        if now != change.after:
+            since = events.changing(connection, change.entity, change.entity_id, [change.field])
+            why = f"the {change.field} of {change.entity} {change.entity_id} is no longer what it rested on"
+            _refuse(connection, target, why, {max(since)})
+
+
+def _refuse_taken_names(connection: Connection, target: EventRow, values: dict[Key, Any]) -> None:
+    for number in {number for entity, number, field in values if entity == "individual" and field in ("live", "name")}:
+        one = individuals.by_id(connection, number)
+        name = values.get(("individual", number, "name"), one.name)
+        holder = individuals.live_ids_by_name(connection, [name]).get(name)
+        lives = values.get(("individual", number, "live"), one.live)
+        if lives and holder not in (None, number) and values.get(("individual", holder, "live"), True):
+            since = events.changing(connection, "individual", holder, ["name", "live"])
+            _refuse(connection, target, f"the name {shown(name)} is now that of individual {holder}", {max(since)})
+
+
+def _refuse_taken_photos(connection: Connection, target: EventRow, values: dict[Key, Any]) -> None:
+    revived = [
+        number for (entity, number, field), value in values.items() if entity == "sighting" and field == "live" and value
+    ]
+    photos = {
+        number: (one.photo_sha256, sightings.box_text(one.box)) for number, one in sightings.by_ids(connection, revived).items()
+    }
+    taken = sightings.live_ids_by_photo(connection, photos.values())
+    for number, photo in photos.items():
+        holder = taken.get(photo, number)
+        if holder != number and values.get(("sighting", holder, "live"), True):
+            since = events.changing(connection, "sighting", holder, ["live"])
+            _refuse(connection, target, f"the photo of sighting {number} is enrolled anew, as sighting {holder}", {max(since)})
+
+
+def _refuse_live_of_dead(write: Write, target: EventRow) -> None:
+    broken = write.live_of_dead()
+    if not broken:
+        return
+    connection = write.connection
+    since: set[int] = set()
+    for sighting, individual in broken:  # the newest event on either side; the target's own is the other
+        moved = events.changing(connection, "sighting", sighting, ["live", "individual_id"])
+        died = events.changing(connection, "individual", individual, ["live"])
+        since |= {max(found) for found in (moved, died) if found and max(found) > target.id}
+    sighting, individual = broken[0]
+    _refuse(connection, target, f"live sighting {sighting} would be left with individual {individual}, which is not", since)
+
+
+def _refuse(connection: Connection, target: EventRow, why: str, event_ids: set[int]) -> NoReturn:
+    named = [f"event {e.id} ({e.verb}): {e.what}" for e in reversed(events.events_of(connection, event_ids))]
+    few = "\n  ".join(named[:10] + ([f"and {len(named) - 10:,} more"] if len(named) > 10 else []))
+    raise EditConflict(
+        f"Event {target.id} ({target.verb}) cannot be undone: {why}. Nothing was changed. Undo first, from the top:\n  {few}"
+    )

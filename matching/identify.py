@@ -1,0 +1,168 @@
+"""The whole story once: photos → vectors → neighbours → individuals → decision, on the parts it is handed.
+
+Several photos are one encounter and get one answer. A photo that is refused is reported in the answer while another can be
+used; where none can, the first refusal is raised. Photos are encoded one after the other: a runtime that has threads uses
+them, and a service has other questions for its idle cores. Nothing is written here: keeping the answer is the caller's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from catalog.values import Owner
+from encoder.errors import PhotoRefused
+from encoder.values import Box, Encoded
+from matching.answer import Answer, Candidate, Grounds, PhotoAnswer, PhotoCandidate, Proof, Timings
+from matching.calibration import Calibration
+from matching.decision import MAX_FALSE_MATCH, decide, expected, share_out
+from matching.errors import QuestionRefused
+from matching.features import features
+from matching.fusion import DEPTH, fuse
+from matching.neighbours import gather
+from matching.ports import Encodes, Knows, Searches
+from matching.ranking import Ranked, rank
+from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
+
+MOST_CANDIDATES = 100
+PROOFS = 5  # a candidate's sightings that an answer shows
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPhoto:
+    name: str
+    data: bytes | PhotoRefused  # its bytes, or why they could not be read
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    top: int = 5
+    where: Filter = NO_FILTER
+    max_false_match: float = MAX_FALSE_MATCH
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.top <= MOST_CANDIDATES:
+            raise QuestionRefused(f"{self.top} candidates were asked for; ask for 1 to {MOST_CANDIDATES}")
+        if not 0 <= self.max_false_match <= 1:
+            raise QuestionRefused(f"a share of false matches of {self.max_false_match} was given; it lies between 0 and 1")
+
+
+DEFAULTS = Options()
+
+
+def identify(
+    photos: Sequence[QueryPhoto],
+    *,
+    encoder: Encodes,
+    index: Searches,
+    catalogue: Knows,
+    calibration: Calibration,
+    options: Options = DEFAULTS,
+) -> Answer:
+    """Which animal is on these photos of one encounter, how sure, or is it new?"""
+    if not photos:
+        raise QuestionRefused("no photo was given; give at least one")
+    looks = [_encode(photo, encoder) for photo in photos]
+    seen = [look for look in looks if isinstance(look, Encoded)]
+    if not seen:
+        raise next(look for look in looks if isinstance(look, PhotoRefused))
+    begun = time.perf_counter()
+    clocked = _Clocked(index)
+    owners: dict[int, Owner] = {}
+
+    def owning(sighting_ids: Sequence[int]) -> dict[int, int]:
+        live = catalogue.owners(sighting_ids)
+        owners.update(live)
+        return {sighting: owner.individual_id for sighting, owner in live.items()}
+
+    vectors = [look.vector for look in seen]
+    found, individual_of = gather(clocked, vectors, owning, want=max(DEPTH, options.top), where=options.where)
+    numbers = [number for number, look in enumerate(looks) if isinstance(look, Encoded)]
+    rankings = [rank(each, individual_of, number) for number, each in zip(numbers, found, strict=True)]
+    fused = fuse(rankings)
+    decision = decide(features(fused, rankings), calibration, options.max_false_match, filtered=not options.where.is_empty())
+    listed = fused[: options.top]
+    chances = share_out(decision, len(listed), calibration)
+    own = dict(zip(numbers, rankings, strict=True))
+    answered = [
+        _photo_answer(photo, look, own.get(number, ())[: options.top], owners)
+        for number, (photo, look) in enumerate(zip(photos, looks, strict=True))
+    ]
+    candidates = [
+        _candidate(place, ranked, chance, owners)
+        for place, (ranked, chance) in enumerate(zip(listed, chances, strict=True), start=1)
+    ]
+    return Answer(
+        decision=decision.kind,
+        probability=decision.probability,
+        new_probability=decision.new,
+        candidates=tuple(candidates),
+        photos=tuple(answered),
+        bundle=encoder.bundle_id,
+        calibration=Grounds(
+            source=calibration.source,
+            reason=calibration.reason,
+            optimistic=calibration.basis.optimistic,
+            new_share=calibration.new_share,
+            max_false_match=options.max_false_match,
+            expected=expected(calibration, options.max_false_match),
+        ),
+        timings_ms=Timings(
+            decode=sum(look.decode_ms for look in seen),
+            encode=sum(look.encode_ms for look in seen),
+            search=clocked.spent_s * 1000,
+            decide=(time.perf_counter() - begun - clocked.spent_s) * 1000,
+        ),
+    )
+
+
+class _Clocked:
+    """The index, and how long it was searched."""
+
+    def __init__(self, index: Searches) -> None:
+        self._index = index
+        self.spent_s = 0.0
+
+    def search(self, vector: Vector, top: int, where: Filter = NO_FILTER, *, exact: bool = False) -> list[Neighbour]:
+        begun = time.perf_counter()
+        found = self._index.search(vector, top, where, exact=exact)
+        self.spent_s += time.perf_counter() - begun
+        return found
+
+
+def _encode(photo: QueryPhoto, encoder: Encodes) -> Encoded | PhotoRefused:
+    if isinstance(photo.data, PhotoRefused):
+        return photo.data
+    try:
+        return encoder.encode(photo.data, photo.box)
+    except PhotoRefused as refusal:
+        return refusal
+
+
+def _candidate(place: int, ranked: Ranked, probability: float, owners: Mapping[int, Owner]) -> Candidate:
+    first = owners[ranked.evidence[0].sighting_id]
+    shown: dict[int, Proof] = {}
+    for evidence in ranked.evidence:  # best first, so a sighting that two photos resemble is shown with the better one
+        owner = owners[evidence.sighting_id]
+        shown.setdefault(evidence.sighting_id, Proof(evidence.sighting_id, owner.photo, evidence.score, evidence.photo))
+    proofs = tuple(shown.values())[:PROOFS]
+    return Candidate(place, ranked.individual_id, first.name, first.species, probability, ranked.score, proofs)
+
+
+def _photo_answer(
+    photo: QueryPhoto, look: Encoded | PhotoRefused, ranking: Sequence[Ranked], owners: Mapping[int, Owner]
+) -> PhotoAnswer:
+    if isinstance(look, PhotoRefused):
+        sha256 = hashlib.sha256(photo.data).hexdigest() if isinstance(photo.data, bytes) else None
+        return PhotoAnswer(photo.name, sha256, photo.box, None, None, None, None, str(look), ())
+    own = []
+    for ranked in ranking:
+        best = ranked.evidence[0]
+        owner = owners[best.sighting_id]
+        own.append(PhotoCandidate(ranked.individual_id, owner.name, best.score, best.sighting_id, owner.photo))
+    return PhotoAnswer(
+        photo.name, look.sha256, look.box, look.width, look.height, look.brightness, look.sharpness, None, tuple(own)
+    )

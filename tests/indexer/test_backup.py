@@ -1,0 +1,137 @@
+"""A backup restored elsewhere answers the same; a file that is damaged restores nothing."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.backup import MANIFEST, back_up, restore
+from indexer.bulk import import_rows
+from indexer.doctor import examine, is_well
+from indexer.errors import BackupRefused
+from indexer.station import open_station
+from settings import Settings
+
+
+@pytest.fixture(scope="module")
+def kept(whales: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
+    """A catalogue and its backup."""
+    from settings import read_settings
+
+    folder = tmp_path_factory.mktemp("kept")
+    settings = read_settings({}, data_dir=folder / "data", user="the tests")
+    with open_station(settings) as station:
+        import_rows(station, whales, who="me")
+    back_up(settings, folder / "all.flukeprint")
+    return settings, folder / "all.flukeprint"
+
+
+def elsewhere(settings: Settings, folder: Path) -> Settings:
+    return settings.model_copy(update={"data_dir": folder})
+
+
+def test_a_restored_catalogue_answers_the_same_and_all_is_well(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    settings, file = kept
+    other = elsewhere(settings, tmp_path / "new" / "data")
+    restore(other, file)
+    with open_station(settings) as here, open_station(other) as there:
+        assert here.bundle_id == there.bundle_id
+        for _, matrix in here.catalogue.vectors(here.bundle_id):
+            for vector in matrix:
+                mine, theirs = here.index.search(vector, 10), there.index.search(vector, 10)
+                assert [n.id for n in mine] == [n.id for n in theirs]
+                assert np.allclose([n.score for n in mine], [n.score for n in theirs], atol=1e-6)
+    assert is_well(examine(other, deep=True))
+
+
+def test_without_photos_the_answers_stay_and_doctor_says_what_is_missing(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    settings, whole = kept
+    small = tmp_path / "small.flukeprint"
+    back_up(settings, small, photos=False)
+    assert small.stat().st_size < whole.stat().st_size
+    other = elsewhere(settings, tmp_path / "data")
+    restore(other, small)
+    findings = examine(other)
+    assert is_well(findings)
+    assert any(finding.subject == "photos" and finding.level == "note" for finding in findings)
+
+
+def test_a_backup_never_overwrites_and_a_restore_never_mixes(kept: tuple[Settings, Path]) -> None:
+    settings, file = kept
+    with pytest.raises(BackupRefused, match="exists already"):
+        back_up(settings, file)
+    with pytest.raises(BackupRefused, match="holds something already"):
+        restore(settings, file)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_backup_that_was_cut_short_restores_nothing(kept: tuple[Settings, Path], tmp_path: Path, share: float) -> None:
+    settings, file = kept
+    cut = tmp_path / "cut.flukeprint"
+    data = file.read_bytes()
+    cut.write_bytes(data[: int(len(data.rstrip(b"\0")) * share)])
+    with pytest.raises(BackupRefused):
+        restore(elsewhere(settings, tmp_path / "data"), cut)
+    assert not (tmp_path / "data").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.flukeprint"]
+
+
+def test_a_backup_cut_between_two_photos_is_noticed(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    settings, file = kept
+    with tarfile.open(file) as tar:
+        last = tar.getmembers()[-1]
+    cut = tmp_path / "cut.flukeprint"
+    cut.write_bytes(file.read_bytes()[: last.offset] + b"\0" * 1024)
+    with pytest.raises(BackupRefused, match="cut short"):
+        restore(elsewhere(settings, tmp_path / "data"), cut)
+
+
+def test_a_changed_catalogue_inside_is_noticed(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    settings, file = kept
+    with tarfile.open(file) as tar:
+        member = tar.getmember("catalogue.db")
+    data = bytearray(file.read_bytes())
+    data[member.offset_data + 5000] ^= 0xFF
+    changed = tmp_path / "changed.flukeprint"
+    changed.write_bytes(data)
+    with pytest.raises(BackupRefused, match="not the one that was written"):
+        restore(elsewhere(settings, tmp_path / "data"), changed)
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/etc/outside.txt", "photos/../../outside.txt", "settings.py"])
+def test_a_backup_that_reaches_outside_is_refused(kept: tuple[Settings, Path], tmp_path: Path, name: str) -> None:
+    settings, file = kept
+    hostile = tmp_path / "hostile.flukeprint"
+    with tarfile.open(file) as tar, tarfile.open(hostile, "w") as out:
+        first = tar.getmember(MANIFEST)
+        out.addfile(first, tar.extractfile(first))
+        info = tarfile.TarInfo(name)
+        info.size = 4
+        out.addfile(info, io.BytesIO(b"gone"))
+    with pytest.raises(BackupRefused):
+        restore(elsewhere(settings, tmp_path / "data"), hostile)
+    assert not list(tmp_path.glob("**/outside.txt"))
+
+
+def test_what_is_no_backup_is_refused(tmp_path: Path, kept: tuple[Settings, Path]) -> None:
+    settings, _ = kept
+    other = tmp_path / "photo.jpg"
+    other.write_bytes(b"\xff\xd8\xff" * 1000)
+    for wrong in (other, tmp_path / "missing.flukeprint", tmp_path):
+        with pytest.raises(BackupRefused):
+            restore(elsewhere(settings, tmp_path / "data"), wrong)
+
+
+def test_a_backup_into_a_folder_that_is_not_there_is_refused_and_leaves_nothing(
+    kept: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    settings, _ = kept
+    with pytest.raises(BackupRefused, match="cannot be written"):
+        back_up(settings, tmp_path / "none" / "x.flukeprint")
+    shutil.rmtree(tmp_path / "none", ignore_errors=True)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,111 @@
+"""The bulk import: every row has a state, one bad photo is one row, and running twice changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from demo import animals
+from indexer.bulk import Progressed, import_rows, set_aside_csv
+from indexer.errors import TableRefused
+from indexer.station import Station
+
+
+def test_a_folder_is_imported_and_twice_changes_nothing(station: Station, whales: Path) -> None:
+    first = import_rows(station, whales, who="me")
+    assert (first.rows, first.enrolled, first.set_aside, first.individuals) == (24, 24, 0, 6)
+    before = station.catalogue.counts()
+    again = import_rows(station, whales, who="me")
+    assert (again.enrolled, again.already) == (0, 24)
+    assert station.catalogue.counts() == before
+    assert station.index.ids().tolist() == station.catalogue.live_ids(station.bundle_id).tolist()
+
+
+def test_a_table_is_imported_with_what_it_knows(station: Station, whales: Path) -> None:
+    done = import_rows(station, whales / "rows.csv", who="me")
+    assert done.enrolled == 24
+    assert [one.encounters for one in station.catalogue.individuals()] == [2] * 6
+
+
+def test_a_bad_row_is_set_aside_with_its_reason_mended_and_imported(station: Station, whales: Path, tmp_path: Path) -> None:
+    shutil.copytree(whales / "W0", tmp_path / "W0")
+    (tmp_path / "W0" / "0.jpg").write_bytes((whales / "W0" / "0.jpg").read_bytes()[:2000])
+    table = tmp_path / "rows.csv"
+    table.write_text(
+        "path,identity,date,lat,lon\n"
+        "W0/0.jpg,Kelp,,,\n"  # cut short
+        "W0/1.jpg,Kelp,2019-13-45,,\n"
+        "W0/2.jpg,,,,\n"
+        "W0/missing.jpg,Kelp,,,\n"
+        "W0/3.jpg,Kelp,,nan,1\n"
+        "W0/2.jpg,Kelp,,,\n"
+    )
+    done = import_rows(station, table, who="me")
+    assert (done.rows, done.enrolled, done.set_aside) == (6, 1, 5)
+    reasons = [row.reason or "" for row in station.catalogue.import_rows(done.import_id, "set_aside")]
+    for said, reason in zip(("ends early", "2019-13-45", "no identity", "missing.jpg", "nan"), reasons, strict=True):
+        assert said in reason
+    mended = tmp_path / "mended.csv"
+    text = set_aside_csv(station, done.import_id)
+    mended.write_text(text.replace("2019-13-45", "2019-12-31").replace("nan", "2"))
+    later = import_rows(station, mended, images=tmp_path, who="me")
+    assert (later.enrolled, later.set_aside) == (2, 3)
+
+
+def test_a_photo_mended_in_its_place_is_taken_at_the_next_run(station: Station, whales: Path, tmp_path: Path) -> None:
+    (tmp_path / "Kelp").mkdir()
+    (tmp_path / "Kelp" / "a.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    assert import_rows(station, tmp_path, who="me").set_aside == 1
+    shutil.copy(whales / "W0" / "0.jpg", tmp_path / "Kelp" / "a.jpg")
+    again = import_rows(station, tmp_path, who="me")
+    assert (again.enrolled, again.set_aside) == (1, 0)
+
+
+def test_one_photo_under_two_names_is_set_aside_and_named(station: Station, whales: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/0.jpg,Kelp\nW0/0.jpg,Tide\nW0/0.jpg,Kelp\n")
+    done = import_rows(station, table, images=whales, who="me")
+    assert (done.enrolled, done.set_aside, done.individuals) == (1, 1, 1)
+    [row] = station.catalogue.import_rows(done.import_id, "set_aside")
+    assert 'sighting 1 of "Kelp"' in (row.reason or "")
+
+
+def test_a_row_that_left_the_table_is_no_longer_waited_for(station: Station, whales: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/none.jpg,Kelp\nW0/0.jpg,Kelp\n")
+    assert import_rows(station, table, images=whales, who="me").set_aside == 1
+    table.write_text("path,identity\nW0/0.jpg,Kelp\n")
+    assert import_rows(station, table, images=whales, who="me").set_aside == 0
+
+
+def test_an_import_can_be_undone(station: Station, whales: Path) -> None:
+    from indexer.undo import undo
+
+    import_rows(station, whales, who="me")
+    for event in station.catalogue.history():
+        undo(station.catalogue, event.id, who="me")
+    assert station.catalogue.counts().sightings == 0
+
+
+def test_progress_counts_every_row_once(station: Station, whales: Path) -> None:
+    seen: list[Progressed] = []
+    import_rows(station, whales, who="me", on_progress=seen.append)
+    assert [now.done for now in seen] == sorted(now.done for now in seen)
+    assert (seen[0].done, seen[-1].done, seen[-1].total) == (0, 24, 24)
+
+
+def test_days_are_taken_from_names_where_neither_table_nor_camera_tells(station: Station, tmp_path: Path) -> None:
+    import cv2
+
+    (tmp_path / "Kelp" / "2019-08-05").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "Kelp" / "2019-08-05" / "a.png"), animals.draw(0, 0, size=(320, 240)))
+    import_rows(station, tmp_path, who="me")
+    assert str(station.catalogue.sighting(1).taken_on) == "2019-08-05"
+
+
+def test_a_source_that_is_no_folder_and_no_table_is_refused_and_nothing_is_begun(station: Station, tmp_path: Path) -> None:
+    with pytest.raises(TableRefused):
+        import_rows(station, tmp_path / "nothing.csv", who="me")
+    assert station.catalogue.imports() == []

@@ -1,0 +1,122 @@
+"""Enrolling: a new individual, a known one, the same photo twice, photos that cannot be, and an index that fails."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from catalog.errors import NameRefused
+from demo import animals
+from encoder.values import Box
+from indexer.enrol import enrol
+from indexer.errors import NotIndexed
+from indexer.given import Given
+from indexer.sightings import Source
+from indexer.station import Station, open_station
+from settings import Settings
+from vector_db.errors import IndexUnavailable
+
+NOTHING = Given()
+
+
+def photo(individual: int, number: int, given: Given = NOTHING) -> Source:
+    return Source(f"{individual}-{number}.jpg", given, data=animals.photo(individual, number, size=(320, 240)))
+
+
+def test_a_new_individual_is_one_event_and_its_photos_are_found(station: Station) -> None:
+    done = enrol(station, "Kelp", [photo(0, 0), photo(0, 1)], who="me")
+    assert (done.created, [p.state for p in done.photos]) == (True, ["enrolled", "enrolled"])
+    assert station.catalogue.event(done.event_id or 0).what == 'enrolled 2 photos of new individual "Kelp"'
+    for outcome, source in zip(done.photos, (photo(0, 0), photo(0, 1)), strict=True):
+        nearest = station.index.search(station.encoder.encode(source.data).vector, 1)[0]
+        assert (nearest.id, round(nearest.score, 4)) == (outcome.sighting_id, 1.0)
+
+
+def test_enrolling_twice_is_enrolling_once(station: Station) -> None:
+    first = enrol(station, "Kelp", [photo(0, 0)], who="me")
+    again = enrol(station, " Kelp ", [photo(0, 0)], who="me")
+    assert [p.state for p in again.photos] == ["already"]
+    assert (again.event_id, again.individual_id) == (None, first.individual_id)
+    assert station.index.count() == station.catalogue.counts().sightings == 1
+
+
+def test_the_same_photo_twice_in_one_call_is_one_sighting(station: Station) -> None:
+    done = enrol(station, "Kelp", [photo(0, 0), photo(0, 0)], who="me")
+    assert [p.state for p in done.photos] == ["enrolled", "already"]
+    assert station.index.count() == 1
+
+
+def test_another_box_of_the_same_photo_is_another_sighting(station: Station) -> None:
+    left, right = Given(box=Box(0, 0, 160, 240)), Given(box=Box(160, 0, 160, 240))
+    enrol(station, "Kelp", [photo(0, 0, left)], who="me")
+    other = enrol(station, "Tide", [photo(0, 0, right)], who="me")
+    assert [p.state for p in other.photos] == ["enrolled"]
+    assert station.catalogue.counts().photos == 1
+
+
+def test_another_animals_photo_is_refused_and_nobody_is_made_of_it(station: Station) -> None:
+    enrol(station, "Kelp", [photo(0, 0)], who="me")
+    refused = enrol(station, "Tide", [photo(0, 0)], who="me")
+    assert refused.photos[0].state == "refused"
+    assert 'sighting 1 of "Kelp"' in (refused.photos[0].reason or "")
+    assert [one.name for one in station.catalogue.individuals()] == ["Kelp"]
+
+
+def test_one_bad_photo_is_refused_and_the_others_are_enrolled(station: Station) -> None:
+    done = enrol(station, "Kelp", [Source("x.jpg", Given(), data=b"no photo"), photo(0, 0)], who="me")
+    assert [p.state for p in done.photos] == ["refused", "enrolled"]
+    assert station.catalogue.counts().sightings == 1
+
+
+def test_where_every_photo_is_bad_nothing_at_all_is_written(station: Station, tmp_path: Path) -> None:
+    done = enrol(station, "Kelp", [Source("x.jpg", Given(), path=tmp_path / "missing.jpg")], who="me")
+    assert (done.individual_id, done.event_id, done.photos[0].state) == (None, None, "refused")
+    assert station.catalogue.counts().events == station.catalogue.counts().individuals == 0
+
+
+def test_a_species_that_contradicts_is_refused_and_one_that_was_missing_is_learned(station: Station) -> None:
+    enrol(station, "Kelp", [photo(0, 0)], who="me")
+    enrol(station, "Kelp", [photo(0, 1, Given(species="orca"))], who="me")
+    assert station.catalogue.find_individual("Kelp").species == "orca"
+    refused = enrol(station, "Kelp", [photo(0, 2, Given(species="beluga"))], who="me")
+    assert "enrolled as orca" in (refused.photos[0].reason or "")
+    later = enrol(station, "Kelp", [photo(0, 3)], who="me")
+    assert station.catalogue.sighting(later.photos[0].sighting_id or 0).species == "orca"
+
+
+def test_what_the_camera_noted_fills_what_was_not_given(station: Station) -> None:
+    known = animals.facts(0, 0)
+    done = enrol(station, "Kelp", [photo(0, 0)], who="me")
+    sighting = station.catalogue.sighting(done.photos[0].sighting_id or 0)
+    assert (sighting.taken_on, sighting.taken_at) == (known.taken.date(), known.taken)
+    assert (sighting.lat, sighting.lon) == (pytest.approx(known.lat, abs=1e-4), pytest.approx(known.lon, abs=1e-4))
+    given = enrol(station, "Kelp", [photo(0, 5, Given(taken_on=date(2019, 1, 1)))], who="me")
+    assert station.catalogue.sighting(given.photos[0].sighting_id or 0).taken_at is None
+
+
+def test_photos_of_one_day_are_one_encounter_and_undated_ones_of_one_call_are_another(station: Station) -> None:
+    day = Given(taken_on=date(2019, 1, 1))
+    enrol(station, "Kelp", [photo(0, 0, day)], who="me")
+    enrol(station, "Kelp", [photo(0, 1, day)], who="me")
+    assert station.catalogue.individuals()[0].encounters == 1
+
+
+def test_a_name_of_ten_thousand_characters_is_refused_before_any_photo_is_read(station: Station, tmp_path: Path) -> None:
+    with pytest.raises(NameRefused, match="10,000 characters"):
+        enrol(station, "k" * 10_000, [Source("x", Given(), path=tmp_path / "never read")], who="me")
+
+
+def test_an_index_that_fails_loses_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_station(settings) as station:
+
+        def full(_: object) -> None:
+            raise IndexUnavailable("no space is left")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(station.index, "upsert", full)
+            with pytest.raises(NotIndexed, match=r"safe \(event 1\)"):
+                enrol(station, "Kelp", [photo(0, 0)], who="me")
+    with open_station(settings) as station:
+        assert station.index.ids().tolist() == [1]

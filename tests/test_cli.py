@@ -1,0 +1,244 @@
+"""The command line as a person and a program meet it: answers, exit codes, refusals, and what stays untouched by them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from demo import animals
+
+SMALL = (320, 240)
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """One command on this test's data folder, in this process."""
+    monkeypatch.setenv("FLUKEPRINT_DATA_DIR", str(tmp_path / "data"))
+
+    def call(*words: object) -> Said:
+        try:
+            code = cli.main([str(word) for word in words])
+        except SystemExit as leaving:  # argparse, for a wrong command line
+            code = int(leaving.code or 0)
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for individual in range(3):
+        for photo in range(3):
+            path = folder / f"W{individual}" / f"{individual}-{photo}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(animals.photo(individual, photo, size=SMALL))
+    return folder
+
+
+def test_the_story_from_an_empty_folder_to_an_undone_merge(run: Run, photos: Path) -> None:
+    enrolled = run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg", "--json")
+    assert (enrolled.code, enrolled.json["created"], enrolled.json["photos"][0]["state"]) == (0, True, "enrolled")
+    assert run("import", photos, "--json").code == 1  # Kelp's photo is W0's too: set aside, the rest goes on
+    names = [one["name"] for one in run("individuals", "--json").json["individuals"]]
+    assert names == ["Kelp", "W0", "W1", "W2"]
+    merged = run("merge", "Kelp", "W0", "--json")
+    assert merged.code == 0
+    shown = run("show", "Kelp", "--json").json
+    assert len(shown["sightings"]) == 3
+    assert run("undo", merged.json["event_id"]).code == 0
+    assert len(run("show", "Kelp", "--json").json["sightings"]) == 1
+    assert "undone" in run("history").out
+    assert run("doctor").code == 0
+
+
+def test_identify_answers_in_json_with_every_field_that_is_promised(run: Run, photos: Path) -> None:
+    assert run("import", photos).code == 0
+    answer = run("identify", photos / "W1" / "1-0.jpg", photos / "W1" / "1-1.jpg", "--top", 2, "--json").json
+    assert set(answer) >= {"decision", "probability", "candidates", "photos", "bundle", "timings_ms", "identification_id"}
+    best = answer["candidates"][0]
+    assert set(best) >= {"rank", "individual_id", "name", "species", "probability", "score", "evidence"}
+    assert (best["rank"], best["name"], len(answer["candidates"]), len(answer["photos"])) == (1, "W1", 2, 2)
+    assert set(best["evidence"][0]) >= {"sighting_id", "photo", "score"}
+    again = run("identify", photos / "W1" / "1-0.jpg", "--json").json
+    assert again["identification_id"] == answer["identification_id"] + 1
+
+
+def test_an_empty_catalogue_answers_new(run: Run, photos: Path) -> None:
+    assert run("identify", photos / "W0" / "0-0.jpg", "--json").json["decision"] == "new"
+
+
+def test_similar_finds_the_photo_itself_first_and_leaves_a_sighting_out_of_its_own_answer(run: Run, photos: Path) -> None:
+    run("import", photos)
+    found = run("similar", photos / "W2" / "2-1.jpg", "--json").json["similar"]
+    assert (found[0]["photo"], round(found[0]["score"], 3)) == ("2-1.jpg", 1.0)
+    others = run("similar", "--sighting", found[0]["sighting_id"], "--json").json["similar"]
+    assert found[0]["sighting_id"] not in [one["sighting_id"] for one in others]
+
+
+def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
+    run(
+        "enrol",
+        "--name",
+        "Kelp",
+        "--species",
+        "orca",
+        "--date",
+        "2020-01-01",
+        "--lat",
+        "-17.5",
+        "--lon",
+        "-149.8",
+        photos / "W0/0-0.jpg",
+    )
+    run(
+        "enrol",
+        "--name",
+        "Tide",
+        "--species",
+        "beluga",
+        "--date",
+        "2021-01-01",
+        "--lat",
+        "60",
+        "--lon",
+        "10",
+        photos / "W1/1-0.jpg",
+    )
+
+    def names(*filters: object) -> list[str]:
+        found = run("similar", photos / "W2" / "2-0.jpg", *filters, "--json").json["similar"]
+        return sorted(one["name"] for one in found)
+
+    assert names() == ["Kelp", "Tide"]
+    assert names("--species", "orca") == ["Kelp"]
+    assert names("--near", "-17.4,-149.9,50") == ["Kelp"]
+    assert names("--after", "2020-06-01") == ["Tide"]
+    assert names("--before", "2020-06-01") == ["Kelp"]
+    assert names("--species", "orca", "--after", "2020-06-01") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "VERB"),
+        (["sing"], 2, "invalid choice"),
+        (["identify"], 2, "PHOTO"),
+        (["identify", "x.jpg", "--top", "0"], 2, "whole number"),
+        (["identify", "x.jpg", "--max-false-match", "1.5"], 2, "share"),
+        (["show", "Nobody"], 1, "no catalogue"),
+        (["identify", "/none/such.jpg"], 1, "such.jpg"),
+        (["identify", "/"], 1, "folder"),
+        (["identify", "x.jpg", "--near", "1,2"], 1, "LATITUDE,LONGITUDE,KILOMETRES"),
+        (["identify", "x.jpg", "--near", "nan,2,3"], 1, "latitude"),
+        (["identify", "x.jpg", "--after", "2020-13-01"], 1, "2020-13-01"),
+        (["identify", "x.jpg", "--after", "2021-01-01", "--before", "2020-01-01"], 1, "later"),
+        (["identify", "x.jpg", "--box", "1,2,3"], 1, "10,20,300,200"),
+        (["enrol", "--name", "", "x.jpg"], 1, "name"),
+        (["enrol", "--name", "K", "--lat", "nan", "--lon", "1", "x.jpg"], 1, "latitude"),
+        (["similar"], 1, "--sighting"),
+        (["delete"], 1, "--sighting"),
+        (["import", "/none/such"], 1, "/none/such"),
+        (["restore", "/none/such"], 1, "/none/such"),
+        (["backup", "/tmp/x.flukeprint"], 1, "no catalogue"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_code_and_a_reason_on_stderr(
+    run: Run, words: list[str], code: int, said: str
+) -> None:
+    answer = run(*words)
+    assert (answer.code, answer.out) == (code, "")
+    assert said in answer.err
+
+
+def test_a_box_outside_the_photo_is_refused_with_both_sizes(run: Run, photos: Path) -> None:
+    refused = run("identify", photos / "W0" / "0-0.jpg", "--box", "300,0,100,100")
+    assert refused.code == 1
+    assert "320" in refused.err
+
+
+def test_boxes_and_photos_must_be_as_many(run: Run, photos: Path) -> None:
+    refused = run("identify", photos / "W0/0-0.jpg", photos / "W0/0-1.jpg", "--box", "0,0,100,100")
+    assert (refused.code, "1 boxes for 2 photos" in refused.err) == (1, True)
+    assert run("enrol", "--name", "K", photos / "W0/0-0.jpg", "--box", "-", "--box", "-").code == 1
+
+
+def test_a_refusal_is_json_too_where_json_is_asked_for(run: Run) -> None:
+    refused = run("show", "Nobody", "--json")
+    assert refused.code == 1
+    assert refused.json["error"] == "CatalogueUnavailable"
+
+
+def test_unknown_ids_are_refused_by_name(run: Run, photos: Path) -> None:
+    run("enrol", "--name", "Kelp", photos / "W0/0-0.jpg")
+    for words in (["show", "99"], ["undo", "99"], ["delete", "--sighting", "99"], ["split", "Kelp", "99", "--name", "X"]):
+        refused = run(*words)
+        assert (refused.code, "99" in refused.err) == (1, True)
+
+
+def test_reindex_and_backup_and_restore_leave_the_answers_as_they_were(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("import", photos)
+
+    def answer() -> Any:
+        told = run("identify", photos / "W1" / "1-2.jpg", "--json").json
+        return told["decision"], [(one["name"], one["score"]) for one in told["candidates"]]
+
+    before = answer()
+    assert run("reindex").code == 0
+    assert answer() == before
+    assert run("backup", tmp_path / "all.flukeprint").code == 0
+    monkeypatch.setenv("FLUKEPRINT_DATA_DIR", str(tmp_path / "other"))
+    assert run("restore", tmp_path / "all.flukeprint").code == 0
+    assert answer() == before
+
+
+def test_set_aside_rows_are_written_down_and_the_way_back_is_said(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\nW0/none.jpg,Kelp\n")
+    done = run("import", table, "--images", photos, "--set-aside", tmp_path / "aside.csv")
+    assert done.code == 1
+    assert "none.jpg" in (tmp_path / "aside.csv").read_text()
+    assert f"flukeprint import {tmp_path / 'aside.csv'} --images {photos}" in done.err
+
+
+def test_the_installed_command_speaks_on_the_right_channels(tmp_path: Path, photos: Path) -> None:
+    """As a program of its own: the answer alone on stdout, no progress bar where no terminal looks."""
+    command = [sys.executable, "-m", "cli", "import", str(photos), "--data-dir", str(tmp_path / "data"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["enrolled"] == 9
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "cli", "doctor", "--data-dir", str(tmp_path / "data")]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert "Traceback" not in done.stderr

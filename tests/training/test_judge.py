@@ -1,0 +1,95 @@
+"""A bundle is judged through serving's own encoder, and its report can be read without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn_photos import draw_photos
+
+from encoder.encode import Encoder, open_encoder
+from training.corruptions import CORRUPTIONS
+from training.judge import Judged, damage, judge
+from training.report import roc, write_report
+from training.rows import Row, Table
+
+COARSE = np.random.default_rng(0).integers(40, 200, (120, 160, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def encoder(root: Path) -> Iterator[Encoder]:
+    opened = open_encoder(root / "bundles" / "starter-lite0")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("drawn")
+
+
+@pytest.fixture(scope="module")
+def judged(encoder: Encoder, images: Path) -> Judged:
+    rows = draw_photos(images, individuals=3, encounters=2, photos=2).rows
+    gallery = tuple(row for row in rows if row.path.endswith("-0.png") and row.identity != "w2")
+    asks = (*(row for row in rows if row not in gallery), Row("absent.png", "w0"))
+    return judge(encoder, Table("g", gallery), Table("q", asks), images, robustness=True)
+
+
+def test_judging_gives_all_that_evaluate_promises(judged: Judged, encoder: Encoder) -> None:
+    made = judged.figures
+    assert {"n_query", "top1", "top5", "map", "cross_encounter", "cross_date", "open_set", "calibration"} <= set(made)
+    assert made["bundle"] == encoder.bundle_id
+    assert made["photos_per_s"] > 0
+    assert (made["n_query"], made["n_known"], made["open_set"]["n_new"]) == (8, 4, 4)
+    assert json.loads(json.dumps(made)) == made
+
+
+def test_photo_that_serving_refuses_is_set_aside_with_its_reason(judged: Judged) -> None:
+    (one,) = judged.set_aside
+    assert one.row.path == "absent.png"
+    assert "no such file" in one.reason
+    assert judged.figures["set_aside"] == 1
+
+
+def test_robustness_states_the_drop_of_each_corruption(judged: Judged) -> None:
+    assert set(judged.figures["robustness"]) == set(CORRUPTIONS)
+    for made in judged.figures["robustness"].values():
+        assert made["middle"]["n"] == 8
+        assert made["middle"]["drop"] == pytest.approx(1 - made["middle"]["top1"] / judged.figures["top1"])
+
+
+def test_report_stands_alone_and_shows_the_worst_confusions_as_pairs(judged: Judged, images: Path, tmp_path: Path) -> None:
+    # Names swapped: what is found is then wrong, so there are confusions to show.
+    swapped = tuple(
+        Row(r.path, {"w0": "w1", "w1": "w0"}.get(r.identity, r.identity), r.species, r.encounter) for r in judged.query.rows
+    )
+    wrong = Judged(judged.figures, judged.gallery, type(judged.query)(swapped, judged.query.vectors), ())
+    page = write_report(wrong, images, tmp_path / "report").read_text()
+    assert json.loads((tmp_path / "report" / "figures.json").read_text()) == judged.figures
+    assert page.count("data:image/jpeg;base64,") == 2 * page.count(" taken for ")
+    assert page.count(" taken for ") >= 3
+    assert "http" not in page
+    assert page.count("<svg") == 4
+
+
+def test_roc_runs_from_nothing_accepted_to_everything() -> None:
+    points = roc(np.array([0.9, 0.8, 0.3]), np.array([0.1, 0.4]))
+    assert points[0] == (0.0, 0.0)
+    assert points[-1] == (1.0, 1.0)
+    assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(points))
+    assert max(y - x for x, y in points) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_stronger_corruption_changes_more_and_is_the_same_again(name: str) -> None:
+    row = Row("a.jpg", "w")
+    changes = [np.abs(damage(CORRUPTIONS[name], s)(row, COARSE).astype(int) - COARSE).mean() for s in range(3)]
+    assert 0 < changes[0] < changes[1] < changes[2]
+    one, two = (damage(CORRUPTIONS[name], 1)(row, COARSE) for _ in range(2))
+    assert np.array_equal(one, two)
+    assert one.shape == COARSE.shape

@@ -1,0 +1,239 @@
+"""A run learns, repeats, and goes on after any end as if it had not ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
+pytest.importorskip("training.torchvision_shim")
+pytest.importorskip("timm", reason="needs the extra train")
+
+from drawn_photos import draw_photos  # noqa: E402
+
+from encoder.preprocess import InputShape  # noqa: E402
+from training.checkpoint import NAME, load_checkpoint, save_checkpoint  # noqa: E402
+from training.config import Augment, Config  # noqa: E402
+from training.errors import CheckpointRefused, DataRefused  # noqa: E402
+from training.photos import Photos, stage_shape  # noqa: E402
+from training.rows import Table  # noqa: E402
+from training.splits import Split  # noqa: E402
+from training.train import Progress, Report, Run, schedule, train, trained  # noqa: E402
+
+SMALL = Config(
+    backbone="test_efficientnet",
+    weights="none",
+    frozen_stages=0,
+    dimension=32,
+    shape=InputShape("square", 64, 64),
+    stages=((0.5, 0.5),),
+    photos=8 * 12,
+    batch=8,
+    threads=1,
+    seed=3,
+)
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def states(folder: Path) -> tuple[dict[str, torch.Tensor], ...]:
+    state = load_checkpoint(folder)
+    return state["model"], state["average"], state["loss"]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_photos(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(images: Path) -> Table:
+    return draw_photos(images)
+
+
+@pytest.fixture(scope="module")
+def finished(images: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("finished")
+    train(SMALL, table, images, out)
+    return out
+
+
+def test_a_tiny_set_is_learnt_by_heart(images: Path, table: Table, tmp_path: Path) -> None:
+    mild = Augment(zoom=0.9, occlude=0, blur=0, jpeg=0, noise=0, grey=0)
+    config = replace(SMALL, photos=8 * 150, stages=(), lr=3e-3, head_lr=1e-2, augment=mild, ema=0.9)
+    train(config, table, images, tmp_path, everything=True)
+    _, module = trained(tmp_path)
+    vectors = Photos(table.rows, images, config).embed(module, range(len(table.rows)))
+    similarity = vectors @ vectors.T
+    encounters = np.array([row.encounter for row in table.rows])
+    similarity[encounters[:, None] == encounters[None]] = -1
+    names = np.array([row.identity for row in table.rows])
+    assert (names[similarity.argmax(axis=1)] == names).all()
+
+
+def test_two_runs_with_one_seed_agree_bit_for_bit_and_another_seed_does_not(
+    images: Path, table: Table, finished: Path, tmp_path: Path
+) -> None:
+    again = train(SMALL, table, images, tmp_path / "again")
+    assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path / "again"), strict=True))
+    assert json.loads(json.dumps(again)) == json.loads((finished / "figures.json").read_text())
+    train(replace(SMALL, seed=4), table, images, tmp_path / "other")
+    assert not same(states(finished)[0], states(tmp_path / "other")[0])
+
+
+def test_interrupted_run_resumes_to_the_same_bits(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 7:
+            raise Stopped
+
+    config = replace(SMALL, save_every_s=1e-9)
+    with pytest.raises(Stopped):
+        train(config, table, images, tmp_path, report=Report(progress=stop))
+    assert load_checkpoint(tmp_path)["step"] == 6
+    train(config, table, images, tmp_path, resume=True)
+    assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path), strict=True))
+
+
+KILLED = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from drawn_photos import draw_photos
+from training.config import Config
+from training.train import train
+images, out = Path(sys.argv[2]), Path(sys.argv[3])
+config = Config.from_json(json.loads(sys.argv[4]))
+print("started", flush=True)
+train(config, draw_photos(images), images, out, resume=(out / "checkpoint.pt").exists())
+"""
+
+
+def test_run_killed_at_any_moment_resumes_to_the_same_bits(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
+    config = replace(SMALL, save_every_s=1e-9)
+    arguments = [str(Path(__file__).parent), str(images), str(tmp_path), json.dumps(config.as_json())]
+    draw = np.random.default_rng(11)
+    for _ in range(2):
+        child = subprocess.Popen([sys.executable, "-c", KILLED, *arguments], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(float(draw.uniform(0.2, 1.5)))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    train(config, table, images, tmp_path, resume=(tmp_path / NAME).exists())
+    assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path), strict=True))
+
+
+def test_full_disk_while_saving_leaves_the_last_checkpoint_whole(tmp_path: Path) -> None:
+    save_checkpoint({"step": 1}, tmp_path)
+    program = (
+        "import resource, signal, sys, torch; from pathlib import Path; from training.checkpoint import save_checkpoint\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "save_checkpoint({'step': 2, 'weights': torch.zeros(1_000_000)}, Path(sys.argv[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "CheckpointRefused" in done.stderr
+    assert "Free some space; the last checkpoint is whole." in done.stderr
+    assert load_checkpoint(tmp_path)["step"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == [NAME]
+
+
+def test_damaged_absent_and_foreign_checkpoints_are_refused(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointRefused, match="without --resume"):
+        train(SMALL, table, images, tmp_path, resume=True)
+    whole = (finished / NAME).read_bytes()
+    (tmp_path / NAME).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointRefused, match="cannot be read"):
+        load_checkpoint(tmp_path)
+    (tmp_path / NAME).write_bytes(whole)
+    with pytest.raises(CheckpointRefused, match="another config"):
+        train(replace(SMALL, lr=0.5), table, images, tmp_path, resume=True)
+    with pytest.raises(CheckpointRefused, match="another data"):
+        train(SMALL, Table(table.source, table.rows[:-1]), images, tmp_path, resume=True)
+    with pytest.raises(CheckpointRefused, match="holds a run already"):
+        train(SMALL, table, images, tmp_path)
+
+
+def test_split_that_leaves_one_individual_to_teach_is_refused(images: Path, table: Table, tmp_path: Path) -> None:
+    parts = {row.path: "train" if row.identity == "w0" else "stranger" for row in table.rows}
+    with pytest.raises(DataRefused, match="two individuals or more"):
+        train(SMALL, table, images, tmp_path, split=Split(0, "", parts))
+
+
+def test_frozen_stages_stay_as_they_were(images: Path, table: Table) -> None:
+    run = Run(replace(SMALL, frozen_stages=1), table.rows, images)
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    for _ in run.steps():
+        pass
+    after = run.model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not any(name.startswith(("backbone.conv_stem", "backbone.bn1", "backbone.blocks.0.")) for name in moved)
+    assert any(name.startswith("backbone.blocks.1.") for name in moved)
+
+
+def test_rate_rises_then_falls_to_nearly_nothing() -> None:
+    assert schedule(0.0, 0.5) < 0.01
+    assert schedule(0.5, 0.5) == 0.5
+    assert schedule(1.0, 0.0) == 0.005
+    assert all(schedule(a / 100, 0.1) >= schedule((a + 1) / 100, 0.1) for a in range(10, 100))
+
+
+def test_mirror_as_another_animal_doubles_the_classes(images: Path, table: Table) -> None:
+    plain, doubled = (
+        Run(replace(SMALL, augment=replace(SMALL.augment, mirror=mirror)), table.rows, images) for mirror in ("never", "other")
+    )
+    assert doubled.loss.W.shape[1] == 2 * plain.loss.W.shape[1]
+    batch = doubled._make(0)[0]
+    expected = [int(table.rows[i].identity[1:]) + 6 * m for i, m in zip(batch.indices, batch.mirrored, strict=True)]
+    assert doubled._labels(batch).tolist() == expected
+    assert any(batch.mirrored)
+    assert not all(batch.mirrored)
+
+
+def test_photos_of_different_shapes_meet_in_one_batch(tmp_path: Path) -> None:
+    import cv2
+
+    table = draw_photos(tmp_path)
+    for row in table.rows[::2]:
+        pixels = cv2.imread(str(tmp_path / row.path))
+        cv2.imwrite(str(tmp_path / row.path), pixels[:, :30])
+    config = replace(SMALL, shape=InputShape("budget", 64, 64), stages=())
+    run = Run(config, table.rows, tmp_path)
+    (batch,) = run._make(0)
+    assert {tuple(group.shape[2:]) for group in batch.groups} == {(64, 64), (64, 32)}
+    assert sorted(batch.indices) == sorted(run._sampling.indices(0))
+    for _ in run.steps():
+        pass
+    vectors = Photos(table.rows, tmp_path, config).embed(run.average, range(len(table.rows)))
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_stages_grow_to_the_size_of_serving() -> None:
+    config = Config(shape=InputShape("rectangle", 128, 256), stages=((0.35, 0.5), (0.8, 0.75)))
+    sizes = [stage_shape(config, done) for done in (0.0, 0.4, 0.9)]
+    assert [(s.width, s.height) for s in sizes] == [(64, 128), (96, 192), (128, 256)]
+
+
+def test_figures_of_a_run_name_every_part_that_asks(finished: Path) -> None:
+    made = json.loads((finished / "figures.json").read_text())
+    assert set(made) == {"closed", "occasion", "stranger"}
+    for part in made.values():
+        assert {"n_query", "top1", "top5", "map", "cross_encounter", "cross_date", "open_set", "calibration"} <= set(part)

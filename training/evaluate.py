@@ -1,0 +1,226 @@
+"""The figures of an encoder on labelled photos: vectors and rows in, one dictionary out.
+
+Whatever is asked is asked four times: of the whole gallery; without the photos of the query's own encounter; without all photos
+of its date; and without its own animal's photos of its date, while other animals' photos of that day stay. The first flatters,
+since the next frame of a burst is nearly the same photo. The last is the task at its hardest: light and water speak for the
+wrong animals. (The third is the easier of the two for an encoder that knows days better than animals.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.calibration import NEW_SHARE
+
+from . import metrics
+from .calibrated import ExactIndex, said
+from .errors import EvaluationRefused
+from .metrics import Ints, Mask
+from .rows import NEW, Row
+from .splits import key
+
+FALSE_POSITIVES = (0.01, 0.05)
+GALLERY_SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Photos with their vectors."""
+
+    rows: Sequence[Row]
+    vectors: npt.NDArray[np.float32]  # (n, dim), unit norm
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Queries against a gallery as numbers: what every figure is made of."""
+
+    similarity: npt.NDArray[np.float32]  # (n_query, n_gallery)
+    owner: Ints  # of each photo of the gallery, a column of the scores
+    truth: Ints  # of each query, that column or -1
+    names: tuple[str, ...]  # of the columns
+    individual: Ints  # of each query, whoever it is: what the bootstrap draws
+    other: Mask  # (n_query, n_gallery): not the query itself
+
+    def scores(self, allowed: Mask | None = None) -> npt.NDArray[np.floating]:
+        seen = self.other if allowed is None else self.other & allowed
+        return metrics.individual_scores(self.similarity, self.owner, len(self.names), seen)
+
+
+def asked(gallery: Labelled, query: Labelled) -> Asked:
+    if not gallery.rows or not query.rows:
+        raise EvaluationRefused(
+            f"{len(gallery.rows)} photos in the gallery, {len(query.rows)} queries: expected one or more of each."
+        )
+    names = tuple(sorted({row.identity for row in gallery.rows if row.identity != NEW}))
+    column = {name: index for index, name in enumerate(names)}
+    kept = [index for index, row in enumerate(gallery.rows) if row.identity != NEW]
+    if len(kept) < len(gallery.rows):
+        raise EvaluationRefused(
+            f"The gallery has {len(gallery.rows) - len(kept)} photos of {NEW}: name them, or leave them out."
+        )
+    everyone = {name: index for index, name in enumerate(sorted({row.identity for row in query.rows}))}
+    keys = np.array([key(row) for row in gallery.rows])
+    return Asked(
+        query.vectors @ gallery.vectors.T,
+        np.array([column[row.identity] for row in gallery.rows]),
+        np.array([column.get(row.identity, -1) for row in query.rows]),
+        names,
+        np.array([everyone[row.identity] for row in query.rows]),
+        keys[None] != np.array([key(row) for row in query.rows])[:, None],
+    )
+
+
+def figures(gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 1000) -> dict[str, Any]:
+    """Every figure of these queries. Those whose animal the gallery lacks count as new animals, the rest as known."""
+    whole = asked(gallery, query)
+    scores = whole.scores()
+    isknown = metrics.known(scores, whole.truth)
+    apart = {
+        name: different(gallery.rows, query.rows, of)
+        for name, of in (("encounter", _encounter), ("date", _date), ("occasion", _occasion))
+    }
+    return {
+        "n_query": len(query.rows),
+        "n_gallery": len(gallery.rows),
+        "n_individuals": len(whole.names),
+        "n_known": int(isknown.sum()),
+        **_ranking(whole, None, seed, rounds),
+        "cross_encounter": _ranking(whole, apart["encounter"], seed, rounds),
+        "cross_date": _ranking(whole, apart["date"], seed, rounds),
+        "cross_occasion": _ranking(whole, apart["occasion"], seed, rounds),
+        "open_set": _open_set(scores, whole.truth),
+        "open_set_cross_occasion": _open_set(whole.scores(apart["occasion"]), whole.truth),
+        "calibration": _calibration(gallery, query, whole, apart["encounter"]),
+        "by_species": _by(query.rows, lambda row: row.species, whole, apart["encounter"]),
+        "by_viewpoint": _by(query.rows, lambda row: row.viewpoint, whole, apart["encounter"]),
+        "top1_by_gallery": _by_gallery(scores, whole.truth, seed),
+    }
+
+
+def headline(made: Mapping[str, Any]) -> float:
+    """What runs are compared by: top-1 across occasions, else encounters, else plain, averaged over the parts that ask."""
+    values = [
+        next((v for v in (part["cross_occasion"]["top1"], part["cross_encounter"]["top1"], part["top1"]) if v is not None), 0.0)
+        for part in made.values()
+    ]
+    return float(np.mean(values)) if values else 0.0
+
+
+def different(gallery: Sequence[Row], query: Sequence[Row], of: Callable[[Row], str | None]) -> Mask:
+    """(n_query, n_gallery): of another occasion, as `of` names them. Where the animal's own photo does not say, it is left out;
+    where the query does not say, all are, and the query is not counted. Neither is ever counted in favour."""
+    theirs = np.array([of(row) or "" for row in gallery])
+    ours = np.array([of(row) or "" for row in query])
+    others = np.array([row.identity for row in query])[:, None] != np.array([row.identity for row in gallery])[None]
+    return np.asarray((ours != "")[:, None] & (ours[:, None] != theirs[None]) & (others | (theirs != "")[None]))
+
+
+def _encounter(row: Row) -> str | None:
+    # The encounters of two animals may share a name: what counts is that it is not this animal's.
+    return row.encounter and f"{row.identity} {row.encounter}"
+
+
+def _date(row: Row) -> str | None:
+    return str(row.date) if row.date else None
+
+
+def _occasion(row: Row) -> str | None:
+    return f"{row.identity} {row.date}" if row.date else None
+
+
+def _ranking(whole: Asked, allowed: Mask | None, seed: int, rounds: int) -> dict[str, Any]:
+    scores = whole.scores(allowed)
+    isknown = metrics.known(scores, whole.truth)
+    seen = whole.other if allowed is None else whole.other & allowed
+    first = metrics.hits(scores, whole.truth)
+    threshold = _threshold(scores, whole.truth, 0.05)
+    bootstrap = metrics.interval(
+        lambda drawn: metrics.share(first[drawn]), whole.individual[isknown], np.random.default_rng(seed), rounds
+    )
+    return {
+        "n": int(isknown.sum()),
+        "top1": metrics.share(first),
+        "top1_95": bootstrap and list(bootstrap),
+        "top5": metrics.share(metrics.hits(scores, whole.truth, 5)),
+        "map": metrics.mean_average_precision(whole.similarity, whole.owner[None] == whole.truth[:, None], seen),
+        "map5_new": None if threshold is None else metrics.map_at_5(scores, whole.truth, threshold),
+    }
+
+
+def _threshold(scores: npt.NDArray[np.floating], truth: Ints, false_positives: float) -> float | None:
+    new = ~metrics.known(scores, truth) & (truth < 0)
+    return metrics.threshold_at(scores[new].max(axis=1), false_positives) if new.any() else None
+
+
+def _open_set(scores: npt.NDArray[np.floating], truth: Ints) -> dict[str, Any]:
+    """Queries whose own animal was only left out of the gallery are in neither group."""
+    isknown, isnew = metrics.known(scores, truth), truth < 0
+    best = scores.max(axis=1)
+    made: dict[str, Any] = {
+        "n_known": int(isknown.sum()),
+        "n_new": int(isnew.sum()),
+        "auroc": metrics.auroc(best[isknown], best[isnew]),
+    }
+    either = isknown | isnew
+    for share in FALSE_POSITIVES if isnew.any() else ():
+        threshold = metrics.threshold_at(best[isnew], share)
+        made[f"at_{share:.0%}_false_positives"] = asdict(metrics.operating_point(scores[either], truth[either], threshold))
+    return made
+
+
+def _calibration(gallery: Labelled, query: Labelled, whole: Asked, other_encounter: Mask) -> dict[str, Any]:
+    """Of queries whose own encounter is left out, weighted so that new animals are the share that a calibration supposes."""
+    scores = whole.scores(other_encounter)
+    counted = metrics.known(scores, whole.truth) | (whole.truth < 0)
+    encounters = {name: index for index, name in enumerate(sorted({_encounter(r) or key(r) for r in gallery.rows}))}
+    index = ExactIndex(gallery.vectors, whole.owner.tolist(), [encounters[_encounter(r) or key(r)] for r in gallery.rows])
+    same = ~(whole.other & (other_encounter | (whole.truth < 0)[:, None]))
+    answer = said(index, query.vectors[counted], same[counted])
+    right = scores.argmax(axis=1)[counted] == whole.truth[counted]
+    isnew = whole.truth[counted] < 0
+    mixed = isnew.any() and not isnew.all()
+    weight = np.where(isnew, NEW_SHARE / isnew.sum(), (1 - NEW_SHARE) / (~isnew).sum()) if mixed else None
+    return {
+        "n": int(counted.sum()),
+        "ece": metrics.expected_calibration_error(answer.probability, right, weight=weight),
+        "new_share": NEW_SHARE if mixed else None,
+        "source": answer.source,
+        "reason": answer.reason,
+        "reliability": [asdict(b) for b in metrics.reliability(answer.probability, right, weight=weight)],
+    }
+
+
+def _by(rows: Sequence[Row], of: Callable[[Row], str | None], whole: Asked, other_encounter: Mask) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name in sorted({value for row in rows if (value := of(row))}):
+        some = np.array([of(row) == name for row in rows])
+        truth = np.where(some, whole.truth, -1)
+        plain, across = (metrics.hits(whole.scores(allowed), truth) for allowed in (None, other_encounter))
+        made[name] = {
+            "n": len(plain),
+            "top1": metrics.share(plain),
+            "cross_encounter": {"n": len(across), "top1": metrics.share(across)},
+        }
+    return made
+
+
+def _by_gallery(scores: npt.NDArray[np.floating], truth: Ints, seed: int) -> list[dict[str, Any]]:
+    """Top-1 against a share of the individuals, the query's own always among them."""
+    order = np.random.default_rng(seed).permutation(scores.shape[1])
+    made = []
+    for share in GALLERY_SHARES:
+        kept = np.zeros(scores.shape[1], dtype=bool)
+        kept[order[: max(1, round(share * scores.shape[1]))]] = True
+        allowed = np.tile(kept, (len(scores), 1))
+        rows = np.flatnonzero(truth >= 0)
+        allowed[rows, truth[rows]] = True
+        made.append(
+            {"individuals": int(kept.sum()), "top1": metrics.share(metrics.hits(np.where(allowed, scores, -np.inf), truth))}
+        )
+    return made

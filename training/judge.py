@@ -1,0 +1,130 @@
+"""A bundle, two tables and a folder of photos to figures: what `flukeprint evaluate` does.
+
+Photos go through serving's own encoder, so what is measured is what will be served. A photo that serving refuses is set aside
+and counted; it never stops the rest.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from encoder.encode import Encoder
+from encoder.errors import PhotoRefused
+from encoder.photo import read_photo
+from encoder.values import Pixels
+
+from .corruptions import CORRUPTIONS, STRENGTHS, Corruption
+from .evaluate import Labelled, figures
+from .rows import Row, Table
+from .validate import read_crop
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    row: Row
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    figures: dict[str, Any]
+    gallery: Labelled
+    query: Labelled
+    set_aside: tuple[SetAside, ...]
+
+
+def judge(
+    encoder: Encoder,
+    gallery: Table,
+    query: Table,
+    images: Path,
+    *,
+    robustness: bool = False,
+    seed: int = 0,
+    tick: Tick = lambda: None,
+) -> Judged:
+    """`robustness` encodes every query once more for each corruption: 7 in their middle strength."""
+    began = time.perf_counter()
+    known, refused_known = encode_rows(encoder, gallery.rows, images, tick)
+    asked, refused_asked = encode_rows(encoder, query.rows, images, tick)
+    encoded = len(known.rows) + len(asked.rows)
+    rate = encoded / (time.perf_counter() - began)
+    made = figures(known, asked, seed=seed)
+    made |= {
+        "bundle": encoder.bundle_id,
+        "photos_per_s": round(rate, 2),
+        "peak_memory_mb": round(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), 1
+        ),
+        "set_aside": len(refused_known) + len(refused_asked),
+    }
+    if robustness:
+        made["robustness"] = measure_robustness(encoder, known, asked, images, made, tick=tick)
+    return Judged(made, known, asked, (*refused_known, *refused_asked))
+
+
+def encode_rows(
+    encoder: Encoder,
+    rows: Sequence[Row],
+    images: Path,
+    tick: Tick = lambda: None,
+    change: Callable[[Row, Pixels], Pixels] | None = None,
+) -> tuple[Labelled, tuple[SetAside, ...]]:
+    """The rows that serving takes, with their vectors; `change` is done to a photo's pixels first."""
+    kept: list[Row] = []
+    vectors: list[npt.NDArray[np.float32]] = []
+    refused: list[SetAside] = []
+    for row in rows:
+        try:
+            data, box = read_photo(images / row.path), row.box
+            if change is not None:
+                pixels = change(row, read_crop(data, box))
+                data, box = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes(), None
+            vectors.append(encoder.encode(data, box).vector)
+            kept.append(row)
+        except PhotoRefused as error:
+            refused.append(SetAside(row, str(error)))
+        tick()
+    return Labelled(tuple(kept), np.array(vectors, np.float32).reshape(len(kept), -1)), tuple(refused)
+
+
+def measure_robustness(
+    encoder: Encoder,
+    gallery: Labelled,
+    query: Labelled,
+    images: Path,
+    plain: dict[str, Any],
+    *,
+    strengths: Sequence[int] = (1,),
+    tick: Tick = lambda: None,
+) -> dict[str, Any]:
+    """Top-1 of damaged queries against the sound gallery, and the relative drop from `plain`."""
+    made: dict[str, Any] = {}
+    for name, corruption in CORRUPTIONS.items():
+        for strength in strengths:
+            damaged, _ = encode_rows(encoder, query.rows, images, tick, damage(corruption, strength))
+            top1 = figures(gallery, damaged, rounds=1)["top1"] if damaged.rows else None
+            drop = None if top1 is None or not plain["top1"] else 1 - top1 / plain["top1"]
+            made.setdefault(name, {})[STRENGTHS[strength]] = {"n": len(damaged.rows), "top1": top1, "drop": drop}
+    return made
+
+
+def damage(corruption: Corruption, strength: int) -> Callable[[Row, Pixels], Pixels]:
+    """Each photo by randomness of its own, so that the order of rows decides nothing."""
+
+    def change(row: Row, pixels: Pixels) -> Pixels:
+        return corruption(pixels, strength, np.random.default_rng(list(row.path.encode())))
+
+    return change

@@ -1,0 +1,62 @@
+"""ArcFace and sub-center ArcFace with a margin for each individual: wide where photos are few, narrow where they are many.
+
+The losses are pytorch-metric-learning's; what is added is the margin. Past the angle where the margin would turn the cosine
+round, the curve goes on as a straight shift, as there, so that it falls all the way from 0 to 180 degrees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorch_metric_learning import losses
+
+from .config import Config
+
+NEARLY_ONE = 1 - 1e-6  # the slope of acos is endless at 1
+
+
+def margins(counts: Sequence[int], rule: tuple[float, float, float]) -> torch.Tensor:
+    """(individuals,) float32 radians: a n^-b + c."""
+    a, b, c = rule
+    return a * torch.tensor(counts, dtype=torch.float32).clamp_min(1) ** -b + c
+
+
+class _MarginPerClass:
+    """Mixed into pytorch-metric-learning's ArcFace losses."""
+
+    def compute_loss(self, embeddings: torch.Tensor, labels: torch.Tensor, *rest: Any) -> Any:
+        self._of_batch = self.margins.to(embeddings.device)[labels]  # type: ignore[attr-defined]
+        return super().compute_loss(embeddings, labels, *rest)  # type: ignore[misc]
+
+    def modify_cosine_of_target_classes(self, cosine: torch.Tensor) -> torch.Tensor:
+        margin = self._of_batch
+        angle = torch.acos(cosine.clamp(-NEARLY_ONE, NEARLY_ONE))
+        return torch.where(angle <= math.pi - margin, torch.cos(angle + margin), cosine - margin * torch.sin(margin))
+
+
+class ArcFace(_MarginPerClass, losses.ArcFaceLoss):  # type: ignore[misc]
+    def __init__(self, margins: torch.Tensor, **kwargs: Any) -> None:
+        super().__init__(num_classes=len(margins), **kwargs)
+        self.register_buffer("margins", margins, persistent=False)
+
+
+class SubCenterArcFace(_MarginPerClass, losses.SubCenterArcFaceLoss):  # type: ignore[misc]
+    def __init__(self, margins: torch.Tensor, **kwargs: Any) -> None:
+        super().__init__(num_classes=len(margins), **kwargs)
+        self.register_buffer("margins", margins, persistent=False)
+
+
+def make_loss(config: Config, counts: Sequence[int]) -> torch.nn.Module:
+    """`loss(embeddings, labels)` to a scalar; `counts` is the photos of each individual, in the order of labels."""
+    if config.loss == "softmax":
+        made: torch.nn.Module = losses.NormalizedSoftmaxLoss(len(counts), config.dimension, temperature=1 / config.scale)
+    elif config.loss == "subcenter":
+        made = SubCenterArcFace(
+            margins(counts, config.margin), embedding_size=config.dimension, scale=config.scale, sub_centers=config.sub_centers
+        )
+    else:
+        made = ArcFace(margins(counts, config.margin), embedding_size=config.dimension, scale=config.scale)
+    return made

@@ -1,0 +1,125 @@
+"""The encoder as a module: any timm backbone, generalised-mean pooling, a projection, a batch norm as its neck.
+
+Pixels of different shapes are pooled apart and meet at the neck, so a batch may mix shapes. The first stages may be frozen:
+then they give what they gave before training, which keeps the encoder usable for animals that it was not trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from . import torchvision_shim  # noqa: F401  # before timm
+from .config import Config
+from .errors import ConfigRefused
+from .weights import pretrained
+
+import timm  # isort: skip
+
+
+class GeM(nn.Module):
+    """Generalised mean over places: 1 is the mean, larger leans to the strongest."""
+
+    def __init__(self, power: float = 3.0) -> None:
+        super().__init__()
+        self.power = nn.Parameter(torch.tensor(power))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        raised = features.float().clamp_min(1e-6).pow(self.power)
+        return raised.mean(dim=(2, 3)).pow(1 / self.power)
+
+
+class Embedder(nn.Module):
+    def __init__(self, backbone: nn.Module, width: int, dimension: int, frozen: Sequence[nn.Module] = ()) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = GeM()
+        self.project = nn.Linear(width, dimension, bias=False)
+        self.norm = nn.BatchNorm1d(dimension)
+        self.norm.bias.requires_grad_(False)
+        nn.init.orthogonal_(self.project.weight)  # keeps the geometry of the first weights
+        self._frozen = tuple(frozen)
+        for module in self._frozen:
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Embedder:
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(n, 3, h, w) normalised pixels to (n, width)."""
+        features = self.backbone.forward_features(pixels)  # type: ignore[operator]
+        if features.ndim == 3:  # (n, tokens, width) of a plain transformer, negative as often as not: the plain mean
+            return features.float().mean(dim=1)  # type: ignore[no-any-return]
+        if features.shape[1] != self.project.in_features:  # (n, h, w, width) of a windowed one, likewise
+            return features.float().mean(dim=(1, 2))  # type: ignore[no-any-return]
+        return self.pool(features)  # type: ignore[no-any-return]
+
+    def neck(self, pooled: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.project(pooled))  # type: ignore[no-any-return]
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(n, 3, h, w) to embeddings (n, dimension), not yet normalised."""
+        return self.neck(self.pooled(pixels))
+
+    def mixed(self, groups: Sequence[torch.Tensor]) -> torch.Tensor:
+        """As `forward`, for photos in groups of one shape each; in the order of the groups."""
+        return self.neck(torch.cat([self.pooled(group) for group in groups]))
+
+
+def make_embedder(config: Config) -> Embedder:
+    backbone = _backbone(config)
+    width = int(backbone.num_features)  # type: ignore[arg-type]
+    return Embedder(backbone, width, config.dimension, list(_first(backbone, config.frozen_stages)))
+
+
+def _backbone(config: Config) -> nn.Module:
+    kind, _, rest = config.weights.partition(":")
+    try:
+        if kind == "registry":
+            if config.backbone != f"tf_efficientnet_{rest}":
+                raise ConfigRefused(f"The package's weights {rest} are of tf_efficientnet_{rest}, not of {config.backbone}.")
+            made: nn.Module = pretrained(rest)
+            made.reset_classifier(0, "")  # type: ignore[operator]
+        else:
+            made = timm.create_model(config.backbone, pretrained=kind == "hub", num_classes=0)
+        if kind not in ("registry", "hub", "none"):
+            _load(made, Path(config.weights))
+    except (OSError, RuntimeError, KeyError) as error:
+        raise ConfigRefused(
+            f"The backbone {config.backbone} with weights {config.weights} cannot be made: {error}. "
+            'Weights are "registry:lite0", "hub", "none", or a file of them.'
+        ) from error
+    return made
+
+
+def _load(backbone: nn.Module, source: Path) -> None:
+    """A state dict of the backbone, with or without a classifier, in safetensors or torch's format (weights only)."""
+    if source.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        state = load_file(source)
+    else:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    own = backbone.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    if missing:
+        raise KeyError(f"{source} lacks {len(missing)} of {len(own)} tensors, first {missing[0]}")
+    backbone.load_state_dict({name: state[name] for name in own})
+
+
+def _first(backbone: nn.Module, stages: int) -> Iterator[nn.Module]:
+    """The stem and so many stages; none where 0 are asked for."""
+    if not stages:
+        return
+    blocks = getattr(backbone, "blocks", None) or getattr(backbone, "stages", None)
+    if blocks is None or not hasattr(backbone, "conv_stem"):
+        raise ConfigRefused(f"frozen_stages is {stages}, but {type(backbone).__name__} has no stem and stages: expected 0.")
+    yield backbone.conv_stem  # type: ignore[misc]
+    yield backbone.bn1  # type: ignore[misc]
+    yield from blocks[:stages]

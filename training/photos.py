@@ -1,0 +1,100 @@
+"""Rows to tensors for training: decoded once by serving's own path, kept small, changed anew each time they are shown.
+
+A photo is kept at the size that serving would give it. Earlier stages of a run show it smaller; no stage shows it larger.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoder.header import read_header
+from encoder.photo import check_box, decode, read_photo, whole
+from encoder.preprocess import STEP, InputShape, resize, to_tensor
+from encoder.values import Pixels
+
+from .augment import augment
+from .config import Config
+from .rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Photos in groups of one shape, and which rows they are, in the order of the groups."""
+
+    groups: tuple[torch.Tensor, ...]  # each (n, 3, h, w) float32, normalised
+    indices: tuple[int, ...]
+    mirrored: tuple[bool, ...]
+
+
+class Photos:
+    """The rows' photos. Safe to read from several threads; the cache stops growing at its limit."""
+
+    def __init__(self, rows: Sequence[Row], images: Path, config: Config) -> None:
+        self._rows, self._images, self._config = rows, images, config
+        self._kept: dict[int, Pixels] = {}
+        self._room = config.cache_mb * 1_000_000
+
+    def pixels(self, index: int) -> Pixels:
+        """At the size of the last stage, its shape as serving would make it, not turned."""
+        kept = self._kept.get(index)
+        if kept is None:
+            row = self._rows[index]
+            data = read_photo(self._images / row.path)
+            header = read_header(data)
+            crop = whole(header) if row.box is None else row.box
+            check_box(crop, header)
+            target = self._config.shape.fit(crop.width, crop.height).target
+            kept = resize(decode(data, header, crop, target), *target)
+            if self._room >= kept.nbytes:
+                self._room -= kept.nbytes
+                self._kept[index] = kept
+        return kept
+
+    def batch(self, indices: Sequence[int], draw: np.random.Generator, shape: InputShape) -> Batch:
+        """Changed as `config.augment` allows. The draw alone decides how."""
+        config = self._config
+        made: dict[tuple[int, ...], list[tuple[int, bool, torch.Tensor]]] = defaultdict(list)
+        for index in indices:
+            mirrored = config.augment.mirror != "never" and bool(draw.random() < 0.5)
+            pixels = self.pixels(index)
+            fit = shape.fit(pixels.shape[1], pixels.shape[0])
+            small = augment(resize(pixels, *fit.target), config.augment, draw, mirrored=mirrored)
+            tensor = torch.from_numpy(to_tensor(small, fit, config.mean, config.std)[0])
+            made[tuple(tensor.shape)].append((index, mirrored, tensor))
+        groups = tuple(made.values())
+        return Batch(
+            tuple(torch.stack([t for *_, t in group]).contiguous(memory_format=torch.channels_last) for group in groups),
+            tuple(index for group in groups for index, *_ in group),
+            tuple(mirrored for group in groups for _, mirrored, _ in group),
+        )
+
+    @torch.inference_mode()
+    def embed(self, module: torch.nn.Module, indices: Sequence[int], device: str = "cpu", batch: int = 32) -> np.ndarray:
+        """(len(indices), dim) float32, unit norm, of the photos as they are."""
+        config = self._config
+        by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for place, index in enumerate(indices):
+            pixels = self.pixels(index)
+            by_shape[config.shape.fit(pixels.shape[1], pixels.shape[0]).outer].append(place)
+        vectors = np.zeros((len(indices), config.dimension), np.float32)
+        for places in by_shape.values():
+            for start in range(0, len(places), batch):
+                some = places[start : start + batch]
+                crops = [self.pixels(indices[place]) for place in some]
+                tensors = [to_tensor(c, config.shape.fit(c.shape[1], c.shape[0]), config.mean, config.std) for c in crops]
+                stacked = torch.from_numpy(np.concatenate(tensors)).contiguous(memory_format=torch.channels_last)
+                vectors[some] = torch.nn.functional.normalize(module(stacked.to(device)).float()).cpu().numpy()
+        return vectors
+
+
+def stage_shape(config: Config, done: float) -> InputShape:
+    """The input shape when this share of the run is done: a share of the last stage's sides, to the nearest 32."""
+    share = next((side for until, side in config.stages if done < until), 1.0)
+    width, height = (max(STEP, round(side * share / STEP) * STEP) for side in (config.shape.width, config.shape.height))
+    return InputShape(config.shape.rule, width, height, config.shape.turn)

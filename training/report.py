@@ -1,0 +1,155 @@
+"""The figures as a folder to read: `figures.json`, and one page with curves and the worst confusions as pairs of photos.
+
+The page stands alone: drawings are SVG, photos are small and inside it. It is a person's own data; nothing is sent anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from encoder.photo import read_photo
+
+from .evaluate import Asked, asked
+from .judge import Judged
+from .metrics import known
+from .rows import Row
+from .validate import read_crop
+
+WORST = 12
+SIDE = 280  # of a plot
+Points = Sequence[tuple[float, float]]
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#123}"
+    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ccd}"
+    "th:first-child,td:first-child{text-align:left}figure{display:inline-block;margin:1rem}"
+    "figcaption{font-size:13px;color:#456}img{height:12rem;margin:2px}"
+)
+
+
+def write_report(judged: Judged, images: Path, folder: Path) -> Path:
+    """The page's path. What stands in the folder under these names is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "figures.json").write_text(json.dumps(judged.figures, indent=1), "utf-8")
+    page = folder / "index.html"
+    page.write_text(as_page(judged, images), "utf-8")
+    return page
+
+
+def as_page(judged: Judged, images: Path) -> str:
+    made = judged.figures
+    whole = asked(judged.gallery, judged.query)
+    scores = whole.scores()
+    best, isknown, isnew = scores.max(axis=1), known(scores, whole.truth), whole.truth < 0
+    parts = [
+        f"<h1>{html.escape(str(made.get('bundle', 'An encoder')))}</h1>",
+        f"<p>{made['n_query']} queries, {made['n_known']} of animals that are among the {made['n_individuals']} individuals "
+        f"({made['n_gallery']} photos) of the gallery.</p>",
+        _table(made),
+        "<h2>Known or new</h2>",
+        _plot("ROC: known animals accepted against new ones accepted", [roc(best[isknown], best[isnew])], (0, 1)),
+        _plot("Best scores of known (filled) and new animals", histograms(best[isknown], best[isnew]), (-1, 1)),
+        "<h2>Said and true</h2>",
+        _plot(
+            "Stated probability against the share that was right",
+            [[(0.0, 0.0), (1.0, 1.0)], [(b["said"], b["right"]) for b in made["calibration"]["reliability"]]],
+            (0, 1),
+        ),
+        "<h2>More individuals</h2>",
+        _plot(
+            "Top-1 against individuals in the gallery",
+            [[(size["individuals"], size["top1"]) for size in made["top1_by_gallery"] if size["top1"] is not None]],
+            (0, max(size["individuals"] for size in made["top1_by_gallery"])),
+        ),
+        "<h2>The worst confusions</h2><p>Left the query, right the photo of another animal that was preferred.</p>",
+        *(_pair(query, other, score, images) for query, other, score in worst(judged, whole)),
+    ]
+    title = "<!doctype html><meta charset=utf-8><title>How well animals are told apart</title>"
+    return f"{title}<style>{STYLE}</style>{''.join(parts)}\n"
+
+
+def roc(known_best: npt.NDArray[np.floating], new_best: npt.NDArray[np.floating]) -> Points:
+    """(share of new animals accepted, share of known ones accepted) as the threshold falls."""
+    if not len(known_best) or not len(new_best):
+        return []
+    thresholds = np.quantile(np.concatenate([known_best, new_best]), np.linspace(1, 0, 101))
+    return [(0.0, 0.0), *((float((new_best >= t).mean()), float((known_best >= t).mean())) for t in thresholds)]
+
+
+def histograms(known_best: npt.NDArray[np.floating], new_best: npt.NDArray[np.floating]) -> list[Points]:
+    edges = np.linspace(-1, 1, 41)
+    drawn: list[Points] = []
+    for values in (known_best, new_best):
+        share = np.histogram(values[np.isfinite(values)], edges)[0] / max(len(values), 1)
+        drawn.append(list(zip(((edges[1:] + edges[:-1]) / 2).tolist(), share.tolist(), strict=True)))
+    return drawn
+
+
+def worst(judged: Judged, whole: Asked) -> list[tuple[Row, Row, float]]:
+    """Known queries whose best photo is another animal's, the surest first."""
+    scores = whole.scores()
+    seen = np.where(whole.other, whole.similarity, -np.inf)
+    nearest = seen.argmax(axis=1)
+    wrong = np.flatnonzero(known(scores, whole.truth) & (whole.owner[nearest] != whole.truth))
+    order = wrong[np.argsort(-seen[wrong, nearest[wrong]], kind="stable")][:WORST]
+    return [(judged.query.rows[q], judged.gallery.rows[nearest[q]], float(seen[q, nearest[q]])) for q in order]
+
+
+def _table(made: dict[str, Any]) -> str:
+    rows = [
+        ("whole gallery", made),
+        ("own encounter left out", made["cross_encounter"]),
+        ("all photos of its date left out", made["cross_date"]),
+        ("its own animal's photos of that date left out", made["cross_occasion"]),
+    ]
+    lines = [
+        f"<tr><td>{name}<td>{part.get('n', made['n_known'])}"
+        + "".join(f"<td>{_figure(part[f])}" for f in ("top1", "top5", "map", "map5_new"))
+        for name, part in rows
+    ]
+    head = "<tr><th>gallery<th>queries<th>top-1<th>top-5<th>mAP<th>MAP@5 with new"
+    ranking = f"<table>{head}{''.join(lines)}</table>"
+    auroc, ece = _figure(made["open_set"]["auroc"]), _figure(made["calibration"]["ece"])
+    return f"{ranking}<p>Known against new: AUROC {auroc}. Calibration error (own encounter left out): {ece}.</p>"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _plot(caption: str, curves: Sequence[Points], across: tuple[float, float]) -> str:
+    top = max((y for curve in curves for _, y in curve), default=1.0)
+    height = 1.0 if 0.3 < top <= 1 else max(top, 1e-9)
+    low, high = across
+    drawn = []
+    for index, curve in enumerate(curves):
+        points = " ".join(f"{(x - low) / (high - low) * SIDE:.1f},{SIDE - y / height * SIDE:.1f}" for x, y in curve)
+        colour = ("#0b6e8a", "#c4572f")[index % 2]
+        drawn.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+    frame = f'<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="#99a"/>'
+    words = f"{html.escape(caption)} (across {low:g} to {high:g}, up 0 to {height:.2g})"
+    size = f'viewBox="-2 -2 {SIDE + 4} {SIDE + 4}" width="{SIDE}"'
+    box = f'<svg {size} role="img" aria-label="{words}">{frame}{"".join(drawn)}</svg>'
+    return f"<figure>{box}<figcaption>{words}</figcaption></figure>"
+
+
+def _pair(query: Row, other: Row, score: float, images: Path) -> str:
+    said = f"{query.identity} ({query.path}) taken for {other.identity} ({other.path}), {score:.2f}"
+    return f"<figure>{_photo(query, images)}{_photo(other, images)}<figcaption>{html.escape(said)}</figcaption></figure>"
+
+
+def _photo(row: Row, images: Path) -> str:
+    pixels = read_crop(read_photo(images / row.path), row.box)
+    scale = min(1.0, 240 / max(pixels.shape[:2]))
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    small = cv2.cvtColor(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+    code = base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()
+    return f'<img alt="{html.escape(row.path)}" src="data:image/jpeg;base64,{code}">'

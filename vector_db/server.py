@@ -1,0 +1,257 @@
+"""A collection of a Qdrant server or cluster behind the port, through qdrant-client.
+
+Writes are awaited, so that a search finds what was taken. Failures that pass (no connection, 429, 5xx) are tried again with
+`Patience`; what the server refuses is not. A collection that was deleted meanwhile is made again and filled by
+`on_open`, like a local index whose files were lost: the catalogue has everything. One that holds vectors of another length is
+left alone and refused, since it may be somebody else's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from threading import RLock, get_ident
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import httpx
+import numpy as np
+import numpy.typing as npt
+from qdrant_client import QdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from vector_db.batch import checked, checked_id, checked_query
+from vector_db.conditions import conditions, facts_of
+from vector_db.errors import IndexDamaged, IndexUnavailable, VectorIndexError
+from vector_db.nearest import limits, nearest
+from vector_db.patience import Again, Patience
+from vector_db.port import NO_FILTER, Filter, IndexInfo, Neighbour, Point, Vector, VectorIndex
+from vector_db.server_models import FACT_INDEXES, collection, query_filter, search_params
+from vector_db.server_options import ServerOptions
+
+log = logging.getLogger(__name__)
+
+PART = 500  # points a request: 5 MB of JSON at 512 dimensions, of the 32 MB that a server takes
+PAGE = 10_000
+_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+class _Missing(Exception):
+    """There is no such collection."""
+
+
+def connect(options: ServerOptions) -> QdrantClient:
+    """Opens no connection yet. The key goes as a header: the client would warn about one sent over http on each start."""
+    if options.api_key is not None and options.url.startswith("http://"):
+        log.warning("The API key goes to %s unencrypted; use https where others can listen.", options.url)
+    return QdrantClient(
+        url=options.url,
+        headers=None if options.api_key is None else {"api-key": options.api_key},
+        timeout=options.timeout_s,
+        prefer_grpc=options.prefer_grpc,
+        grpc_port=options.grpc_port,
+        check_compatibility=False,
+    )
+
+
+class ServerIndex:
+    """One collection. Made by `vector_db.open.open_server`.
+
+    `serial` lets one call through at a time: the client's in-memory engine needs that, a server does not.
+    """
+
+    def __init__(
+        self,
+        client: QdrantClient,
+        options: ServerOptions,
+        *,
+        collection: str,
+        dimension: int,
+        on_open: Callable[[VectorIndex], None],
+        serial: bool = False,
+    ) -> None:
+        self.dimension = dimension
+        self._client = client
+        self._options = options
+        self._name = collection
+        self._on_open = on_open
+        self._patience = Patience(options.retries, options.backoff_s, options.longest_backoff_s, options.give_up_s)
+        self._one_opening = RLock()
+        self._turn = RLock() if serial else nullcontext()
+        self._opener: int | None = None
+        self._why_empty: str | None = None
+        try:
+            self._open()
+        except BaseException:
+            client.close()
+            raise
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        for part in checked(points, self.dimension).parts(PART):
+            batch = models.Batch(ids=list(part.ids), vectors=part.vectors.tolist(), payloads=list(part.payloads))
+            self._ask(self._client.upsert, self._name, batch, wait=True)
+
+    def delete(self, ids: Iterable[int]) -> None:
+        wanted = [checked_id(id) for id in ids]
+        for start in range(0, len(wanted), PAGE):
+            part = models.PointIdsList(points=list(wanted[start : start + PAGE]))
+            self._ask(self._client.delete, self._name, part, wait=True)
+
+    def search(self, vector: Vector, top: int, where: Filter = NO_FILTER, *, exact: bool = False) -> list[Neighbour]:
+        query = checked_query(vector, self.dimension).tolist()
+        asked = query_filter(conditions(where))
+        for limit in limits(top):
+            answer = self._ask(
+                self._client.query_points,
+                self._name,
+                query=query,
+                query_filter=asked,
+                limit=limit,
+                search_params=search_params(self._options, limit, exact),
+                with_payload=False,
+            )
+            found = [(int(point.id), point.score) for point in answer.points]
+            if (settled := nearest(found, top, limit)) is not None:
+                return settled
+        return []
+
+    def count(self) -> int:
+        return int(self._ask(self._client.count, self._name, exact=True).count)
+
+    def ids(self) -> npt.NDArray[np.int64]:
+        found: list[int] = []
+        start: Any = 0
+        while start is not None:
+            records, start = self._ask(
+                self._client.scroll, self._name, limit=PAGE, offset=start, with_payload=False, with_vectors=False
+            )
+            found.extend(int(record.id) for record in records)
+        return np.sort(np.array(found, np.int64))
+
+    def points(self, ids: Sequence[int]) -> Iterator[Point]:
+        wanted = [checked_id(id) for id in ids]
+        for start in range(0, len(wanted), PART):
+            part = wanted[start : start + PART]
+            records = self._ask(self._client.retrieve, self._name, part, with_payload=True, with_vectors=True)
+            for record in records:
+                yield Point(int(record.id), np.array(record.vector, np.float32), facts_of(record.payload))
+
+    def clear(self) -> None:
+        everything = models.FilterSelector(filter=models.Filter())
+        self._ask(self._client.delete, self._name, everything, wait=True)
+
+    def flush(self) -> None:
+        """Every write was awaited: the server has it in its log."""
+
+    def optimise(self) -> None:
+        """The server does so by itself."""
+
+    def info(self) -> IndexInfo:
+        found = self._ask(self._client.get_collection, self._name)
+        return IndexInfo(
+            engine=f"Qdrant server {self._options.url}",
+            points=self.count(),
+            layout=str(found.status.value),
+            built=found.indexed_vectors_count or 0,
+            wants_optimising=False,
+            rebuilt=self._why_empty,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _open(self) -> None:
+        """The collection is there, as this bundle needs it, and equal to the catalogue."""
+        with self._one_opening:
+            self._opener = get_ident()
+            try:
+                self._make_or_check()
+                self._on_open(self)
+            finally:
+                self._opener = None
+
+    def _make_or_check(self) -> None:
+        client, name = self._client, self._name
+        if not self._ask(client.collection_exists, name):
+            self._why_empty = "there was no such collection"
+            try:
+                self._ask(client.create_collection, name, **collection(self._options, self.dimension))
+            except IndexUnavailable:
+                if not self._ask(client.collection_exists, name):  # else another process was quicker
+                    raise
+        found = self._ask(client.get_collection, name)
+        size = getattr(found.config.params.vectors, "size", None)
+        if size != self.dimension:
+            raise IndexDamaged(
+                f"The collection {name} on {self._options.url} holds vectors of {size} numbers, this bundle makes "
+                f"{self.dimension}. Delete that collection if it is yours, or use another server."
+            )
+        for key, schema in FACT_INDEXES.items():  # before there is a graph, which is built over them
+            if key not in found.payload_schema:
+                self._ask(client.create_payload_index, name, key, schema, wait=True)
+
+    def _ask(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """What the client answers; where the collection is gone, what it answers once that is made again."""
+        action = partial(call, *args, **named)
+        try:
+            return self._tried(action)
+        except _Missing as missing:
+            if self._opener == get_ident():
+                raise IndexUnavailable(
+                    f"The collection {self._name} on {self._options.url} went while it was opened. Run this again."
+                ) from missing
+            log.warning("The collection %s is gone and is made again from the catalogue.", self._name)
+            self._open()
+            return self._tried(action)
+
+    def _tried(self, action: Callable[[], Any]) -> Any:
+        try:
+            return self._patience.call(lambda: self._once(action))
+        except Again as given_up:
+            raise IndexUnavailable(
+                f"The Qdrant server at {self._options.url} does not answer ({given_up.__cause__}); it was tried up to "
+                f"{self._options.retries + 1} times. Check that it runs and that the address is right."
+            ) from given_up.__cause__
+
+    def _once(self, action: Callable[[], Any]) -> Any:
+        """What went wrong, as one of three: trying again may help, the collection is missing, or the server said no."""
+        try:
+            with self._turn:
+                return action()
+        except ResourceExhaustedResponse as busy:
+            raise Again(busy.retry_after_s) from busy
+        except ResponseHandlingException as failed:
+            if isinstance(failed.source, httpx.TransportError):
+                raise Again from failed
+            raise IndexUnavailable(
+                f"{self._options.url} answered something that no Qdrant server says: {failed}. Check the address."
+            ) from failed
+        except UnexpectedResponse as answer:
+            if answer.status_code == 404:
+                raise _Missing from answer
+            if answer.status_code == 429 or (answer.status_code or 0) >= 500:
+                raise Again from answer
+            raise self._refused(answer) from answer
+        except grpc.RpcError as failed:
+            if failed.code() in _PASSING:
+                raise Again from failed
+            if failed.code() is grpc.StatusCode.NOT_FOUND:
+                raise _Missing from failed
+            raise IndexUnavailable(f"{self._options.url} refused the request: {failed.details()}") from failed
+        except ValueError as error:  # the in-memory engine's word for a missing collection
+            if "not found" in str(error):
+                raise _Missing from error
+            raise
+
+    def _refused(self, refused: UnexpectedResponse) -> VectorIndexError:
+        if refused.status_code in (401, 403):
+            return IndexUnavailable(
+                f"The Qdrant server at {self._options.url} refuses us ({refused.status_code}). Check the API key."
+            )
+        return IndexUnavailable(
+            f"The Qdrant server at {self._options.url} refused the request: {refused}. "
+            "A server of another version may be the cause; see its log."
+        )
