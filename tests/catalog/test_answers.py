@@ -57,9 +57,9 @@ def test_a_bundle_is_registered_once_and_never_with_other_content(catalogue: Cat
     for _ in range(2):
         catalogue.register_bundle(BUNDLE, sha256="ab" * 32, dimension=8)
     assert [(one.id, one.sha256, one.dimension) for one in catalogue.bundles()] == [(BUNDLE, "ab" * 32, 8)]
-    with pytest.raises(ValueRefused, match="is not the one that this catalogue was filled with: .*cdcdcdcdcdcd.*abababababab"):
+    with pytest.raises(ValueRefused, match=r"is not the one that this catalogue was filled with: .*cdcdcdcdcdcd.*abababababab"):
         catalogue.register_bundle(BUNDLE, sha256="cd" * 32, dimension=8)
-    with pytest.raises(ValueRefused, match="dimension 16; expected were .* and 8"):
+    with pytest.raises(ValueRefused, match=r"dimension 16; expected were .* and 8"):
         catalogue.register_bundle(BUNDLE, sha256="ab" * 32, dimension=16)
 
 

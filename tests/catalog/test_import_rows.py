@@ -8,6 +8,7 @@ from filling import fill, see
 from catalog.catalogue import Catalogue
 from catalog.errors import EditConflict, NotKnown
 from catalog.values import GivenRow
+from catalog.write import Write
 
 
 def rows(*names: str) -> list[GivenRow]:
@@ -67,9 +68,13 @@ def test_a_row_is_marked_in_the_transaction_of_its_sighting(catalogue: Catalogue
         sighting = see(write, write.add_individual("Muddy"), "E", "a.jpg")
         write.mark_row(a.id, "done", sighting_id=sighting)
         write.mark_row(b.id, "set_aside", "zero bytes")
-    with pytest.raises(EditConflict), catalogue.write("import", who="Ada", what="") as write:
+
+    def enrol_again(write: Write) -> None:
         write.mark_row(c.id, "done", sighting_id=see(write, 1, "E", "c.jpg"))
         see(write, 1, "E", "a.jpg")
+
+    with pytest.raises(EditConflict), catalogue.write("import", who="Ada", what="") as write:
+        enrol_again(write)
     assert [(row.given["path"], row.state, row.reason, row.sighting_id) for row in catalogue.import_rows(number)] == [
         ("a", "done", None, sighting),
         ("b", "set_aside", "zero bytes", None),

@@ -1,0 +1,119 @@
+"""A run becomes a bundle that serving opens, with words made from the run's own files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
+pytest.importorskip("training.torchvision_shim")
+pytest.importorskip("timm", reason="needs the extra train")
+pytest.importorskip("onnxscript", reason="needs the extra train")
+pytest.importorskip("openvino", reason="needs the extra openvino")
+
+from drawn_photos import draw_photos
+
+from encoder.bundle import load_bundle
+from encoder.encode import open_encoder
+from encoder.photo import read_photo
+from encoder.preprocess import InputShape
+from training.config import Config
+from training.errors import CheckpointRefused
+from training.photos import Photos
+from training.ship import CARD, YAML, Source, ship, with_calibration
+from training.train import train, trained
+
+# The exporter of torch warns of torch's own other parts.
+pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
+
+SMALL = Config(
+    backbone="test_efficientnet",
+    weights="none",
+    frozen_stages=0,
+    dimension=32,
+    shape=InputShape("rectangle", 64, 96, "portrait"),
+    stages=(),
+    photos=64,
+    batch=8,
+    threads=1,
+)
+SOURCE = Source("drawn patterns", "CC0-1.0", "none")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("drawn")
+
+
+@pytest.fixture(scope="module")
+def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    train(SMALL, draw_photos(images), images, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def shipped(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "drawn"
+    ship(run, folder, name="drawn", version="1", source=SOURCE)
+    return folder
+
+
+def test_serving_gives_the_vectors_of_the_trained_module(run: Path, shipped: Path, images: Path) -> None:
+    config, module = trained(run)
+    rows = draw_photos(images).rows[:6]
+    expected = Photos(rows, images, config).embed(module, range(len(rows)))
+    for runtime in ("onnxruntime", "openvino"):
+        encoder = open_encoder(shipped, runtime=runtime)
+        got = np.stack([encoder.encode(read_photo(images / row.path)).vector for row in rows])
+        encoder.close()
+        assert np.abs(got - expected).max() <= 1e-4
+
+
+def test_bundle_says_what_it_learned_from_and_how_it_was_judged(run: Path, shipped: Path) -> None:
+    bundle = load_bundle(shipped)
+    manifest, figures = (json.loads((run / name).read_text()) for name in ("manifest.json", "figures.json"))
+    assert bundle.training["data_sha256"] == manifest["whole"]
+    assert Config.from_json(bundle.training["config"]) == SMALL
+    assert bundle.metrics["of"] == "this run"
+    assert bundle.metrics["closed"]["top1"] == figures["closed"]["top1"]
+    assert bundle.shape == SMALL.shape
+
+
+def test_card_and_contract_are_written_from_the_bundle(shipped: Path) -> None:
+    bundle = load_bundle(shipped)
+    card = (shipped / CARD).read_text()
+    assert f"{bundle.metrics['closed']['top1']:.3f}" in card
+    assert "drawn patterns, CC0-1.0" in card
+    lines = dict(line.split(": ", 1) for line in (shipped / YAML).read_text().splitlines())
+    given = {name: json.loads(value) for name, value in lines.items()}
+    assert given["model_sha256"] == bundle.model_sha256
+    assert given["input"]["normalisation"]["mean"] == [0.5, 0.5, 0.5]
+    assert given["examples"][0]["vector_begins"] == pytest.approx(bundle.golden[0].vector[:8])
+
+
+def test_figures_of_a_sibling_are_labelled_so(run: Path, images: Path, tmp_path: Path) -> None:
+    train(SMALL, draw_photos(images), images, tmp_path / "all", everything=True)
+    bundle = ship(tmp_path / "all", tmp_path / "bundle", name="drawn", version="2", source=SOURCE, judged=run)
+    assert str(bundle.metrics["of"]).startswith("a sibling trained on the split")
+    assert bundle.metrics["closed"] == ship(run, tmp_path / "own", name="drawn", version="1", source=SOURCE).metrics["closed"]
+
+
+def test_calibration_is_added_and_the_vectors_stay_the_same_bundle(shipped: Path) -> None:
+    before = load_bundle(shipped)
+    after = with_calibration(before, {"format": 1})
+    assert load_bundle(shipped).calibration == {"format": 1} == after.calibration
+    assert after.id == before.id
+
+
+def test_run_that_has_not_ended_is_not_shipped(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("checkpoint.pt", "manifest.json", "split.json"):
+        (tmp_path / "run" / name).write_bytes((run / name).read_bytes())
+    with pytest.raises(CheckpointRefused, match="has not ended"):
+        ship(tmp_path / "run", tmp_path / "bundle", name="x", version="1", source=SOURCE)
+    assert not (tmp_path / "bundle").exists()
