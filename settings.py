@@ -109,7 +109,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **given: object) -> 
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "see docs/settings.md for the keys there are."
             raise SettingsRefused(f"{key} is set, but is no setting of Flukeprint: {hint}")
-    values = {name: environ[key] for key, name in known.items() if environ.get(key, "") != ""}
+    values: dict[str, object] = {name: environ[key] for key, name in known.items() if environ.get(key, "") != ""}
     values |= {name: value for name, value in given.items() if value is not None}
     try:
         settings = Settings.model_validate(values)

@@ -42,7 +42,7 @@ def rows() -> list[Row]:
             share,
             "≥ 0.9",
             share >= 0.9,
-            f"{median(rate for _, rate in shares):.1f} photos/s of {SIZE[0]} × {SIZE[1]} on all cores, {ROUNDS} rounds in turns",
+            f"{median(rate for _, rate in shares):.1f} photos/s of {SIZE[0]} × {SIZE[1]} on all cores, {ROUNDS} rounds",
         ),
         Row(
             "one enrolment beyond decode + encode, ms",

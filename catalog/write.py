@@ -43,6 +43,7 @@ class Write:
         self._changes: dict[Key, tuple[Any, Any]] = {}  # before, after
         self._outbox = Outbox(connection)
         self._event_id: int | None = None
+        self._ended = False
         # What has been asked or added, so that nothing is asked twice:
         self._names: dict[str, int | None] = {}
         self._labels: dict[str, int] = {}
@@ -57,7 +58,10 @@ class Write:
 
     @property
     def event_id(self) -> int:
+        """Known before the block ends; after it, only of a write that changed something."""
         if self._event_id is None:
+            if self._ended:
+                raise RuntimeError("this write changed nothing, so there is no event")
             self._event_id = self._outbox.number(schema.events)
         return self._event_id
 
@@ -253,7 +257,8 @@ class Write:
     def finish(self) -> None:
         """Send what waits, check what must always hold, append the event. `Catalogue.write` calls it, then commits."""
         self._outbox.send()
-        if not self._changes:
+        self._ended = not self._changes
+        if self._ended:
             return
         if broken := self.live_of_dead():
             lost = listed([sighting for sighting, _ in broken])

@@ -44,7 +44,7 @@ def outing(number: int, seed: int = 0) -> Outing:
     )
     overcast = 0.05 + 0.8 * float(draw.beta(0.8, 1.1))
     elevation = float(draw.uniform(0.25, 1.1))
-    azimuth = float(draw.uniform(-pi, pi))
+    azimuth = float(draw.normal(0, 0.7) + (pi if draw.random() < 0.08 else 0))  # whoever can has the sun behind them
     low = max(0.0, 1 - elevation / 0.5) * (1 - overcast)  # a low sun is yellow
     sun = (sin(azimuth) * cos(elevation), sin(elevation), cos(azimuth) * cos(elevation))
     strength = (1 - 0.93 * overcast) * (0.55 + 0.45 * min(1.0, elevation / 0.6))

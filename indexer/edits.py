@@ -156,4 +156,6 @@ def _left_empty(write: Write, individuals: Sequence[Individual]) -> str:
 
 def _refuse_other_species(one: Individual, species: str | None, whose: str) -> None:
     if one.species and species and one.species != species:
-        raise EditConflict(f"{called(one)} is a {one.species}, but {whose} a {species}; set the species first if one is wrong.")
+        raise EditConflict(
+            f"{called(one)} is {one.species}, but {whose} is {species}; set the species first if one of them is wrong."
+        )

@@ -74,28 +74,28 @@ class Follower:
 
     def __init__(self, index: VectorIndex, catalogue: Catalogue, bundle_id: str) -> None:
         self._index, self._catalogue, self._bundle_id = index, catalogue, bundle_id
-        self._key = f"index level of {bundle_id}"[:64]
-        self._stored = self._seen = int(catalogue.fact(self._key) or 0)
+        self._key = f"index level {bundle_id[-48:]}"
+        self._stored = self.seen = int(catalogue.fact(self._key) or 0)
         self._lock = threading.Lock()
 
     def wrote(self, event_id: int) -> None:
         """This event's sightings are in the index, put there by us; others' before it may not be."""
         with self._lock:
-            if event_id == self._seen + 1:
-                self._seen = event_id
+            if event_id == self.seen + 1:
+                self.seen = event_id
 
     def follow(self) -> None:
         """One small query where nothing happened; else the changed sightings' points are put again."""
         newest = self._catalogue.last_event_id()
-        if newest == self._seen:
+        if newest == self.seen:
             return
         with self._lock:
-            if self._seen < newest:
-                put(self._index, self._catalogue, self._bundle_id, self._catalogue.sightings_changed(self._seen))
-                self._seen = newest
+            if self.seen < newest:
+                put(self._index, self._catalogue, self._bundle_id, self._catalogue.sightings_changed(self.seen))
+                self.seen = newest
 
     def close(self) -> None:
         """Remember how far the index is. Where a crash forgets it, a few points are put again at the next start."""
-        if self._seen != self._stored:
+        if self.seen != self._stored:
             self._index.flush()
-            self._catalogue.set_fact(self._key, str(self._seen))
+            self._catalogue.set_fact(self._key, str(self.seen))

@@ -47,6 +47,7 @@ class Station:
     index: VectorIndex
     follower: Follower
     _calibration: Calibration | None = None
+    _calibrated_at: int = -1  # the event up to which the index was then
     _calibrating: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -54,11 +55,13 @@ class Station:
         return self.encoder.bundle_id
 
     def calibration(self) -> Calibration:
-        """Of the catalogue as it is now; fitted again where it has changed by a tenth."""
+        """Of the catalogue as it is now; looked at again when the log has grown, fitted again after a change of a tenth."""
         with self._calibrating:
-            self._calibration = fresh_calibration(
-                self.index, self.catalogue, self.encoder.bundle, self._calibration, new_share=self.settings.new_share
-            )
+            if self._calibration is None or self._calibrated_at != self.follower.seen:
+                self._calibrated_at = self.follower.seen
+                self._calibration = fresh_calibration(
+                    self.index, self.catalogue, self.encoder.bundle, self._calibration, new_share=self.settings.new_share
+                )
             return self._calibration
 
     def adopt_bundle(self) -> None:

@@ -60,6 +60,9 @@ class Config:
     scale: float = 24.0
     margin: tuple[float, float, float] = (0.271, 0.364, 0.05)  # a n^-b + c radians for an individual of n photos
     sub_centers: int = 2
+    day_rivals: float = (
+        0.0  # weight of telling a photo from the animals of its own day alone, which light and water cannot help
+    )
     sampler: Sampler = "cross-encounter"
 
     photos: int = 60_000  # shown in all
@@ -90,6 +93,10 @@ class Config:
         for name in ("dimension", "photos", "batch", "accumulate", "lr", "head_lr", "scale", "sub_centers", "save_every_s"):
             if getattr(self, name) <= 0:
                 raise ConfigRefused(f"{name} is {getattr(self, name)}: expected more than 0.")
+        if self.day_rivals < 0 or (self.day_rivals and self.loss == "softmax"):
+            raise ConfigRefused(
+                f"day_rivals is {self.day_rivals} with the loss {self.loss}: expected 0 or more, and not softmax."
+            )
         if self.batch < 4 or self.batch % 2:
             raise ConfigRefused(f"batch is {self.batch}: expected an even number from 4 up, since photos are drawn in pairs.")
         if not 0 < self.augment.zoom <= 1 or not 0 <= self.ema < 1:

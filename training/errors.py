@@ -6,7 +6,8 @@ TrainingError
 ├── SplitRefused        the photos do not allow the split that was asked for, or a saved split is of other photos
 ├── ConfigRefused       a setting that does not exist or does not fit
 ├── CheckpointRefused   a checkpoint that is damaged, or of another run
-└── EvaluationRefused   nothing can be measured on these tables
+├── EvaluationRefused   nothing can be measured on these tables
+└── FetchRefused        a public set that was not fetched whole
 """
 
 from __future__ import annotations
@@ -40,3 +41,7 @@ class CheckpointRefused(TrainingError):
 
 class EvaluationRefused(TrainingError):
     """Nothing can be measured on these tables."""
+
+
+class FetchRefused(TrainingError):
+    """Not fetched, and why; what had arrived is kept for the next try."""

@@ -36,6 +36,16 @@ class _MarginPerClass:
         angle = torch.acos(cosine.clamp(-NEARLY_ONE, NEARLY_ONE))
         return torch.where(angle <= math.pi - margin, torch.cos(angle + margin), cosine - margin * torch.sin(margin))
 
+    def logits(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(n, individuals) scaled cosines, each photo's own individual with its margin."""
+        loss: Any = self
+        loss.cast_types(embeddings.dtype, embeddings.device)
+        self._of_batch = loss.margins.to(embeddings.device)[labels]
+        cosine = loss.get_cosine(embeddings)
+        own = cosine.gather(1, labels[:, None])
+        with_margin = self.modify_cosine_of_target_classes(own[:, 0])[:, None]
+        return loss.scale_logits(cosine.scatter(1, labels[:, None], with_margin), embeddings)  # type: ignore[no-any-return]
+
 
 class ArcFace(_MarginPerClass, losses.ArcFaceLoss):  # type: ignore[misc]
     def __init__(self, margins: torch.Tensor, **kwargs: Any) -> None:
@@ -47,6 +57,12 @@ class SubCenterArcFace(_MarginPerClass, losses.SubCenterArcFaceLoss):  # type: i
     def __init__(self, margins: torch.Tensor, **kwargs: Any) -> None:
         super().__init__(num_classes=len(margins), **kwargs)
         self.register_buffer("margins", margins, persistent=False)
+
+
+def among(loss: Any, embeddings: torch.Tensor, labels: torch.Tensor, rivals: torch.Tensor) -> torch.Tensor:
+    """The loss with each photo told from its rivals only: (n, individuals) bool, its own individual among them."""
+    logits = loss.logits(embeddings, labels)
+    return torch.nn.functional.cross_entropy(logits.masked_fill(~rivals, float("-inf")), labels)
 
 
 def make_loss(config: Config, counts: Sequence[int]) -> torch.nn.Module:

@@ -89,7 +89,7 @@ def _backbone(config: Config) -> nn.Module:
         else:
             made = timm.create_model(config.backbone, pretrained=kind == "hub", num_classes=0)
         if kind not in ("registry", "hub", "none"):
-            _load(made, Path(config.weights))
+            load_backbone(made, Path(config.weights))
     except (OSError, RuntimeError, KeyError) as error:
         raise ConfigRefused(
             f"The backbone {config.backbone} with weights {config.weights} cannot be made: {error}. "
@@ -98,7 +98,7 @@ def _backbone(config: Config) -> nn.Module:
     return made
 
 
-def _load(backbone: nn.Module, source: Path) -> None:
+def load_backbone(backbone: nn.Module, source: Path) -> None:
     """A state dict of the backbone, with or without a classifier, in safetensors or torch's format (weights only)."""
     if source.suffix == ".safetensors":
         from safetensors.torch import load_file

@@ -17,11 +17,11 @@ from typing import Any
 from encoder.values import Box
 
 from .errors import TableRefused
-from .rows import Finding, Row, Table
+from .rows import NEW, Finding, Row, Table
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "path": ("path", "image", "file", "filename", "file_name"),
-    "identity": ("identity", "individual_id", "individual", "Encounter.individualID", "MarkedIndividual.individualID"),
+    "path": ("path", "image", "Image", "file", "filename", "file_name"),
+    "identity": ("identity", "individual_id", "individual", "Id", "Encounter.individualID", "MarkedIndividual.individualID"),
     "species": ("species",),
     "encounter": ("encounter", "encounter_id", "Encounter.sightingID"),
     "viewpoint": ("viewpoint", "view"),
@@ -30,6 +30,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 MISSPELT = {"kiler_whale": "killer_whale", "bottlenose_dolpin": "bottlenose_dolphin"}  # as HappyWhale published them
 PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+UNNAMED = {"new_whale": NEW}  # as the humpback set has it
 ASSET = "Encounter.mediaAsset"
 
 

@@ -27,7 +27,7 @@ from .checkpoint import NAME, load_checkpoint, refuse_other_run, save_checkpoint
 from .config import Config
 from .errors import CheckpointRefused, DataRefused
 from .evaluate import Labelled, figures, headline
-from .losses import make_loss
+from .losses import among, make_loss
 from .manifest import make_manifest
 from .model import Embedder, make_embedder
 from .photos import Batch, Photos, stage_shape
@@ -150,6 +150,12 @@ class Run:
         sides = 2 if config.augment.mirror == "other" else 1
         self._label = {name: index for index, name in enumerate(names)}
         self._rows = rows
+        self._days = {day: index for index, day in enumerate({row.date: None for row in rows})}
+        self._seen_on = torch.zeros(len(self._days), len(names) * sides, dtype=torch.bool)  # which individuals, each day
+        for row in rows:
+            self._seen_on[self._days[row.date], self._label[row.identity] :: len(names)] = True
+        if None in self._days:
+            self._seen_on[self._days[None]] = True  # of an unknown day all are rivals
         self.model = make_embedder(config).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = make_loss(config, [counts[name] for name in names] * sides).to(config.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
@@ -182,7 +188,7 @@ class Run:
             # bfloat16 pays on an accelerator; on a CPU with AVX512-bf16 it was slower (24 photos a CPU second against 27).
             with torch.autocast(config.device, dtype=torch.bfloat16, enabled=config.device != "cpu"):
                 embeddings = self.model.mixed([group.to(config.device, non_blocking=True) for group in batch.groups])
-            loss = self.loss(embeddings.float(), self._labels(batch)) / len(batches)
+            loss = self._loss_of(embeddings.float(), batch) / len(batches)
             loss.backward()
             total += float(loss.detach())
         nn.utils.clip_grad_norm_([p for group in self._groups for p in group["params"]], config.clip)
@@ -201,6 +207,14 @@ class Run:
                 mine.lerp_(theirs, 1 - keep)
             else:
                 mine.copy_(theirs)
+
+    def _loss_of(self, embeddings: torch.Tensor, batch: Batch) -> torch.Tensor:
+        labels = self._labels(batch)
+        loss: torch.Tensor = self.loss(embeddings, labels)
+        if self.config.day_rivals:
+            rivals = self._seen_on[[self._days[self._rows[i].date] for i in batch.indices]].to(self.config.device)
+            loss = loss + self.config.day_rivals * among(self.loss, embeddings, labels, rivals)
+        return loss
 
     def _labels(self, batch: Batch) -> torch.Tensor:
         apart = len(self._label) if self.config.augment.mirror == "other" else 0

@@ -49,7 +49,7 @@ def enrol(catalogue: Catalogue, name: str, photos: Sequence[str], species: str |
             write.add_photo(PhotoRow(digest, "original", f"{digest}.jpg", photo, "jpeg", 1, 1, 1))
             facts: dict[str, Any] = {"species": species, "brightness": 0.5, "sharpness": 0.1}
             seen.append(write.add_sighting(number, write.encounter(name), digest, **facts))
-    return Done(write.event_id, write.what, number, tuple(seen))
+    return Done(write.event_id if write.changed else 0, write.what, number, tuple(seen))
 
 
 def tables(catalogue: Catalogue) -> tuple[Table, Table]:

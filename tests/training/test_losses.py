@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
 
 from training.config import Config  # noqa: E402
-from training.losses import ArcFace, SubCenterArcFace, make_loss, margins  # noqa: E402
+from training.losses import ArcFace, SubCenterArcFace, among, make_loss, margins  # noqa: E402
 
 SCALE = 16.0
 
@@ -61,6 +61,15 @@ def test_sub_center_takes_the_nearest_of_its_centers() -> None:
     loss = SubCenterArcFace(torch.tensor([0.3, 0.3]), embedding_size=2, scale=SCALE, sub_centers=2)
     loss.W.data = torch.tensor([at(180), at(0), at(270), at(90)]).T.contiguous()  # two of class 0, then two of class 1
     assert loss(torch.tensor([at(20)]), torch.tensor([0])).item() == pytest.approx(by_hand(20, 0.3), rel=1e-4)
+
+
+def test_rivals_alone_are_what_a_photo_is_told_from() -> None:
+    loss = ArcFace(torch.tensor([0.3, 0.3, 0.3]), embedding_size=2, scale=SCALE)
+    loss.W.data = torch.tensor([at(0), at(90), at(30)]).T.contiguous()
+    photo, label = torch.tensor([at(20)], dtype=torch.float64), torch.tensor([0])
+    everyone, two = torch.tensor([[True, True, True]]), torch.tensor([[True, True, False]])
+    assert among(loss, photo, label, everyone).item() == pytest.approx(loss(photo, label).item(), rel=1e-6)
+    assert among(loss, photo, label, two).item() == pytest.approx(by_hand(20, 0.3), rel=1e-5)
 
 
 def test_margin_falls_with_photos_by_the_rule() -> None:

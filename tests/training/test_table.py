@@ -35,6 +35,11 @@ def test_happywhale_table_is_read_and_its_misspellings_are_mended(tmp_path: Path
     ]
 
 
+def test_humpback_table_has_its_unnamed_whales_as_new(tmp_path: Path) -> None:
+    rows = open_table(written(tmp_path, "Image,Id\na.jpg,w_1\nb.jpg,new_whale\n")).rows
+    assert [(r.path, r.identity) for r in rows] == [("a.jpg", "w_1"), ("b.jpg", "new_individual")]
+
+
 def test_wildbook_row_is_one_encounter_of_several_photos(tmp_path: Path) -> None:
     header = (
         "Encounter.mediaAsset0,Encounter.mediaAsset1,Encounter.mediaAsset0.quality,Encounter.genus,Encounter.specificEpithet,"

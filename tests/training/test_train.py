@@ -226,6 +226,20 @@ def test_photos_of_different_shapes_meet_in_one_batch(tmp_path: Path) -> None:
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
 
+def test_rivals_are_the_animals_of_the_photos_own_day(images: Path, table: Table) -> None:
+    rows = [
+        row for row in table.rows if row.identity != "w5" or row.date == table.rows[0].date
+    ]  # w5 was seen on the first day only
+    run = Run(replace(SMALL, day_rivals=1.0, augment=replace(SMALL.augment, mirror="other")), rows, images)
+    for row in rows:
+        seen = run._seen_on[run._days[row.date]].tolist()
+        assert seen == [True] * 5 + [row.date == rows[0].date] + [True] * 5 + [row.date == rows[0].date]
+    undated = Run(replace(SMALL, day_rivals=1.0), [*rows, replace(rows[0], path="x", date=None)], images)
+    assert undated._seen_on[undated._days[None]].all()
+    for progress in run.steps():
+        assert np.isfinite(progress.loss)
+
+
 def test_stages_grow_to_the_size_of_serving() -> None:
     config = Config(shape=InputShape("rectangle", 128, 256), stages=((0.35, 0.5), (0.8, 0.75)))
     sizes = [stage_shape(config, done) for done in (0.0, 0.4, 0.9)]

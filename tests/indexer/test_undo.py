@@ -1,0 +1,457 @@
+"""Taking events back. The law behind it: what stands is what the events that stand would have made on their own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from ledger import ENGINES, WHO, enrol, living, log, new_catalogue, tables
+
+from catalog.catalogue import Catalogue
+from catalog.errors import CatalogueRefused, EditConflict, NotKnown
+from indexer import edits
+from indexer.undo import undo
+
+# Sightings: Muddy (1) has 1, 2, 3; Fleck (2) has 4, 5; Patch (3) has 6. Events 1, 2, 3 enrolled them.
+
+
+@pytest.fixture(params=ENGINES)
+def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalogue]:
+    with new_catalogue(request.param, tmp_path) as opened:
+        enrol(opened, "Muddy", ["m0", "m1", "m2"], "orca")
+        enrol(opened, "Fleck", ["f0", "f1"])
+        enrol(opened, "Patch", ["p0"], "beluga")
+        yield opened
+
+
+EDITS: dict[str, Callable[[Catalogue], edits.Done]] = {
+    "rename": lambda c: edits.rename(c, "Muddy", "Murky", who=WHO),
+    "set species": lambda c: edits.set_species(c, "Muddy", "minke", who=WHO),
+    "merge": lambda c: edits.merge(c, "Muddy", "Fleck", who=WHO),
+    "merge that gives the species": lambda c: edits.merge(c, "Fleck", "Muddy", who=WHO),
+    "split": lambda c: edits.split(c, "Muddy", [1, 3], "Shadow", who=WHO),
+    "reassign": lambda c: edits.reassign(c, [4, 5], "Patch", who=WHO),
+    "delete an individual": lambda c: edits.delete_individual(c, "Muddy", who=WHO),
+    "delete sightings": lambda c: edits.delete_sightings(c, [1, 4, 5], who=WHO),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_an_edit_then_its_undo_changes_nothing_and_the_undo_of_that_does_it_again(
+    catalogue: Catalogue, edit: Callable[[Catalogue], edits.Done]
+) -> None:
+    before, lived = tables(catalogue), living(catalogue)
+    done = edit(catalogue)
+    after = tables(catalogue)
+    assert after != before
+    back = undo(catalogue, done.event_id, who=WHO)
+    made = {row[0] for row in after[0]} - {row[0] for row in before[0]}  # a split's new individual stays as a tombstone
+    assert [row for row in tables(catalogue)[0] if row[0] not in made] == before[0]
+    assert tables(catalogue)[1] == before[1]
+    assert living(catalogue) == lived
+    again = undo(catalogue, back.event_id, who=WHO)
+    assert tables(catalogue) == after
+    assert again.what == f"Did event {done.event_id} again ({catalogue.event(done.event_id).verb}): {done.what}"
+    undo(catalogue, again.event_id, who=WHO)
+    assert living(catalogue) == lived
+    assert catalogue.check().is_well()
+
+
+def test_undo_of_a_merge_brings_back_exactly_what_was(catalogue: Catalogue) -> None:
+    before = tables(catalogue)
+    merged = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
+    done = undo(catalogue, merged.event_id, who="Ben")
+    assert tables(catalogue) == before
+    assert done.what == 'Undid event 4 (merge): Merged "Fleck" (id 2) into "Muddy" (id 1): 2 sightings moved.'
+    assert done.stale == ()
+    event = catalogue.event(done.event_id)
+    assert (event.who, event.verb, event.undoes) == ("Ben", "undo", merged.event_id)
+
+
+def test_what_was_enrolled_after_a_merge_stays_where_it_is(catalogue: Catalogue) -> None:
+    merged = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
+    enrol(catalogue, "Muddy", ["m3"], "orca")
+    undo(catalogue, merged.event_id, who=WHO)
+    assert living(catalogue)[1] == {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 1}
+
+
+def test_undo_of_an_enrolment_leaves_tombstones_and_frees_name_and_photos(catalogue: Catalogue) -> None:
+    done = undo(catalogue, 1, who=WHO)
+    assert done.stale == (1, 2, 3)
+    assert living(catalogue) == ({2: ("Fleck", None), 3: ("Patch", "beluga")}, {4: 2, 5: 2, 6: 3})
+    assert len(tables(catalogue)[1]) == 6
+    enrol(catalogue, "Muddy", ["m0"])
+    assert living(catalogue)[1] == {4: 2, 5: 2, 6: 3, 7: 4}
+
+
+def test_the_index_is_told_which_sightings_to_look_at_again(catalogue: Catalogue) -> None:
+    gone = edits.delete_sightings(catalogue, [2, 5], who=WHO)
+    assert undo(catalogue, gone.event_id, who=WHO).stale == (2, 5)
+    species = edits.set_species(catalogue, "Patch", "narwhal", who=WHO)
+    assert undo(catalogue, species.event_id, who=WHO).stale == (6,)
+    moved = edits.reassign(catalogue, [6], "Fleck", who=WHO)
+    assert undo(catalogue, moved.event_id, who=WHO).stale == ()
+
+
+def test_an_undo_that_later_events_contradict_is_refused_and_names_them(catalogue: Catalogue) -> None:
+    merged = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
+    edits.rename(catalogue, "Patch", "Spot", who=WHO)
+    moved = edits.split(catalogue, "Muddy", [4], "Shadow", who=WHO)
+    before = (tables(catalogue), log(catalogue))
+    with pytest.raises(EditConflict) as refused:
+        undo(catalogue, merged.event_id, who=WHO)
+    said = str(refused.value)
+    assert said.startswith(
+        "Event 4 (merge) cannot be undone: what it changed was changed or built on since. Nothing was changed."
+    )
+    assert f"event {moved.event_id} (split): {moved.what}" in said
+    assert "Spot" not in said
+    assert (tables(catalogue), log(catalogue)) == before
+    undo(catalogue, moved.event_id, who=WHO)
+    undo(catalogue, merged.event_id, who=WHO)
+
+
+def test_a_later_event_on_other_fields_stands_in_nobodys_way(catalogue: Catalogue) -> None:
+    merged = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
+    edits.delete_sightings(catalogue, [4], who=WHO)
+    edits.rename(catalogue, "Muddy", "Murky", who=WHO)
+    undo(catalogue, merged.event_id, who=WHO)
+    assert living(catalogue)[1] == {1: 1, 2: 1, 3: 1, 5: 2, 6: 3}
+    assert catalogue.sighting(4).individual_id == 2
+
+
+def test_events_that_cancel_each_other_are_in_nobodys_way(catalogue: Catalogue) -> None:
+    enrolled = enrol(catalogue, "Fleck", ["f2"])
+    first = edits.delete_sightings(catalogue, [7], who=WHO)
+    back = undo(catalogue, first.event_id, who=WHO)
+    again = undo(catalogue, back.event_id, who=WHO)
+    with pytest.raises(EditConflict, match=rf"\n  event {first.event_id} \(delete\)[^\n]*$"):
+        undo(catalogue, enrolled.event_id, who=WHO)
+    undo(catalogue, again.event_id, who=WHO)
+    undo(catalogue, enrolled.event_id, who=WHO)
+    assert 7 not in living(catalogue)[1]
+
+
+def test_an_enrolment_that_was_built_on_cannot_be_undone(catalogue: Catalogue) -> None:
+    more = enrol(catalogue, "Muddy", ["m3"])
+    with pytest.raises(EditConflict, match=rf"event {more.event_id} \(enrol\): Enrolled 1 of"):
+        undo(catalogue, 1, who=WHO)
+    undo(catalogue, more.event_id, who=WHO)
+    undo(catalogue, 1, who=WHO)
+
+
+def test_a_name_in_use_again_stands_in_the_way(catalogue: Catalogue) -> None:
+    renamed = edits.rename(catalogue, "Muddy", "Murky", who=WHO)
+    other = edits.rename(catalogue, "Fleck", "Muddy", who=WHO)
+    with pytest.raises(
+        EditConflict, match=rf'the name "Muddy" is now that of individual 2.*\n  event {other.event_id} \(rename\)'
+    ):
+        undo(catalogue, renamed.event_id, who=WHO)
+    gone = edits.delete_individual(catalogue, "Patch", who=WHO)
+    new = enrol(catalogue, "Patch", ["other"])
+    with pytest.raises(
+        EditConflict, match=rf'the name "Patch" is now that of individual 4.*\n  event {new.event_id} \(enrol\)'
+    ):
+        undo(catalogue, gone.event_id, who=WHO)
+
+
+def test_a_photo_enrolled_again_stands_in_the_way(catalogue: Catalogue) -> None:
+    gone = edits.delete_sightings(catalogue, [6], who=WHO)
+    new = enrol(catalogue, "Fleck", ["p0"])
+    with pytest.raises(
+        EditConflict, match=rf"photo of sighting 6 is enrolled anew, as sighting 7.*\n  event {new.event_id} \(enrol\)"
+    ):
+        undo(catalogue, gone.event_id, who=WHO)
+    undo(catalogue, new.event_id, who=WHO)
+    undo(catalogue, gone.event_id, who=WHO)
+    assert living(catalogue)[1][6] == 3
+
+
+def test_a_sighting_is_not_brought_back_to_an_individual_that_is_gone(catalogue: Catalogue) -> None:
+    gone = edits.delete_sightings(catalogue, [4], who=WHO)
+    merged = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
+    with pytest.raises(
+        EditConflict, match=rf"sighting 4 would be left with individual 2.*\n  event {merged.event_id} \(merge\)"
+    ):
+        undo(catalogue, gone.event_id, who=WHO)
+    undo(catalogue, merged.event_id, who=WHO)
+    undo(catalogue, gone.event_id, who=WHO)
+    assert living(catalogue)[1] == {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3}
+
+
+def test_doing_again_is_refused_where_what_it_rested_on_is_no_longer_so(catalogue: Catalogue) -> None:
+    merged = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
+    back = undo(catalogue, merged.event_id, who=WHO)
+    species = edits.set_species(catalogue, "Muddy", "minke", who=WHO)
+    with pytest.raises(
+        EditConflict, match=rf"species of individual 1 is no longer .*\n  event {species.event_id} \(set species\)"
+    ):
+        undo(catalogue, back.event_id, who=WHO)
+
+
+def test_what_has_been_undone_cannot_be_undone_again_but_what_was_done_again_can(catalogue: Catalogue) -> None:
+    renamed = edits.rename(catalogue, "Muddy", "Murky", who=WHO)
+    back = undo(catalogue, renamed.event_id, who=WHO)
+    with pytest.raises(EditConflict, match=rf"Event 4 \(rename\) has been undone already, by event {back.event_id}; undo that"):
+        undo(catalogue, renamed.event_id, who=WHO)
+    again = undo(catalogue, back.event_id, who=WHO)
+    with pytest.raises(
+        EditConflict, match=rf"Event {back.event_id} \(undo\) has been undone already, by event {again.event_id}"
+    ):
+        undo(catalogue, back.event_id, who=WHO)
+    undo(catalogue, renamed.event_id, who=WHO)
+    assert catalogue.find_individual("Muddy").id == 1
+
+
+def test_history_marks_what_does_not_stand(catalogue: Catalogue) -> None:
+    renamed = edits.rename(catalogue, "Muddy", "Murky", who=WHO)
+    back = undo(catalogue, renamed.event_id, who=WHO)
+    assert [(e.id, e.undone, e.undone_by) for e in catalogue.history(limit=2)] == [(back.event_id, False, None), (4, True, 5)]
+    again = undo(catalogue, back.event_id, who=WHO)
+    assert [(e.id, e.undone, e.undone_by) for e in catalogue.history(limit=3)] == [
+        (again.event_id, False, None),
+        (back.event_id, True, 6),
+        (4, False, 5),
+    ]
+    assert [event.id for event in catalogue.history("individual", 1)] == [6, 5, 4, 1]
+
+
+def test_an_event_that_is_not_there_or_changed_nothing_is_refused(catalogue: Catalogue) -> None:
+    with pytest.raises(NotKnown, match="There is no event 99"):
+        undo(catalogue, 99, who=WHO)
+    with catalogue.write("look", who=WHO, what="") as write:
+        write.rely("individual", 1, "name")
+    with pytest.raises(EditConflict, match=r"Event 4 \(look\) changed nothing"):
+        undo(catalogue, 4, who=WHO)
+
+
+def test_a_long_list_of_later_events_is_cut_short(catalogue: Catalogue) -> None:
+    for i in range(15):
+        enrol(catalogue, "Muddy", [f"more{i}"])
+    with pytest.raises(EditConflict, match=r"\n  event 18 \(enrol\)[\s\S]*\n  and 5 more$"):
+        undo(catalogue, 1, who=WHO)
+
+
+# The law, on random histories. The model knows nothing of fields or conflicts: it can only do an edit to a plain
+# dictionary. After each step the catalogue must hold what a model holds that has done the standing edits, in order.
+
+
+@dataclass(frozen=True)
+class World:
+    names: dict[int, str]
+    species: dict[int, str | None]
+    owner: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Act:
+    """One edit, with the ids that it got, so that it can be done again without the catalogue."""
+
+    verb: str
+    individual: int = 0
+    other: int = 0
+    sightings: tuple[int, ...] = ()
+    name: str = ""
+    species: str | None = None
+
+
+def do(world: World, act: Act) -> World:
+    names, species, owner = dict(world.names), dict(world.species), dict(world.owner)
+    match act.verb:
+        case "enrol":
+            if act.individual not in names:
+                names[act.individual], species[act.individual] = act.name, act.species
+            owner |= dict.fromkeys(act.sightings, act.individual)
+        case "rename":
+            names[act.individual] = act.name
+        case "set species":
+            species[act.individual] = act.species
+        case "merge":
+            del names[act.other]
+            species[act.individual] = species[act.individual] or species[act.other]
+            del species[act.other]
+            owner = {sighting: act.individual if whose == act.other else whose for sighting, whose in owner.items()}
+        case "split":
+            names[act.other], species[act.other] = act.name, act.species
+            owner |= dict.fromkeys(act.sightings, act.other)
+        case "reassign":
+            owner |= dict.fromkeys(act.sightings, act.individual)
+        case "delete":
+            if act.individual:
+                del names[act.individual], species[act.individual]
+            owner = {s: whose for s, whose in owner.items() if s not in act.sightings and whose != act.individual}
+    return World(names, species, owner)
+
+
+NAMES = st.sampled_from([f"N{i}" for i in range(6)])
+SPECIES = st.sampled_from([None, "orca", "beluga"])
+
+
+class Histories(RuleBasedStateMachine):
+    engine = "sqlite"
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.catalogue = new_catalogue(self.engine, Path(self.folder.name))
+        self.acts: dict[int, Act] = {}  # by event
+        self.undoes: dict[int, int] = {}
+        self.before: dict[int, Any] = {}  # the whole tables before each event
+        self.grown = log(self.catalogue)
+
+    def teardown(self) -> None:
+        if hasattr(self, "catalogue"):
+            self.catalogue.close()
+            self.folder.cleanup()
+
+    def stands(self, event: int) -> bool:
+        return not any(undone == event and self.stands(later) for later, undone in self.undoes.items())
+
+    def world(self) -> World:
+        """What the standing edits make, on their own."""
+        world = World({}, {}, {})
+        for event in sorted(self.acts):
+            if self.stands(event):
+                world = do(world, self.acts[event])
+        return world
+
+    def attempt(self, edit: Callable[[], edits.Done]) -> edits.Done | None:
+        """A refusal changes nothing at all."""
+        before = (tables(self.catalogue), log(self.catalogue))
+        try:
+            done = edit()
+        except CatalogueRefused as refused:
+            self.refusal = str(refused)
+            assert (tables(self.catalogue), log(self.catalogue)) == before
+            return None
+        if done.event_id:  # or it changed nothing
+            self.before[done.event_id] = before[0]
+        return done
+
+    def some(self, data: st.DataObject, values: Any) -> Any:
+        choices = sorted(values)
+        assume(choices)
+        return data.draw(st.sampled_from(choices))
+
+    @rule(name=NAMES, photos=st.lists(st.integers(0, 11), max_size=3, unique=True), species=SPECIES)
+    def enrol(self, name: str, photos: list[int], species: str | None) -> None:
+        done = self.attempt(lambda: enrol(self.catalogue, name, [f"p{i}" for i in photos], species))
+        if done is not None and done.event_id:
+            self.acts[done.event_id] = Act("enrol", done.individual_id or 0, 0, done.stale, name, species)
+
+    @rule(data=st.data(), name=NAMES)
+    def rename(self, data: st.DataObject, name: str) -> None:
+        one = self.some(data, self.world().names)
+        if done := self.attempt(lambda: edits.rename(self.catalogue, one, name, who=WHO)):
+            self.acts[done.event_id] = Act("rename", one, name=name)
+
+    @rule(data=st.data(), species=SPECIES)
+    def set_species(self, data: st.DataObject, species: str | None) -> None:
+        one = self.some(data, self.world().names)
+        if done := self.attempt(lambda: edits.set_species(self.catalogue, one, species, who=WHO)):
+            self.acts[done.event_id] = Act("set species", one, species=species)
+
+    @rule(data=st.data())
+    def merge(self, data: st.DataObject) -> None:
+        one, other = (self.some(data, self.world().names) for _ in range(2))
+        if done := self.attempt(lambda: edits.merge(self.catalogue, one, other, who=WHO)):
+            self.acts[done.event_id] = Act("merge", one, other)
+
+    @rule(data=st.data(), name=NAMES)
+    def split(self, data: st.DataObject, name: str) -> None:
+        world = self.world()
+        one = self.some(data, set(world.owner.values()))
+        chosen = data.draw(st.lists(st.sampled_from(sorted(s for s, o in world.owner.items() if o == one)), unique=True))
+        if done := self.attempt(lambda: edits.split(self.catalogue, one, chosen, name, who=WHO)):
+            assert 0 < len(chosen) < sum(o == one for o in world.owner.values())
+            self.acts[done.event_id] = Act("split", one, done.individual_id or 0, tuple(chosen), name, world.species[one])
+
+    @rule(data=st.data())
+    def reassign(self, data: st.DataObject) -> None:
+        world = self.world()
+        one, chosen = self.some(data, world.names), {self.some(data, world.owner) for _ in range(2)}
+        if done := self.attempt(lambda: edits.reassign(self.catalogue, sorted(chosen), one, who=WHO)):
+            self.acts[done.event_id] = Act("reassign", one, sightings=tuple(chosen))
+
+    @rule(data=st.data())
+    def delete_individual(self, data: st.DataObject) -> None:
+        one = self.some(data, self.world().names)
+        done = self.attempt(lambda: edits.delete_individual(self.catalogue, one, who=WHO))
+        assert done is not None, self.refusal
+        self.acts[done.event_id] = Act("delete", one, sightings=done.stale)
+
+    @rule(data=st.data())
+    def delete_sightings(self, data: st.DataObject) -> None:
+        chosen = {self.some(data, self.world().owner) for _ in range(2)}
+        done = self.attempt(lambda: edits.delete_sightings(self.catalogue, sorted(chosen), who=WHO))
+        assert done is not None, self.refusal
+        self.acts[done.event_id] = Act("delete", sightings=done.stale)
+
+    @precondition(lambda self: self.before)
+    @rule(data=st.data())
+    def undo_any(self, data: st.DataObject) -> None:
+        self.take_back(self.some(data, [*self.acts, *self.undoes]))
+
+    @precondition(lambda self: self.before)
+    @rule()
+    def undo_the_last(self) -> None:
+        """Nothing can contradict it. Only what it made stays, as tombstones; all else is as it was."""
+        last = max(self.before)
+        assert self.take_back(last), self.refusal
+        for now, then in zip(tables(self.catalogue), self.before[last], strict=True):
+            kept = {row[0] for row in then}
+            assert [row for row in now if row[0] in kept] == then
+            assert not any(row[-1] if len(row) > 5 else row[4] for row in now if row[0] not in kept)
+
+    def take_back(self, event: int) -> bool:
+        done = self.attempt(lambda: undo(self.catalogue, event, who=WHO))
+        if done is None:
+            return False
+        assert self.stands(event)
+        self.undoes[done.event_id] = self.catalogue.event(done.event_id).undoes or 0
+        assert not self.stands(event)
+        return True
+
+    @invariant()
+    def what_lives_is_what_the_standing_edits_make(self) -> None:
+        if not hasattr(self, "catalogue"):
+            return
+        individuals, owner = living(self.catalogue)
+        world = self.world()
+        assert individuals == {number: (name, world.species[number]) for number, name in world.names.items()}
+        assert owner == world.owner
+
+    @invariant()
+    def what_must_always_hold_does(self) -> None:
+        if not hasattr(self, "catalogue"):
+            return
+        individuals, sightings = tables(self.catalogue)
+        live = {row[0]: row for row in individuals if row[4]}
+        assert len({row[1] for row in live.values()}) == len(live)
+        seen = [row for row in sightings if row[-1]]
+        assert len({(row[3], row[4]) for row in seen}) == len(seen)
+        assert all(row[1] in live for row in seen)
+
+    @invariant()
+    def the_log_only_grows(self) -> None:
+        if not hasattr(self, "catalogue"):
+            return
+        grown = log(self.catalogue)
+        for now, then in zip(grown, self.grown, strict=True):
+            assert now[: len(then)] == then
+        self.grown = grown
+        undone = {event.id for event in self.catalogue.history(limit=1000) if event.undone}
+        assert undone == {event for event in [*self.acts, *self.undoes] if not self.stands(event)}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_stands_is_what_the_standing_edits_would_have_made_on_their_own(engine: str) -> None:
+    machine = type("Machine", (Histories,), {"engine": engine})
+    run_state_machine_as_test(machine, settings=settings(max_examples=25, stateful_step_count=40))

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from galleries import Gallery, drawn
+
+from matching.calibration import Calibration
+from matching.decision import decide, expected
+from matching.features import Features
+from matching.fit import calibrate, calibration_error, fit, tabulate
+from matching.trials import Occasion, Sampling, Trial, run_trials, sample
+
+
+def trial(individual: int, known: bool, score: float, place: int = 1, share: float = 1.0) -> Trial:
+    return Trial(individual, known, place if known else 0, share, Features(score, 0.1, 0.5, 0.0))
+
+
+def spread(low: float, high: float, count: int) -> list[float]:
+    return np.linspace(low, high, count).tolist()
+
+
+@pytest.fixture(scope="module")
+def asked() -> tuple[Calibration, list[Trial]]:
+    """A catalogue of 150 individuals of middling likeness, and what 450 animals say that took no part in its calibration:
+    sightings of the same individuals on a further occasion, and of 300 that are new."""
+    world = drawn(450, 11, apart=0.9)
+    rows = world.rows
+    inside = rows[:, 1] < 150
+    last = {int(i): max(e for _, j, e in rows.tolist() if j == i) for i in range(450)}
+    again = np.array(
+        [i < 150 and e == last[i] and len({f for _, j, f in rows.tolist() if j == i}) > 1 for _, i, e in rows.tolist()]
+    )
+    gallery = world.only(inside & ~again)
+    calibration = calibrate(gallery, gallery)
+    questions = []
+    for individual in range(450):
+        of = tuple(s for s, i, e in rows.tolist() if i == individual and e == last[individual])
+        known = individual < 150 and bool(again[rows[:, 0] == of[0]][0])
+        if known or individual >= 150:
+            asking = Both(gallery, world)
+            occasion = Occasion(individual, known, of[:3], of)
+            questions += [t for t in run_trials(asking, asking, gallery.rows, [occasion]) if t.known == known]
+    return calibration, questions
+
+
+class Both(Gallery):
+    """Searches one gallery with vectors that another knows."""
+
+    def __init__(self, searched: Gallery, known: Gallery) -> None:
+        super().__init__(searched.rows, searched.matrix)
+        self._known = known
+
+    def vectors(self, sighting_ids: object) -> np.ndarray:
+        return self._known.vectors(sighting_ids)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("accepted", [0.02, 0.05, 0.1, 0.2])
+def test_no_more_than_the_accepted_share_of_unseen_new_animals_is_called_known(
+    asked: tuple[Calibration, list[Trial]], accepted: float
+) -> None:
+    calibration, questions = asked
+    new = [t for t in questions if not t.known]
+    called = sum(t.share for t in new if decide(t.features, calibration, accepted).kind == "known") / 300
+    spare = 3 * (accepted * (1 - accepted) * (1 / 300 + 1 / 150)) ** 0.5  # of 300 asked and of the 150 the bar rests on
+    assert called <= accepted + spare
+    assert expected(calibration, accepted).false_match <= accepted  # type: ignore[operator]
+
+
+def test_the_rates_that_are_stated_come_true(asked: tuple[Calibration, list[Trial]]) -> None:
+    calibration, questions = asked
+    known = [t for t in questions if t.known]
+    occasions = sum(t.share for t in known)
+    stated = expected(calibration, 0.05)
+    kinds = [decide(t.features, calibration, 0.05).kind for t in known]
+    named = sum(t.share for t, kind in zip(known, kinds, strict=True) if kind == "known" and t.place == 1) / occasions
+    misnamed = sum(t.share for t, kind in zip(known, kinds, strict=True) if kind == "known" and t.place != 1) / occasions
+    false_new = sum(t.share for t, kind in zip(known, kinds, strict=True) if kind == "new") / occasions
+    for stated_share, share in ((stated.named, named), (stated.misnamed, misnamed), (stated.false_new, false_new)):
+        assert stated_share is not None
+        assert abs(stated_share - share) <= 3 * (max(share, 0.02) * (1 - share) * 2 / occasions) ** 0.5
+    assert named > 0.4  # the world was drawn so that there is something to name
+
+
+def test_probabilities_are_right_as_often_as_they_say(asked: tuple[Calibration, list[Trial]]) -> None:
+    calibration, questions = asked
+    sheet = tabulate(questions, calibration.new_share)
+    chances = np.array([calibration.chances(calibration.confidence(t.features)) for t in questions])
+    assert calibration_error(chances[:, 0], sheet.right, sheet.weight) < 0.07
+    assert calibration_error(chances[:, 1], ~sheet.known, sheet.weight) < 0.07
+    assert calibration.basis.error_right is not None
+    assert calibration.basis.error_right < 0.07
+
+
+def test_a_calibration_is_the_same_each_time_and_whatever_the_order_of_rows(asked: tuple[Calibration, list[Trial]]) -> None:
+    gallery = drawn(40, 3)
+    turned = Gallery(gallery.rows[::-1], gallery.matrix[::-1])
+    assert calibrate(gallery, gallery) == calibrate(turned, turned)
+
+
+def test_a_calibration_made_obeys_its_laws_and_survives_json(asked: tuple[Calibration, list[Trial]]) -> None:
+    calibration, _ = asked
+    assert Calibration.from_json(calibration.to_json()) == calibration
+    along = [calibration.chances(z) for z in spread(-20, 20, 400)]
+    assert all(a[0] <= b[0] and a[1] >= b[1] for a, b in pairwise(along))
+    assert all(right + new <= 1 for right, new in along)
+    bars = [calibration.bar(z).new for z in spread(-20, 20, 400)]
+    assert bars == sorted(bars, reverse=True)
+    assert calibration.source == "catalogue"
+    assert not calibration.basis.optimistic
+
+
+def test_the_bars_count_individuals_by_hand() -> None:
+    """39 new animals at scores .01 to .39: above the bar at the k-th surest lie k - 1, and one more is counted, of 40."""
+    new = [trial(i, False, (i + 1) / 100) for i in range(39)]
+    known = [trial(i, True, 0.5 + i / 100) for i in range(39)]
+    made = fit(new + known, new_share=0.3, sightings=78, optimistic=False, data="by hand")
+    surest = made.confidence(Features(0.39, 0.1, 0.5, 0.0))
+    # bars are of trials under models that had not seen them, so only their order is that of the scores by this model
+    assert [bar.new for bar in made.bars if bar.new < 0.1] == pytest.approx(
+        [3 / 40, 2 / 40, 1 / 40, *[1 / 40] * sum(bar.new == 1 / 40 for bar in made.bars[:-1])], abs=0.0260
+    )
+    assert made.bar(surest + 10).new == pytest.approx(1 / 40)
+    assert made.bar(-1e9).new == 1.0
+    assert decide(Features(0.8, 0.1, 0.5, 0.0), made, 0.025).kind == "known"
+    assert decide(Features(0.8, 0.1, 0.5, 0.0), made, 0.024).kind == "unsure"  # 39 animals support no more than 1/40
+
+
+def test_an_individual_asked_with_often_counts_once() -> None:
+    once = [trial(i, False, i / 40) for i in range(30)]
+    often = [trial(99, False, 0.9) for _ in range(50)]
+    sheet = tabulate([*once, *often, *[trial(i, True, 0.8) for i in range(30)]], 0.3)
+    assert sheet.weight[30:80].sum() == pytest.approx(sheet.weight[0])
+    assert sheet.weight[sheet.known].sum() / sheet.weight.sum() == pytest.approx(0.7)
+
+
+def test_a_larger_share_of_new_animals_makes_every_animal_likelier_new() -> None:
+    gallery = drawn(40, 5)
+    trials = list(run_trials(gallery, gallery, gallery.rows, sample(gallery.rows, Sampling())))
+    few, many = (fit(trials, new_share=s, sightings=1, optimistic=False, data="") for s in (0.1, 0.6))
+    for t in trials[::20]:
+        assert few.chances(few.confidence(t.features))[1] < many.chances(many.confidence(t.features))[1]
+
+
+@pytest.mark.parametrize("individuals", [0, 1, 2, 19])
+def test_a_catalogue_too_small_says_so_and_lets_the_bundle_answer(
+    individuals: int, asked: tuple[Calibration, list[Trial]]
+) -> None:
+    gallery = drawn(max(individuals, 1), 4).only(np.array([])) if not individuals else drawn(individuals, 4)
+    made = calibrate(gallery, gallery)
+    assert made.source == "none"
+    assert f"the catalogue has {individuals} individuals" in made.reason
+    assert "needs 20" in made.reason
+    assert gallery.asked == []  # no search was spent on it
+    bundled = calibrate(gallery, gallery, bundle=asked[0])
+    assert bundled.source == "bundle"
+    assert bundled.sightings == len(gallery.rows)
+    assert replace(bundled, source=asked[0].source, reason=asked[0].reason, sightings=asked[0].sightings) == asked[0]
+
+
+def test_individuals_seen_once_each_teach_nothing_of_known_animals() -> None:
+    gallery = drawn(60, 4, occasions=1)
+    made = calibrate(gallery, gallery)
+    assert made.source == "none"
+    assert "0 of them seen in two encounters" in made.reason
+
+
+def test_where_no_encounter_has_two_photos_the_calibration_calls_itself_optimistic() -> None:
+    world = drawn(40, 6)
+    rows = world.rows.copy()
+    rows[:, 2] = rows[:, 0]  # nobody wrote down which photos belong together
+    assert calibrate(Gallery(rows, world.matrix), Gallery(rows, world.matrix)).basis.optimistic
+
+
+def test_the_cost_is_one_search_a_photo_whatever_the_size() -> None:
+    gallery = drawn(120, 7)
+    calibrate(gallery, gallery, sampling=Sampling(occasions=50, photos=2))
+    assert len(gallery.asked) <= 100
+
+
+def test_calibration_error_by_hand() -> None:
+    stated = np.repeat([0.2, 0.9], 50)
+    came = np.r_[np.arange(50) < 10, np.arange(50) < 40]  # .2 came true as stated, .9 in .8 of cases: but within bins of ten
+    one_bin = calibration_error(np.full(10, 0.3), np.arange(10) < 5, np.ones(10))
+    assert calibration_error(np.array([1.0, 0.0]), np.array([True, False]), np.ones(2)) == 0
+    assert calibration_error(np.array([1.0, 0.0]), np.array([False, True]), np.ones(2)) == 1
+    assert one_bin == pytest.approx((0.7 * 5 + 0.3 * 5) / 10)  # ten points fill ten bins of one
+    assert calibration_error(stated, came, np.ones(100)) >= 0.05
