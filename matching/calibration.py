@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import exp, isfinite
+from math import exp, isfinite, log
 from typing import Any
 
 from matching.errors import CalibrationRefused
@@ -152,7 +152,7 @@ BUILT_IN = Calibration(
     new_share=NEW_SHARE,
     intercept=0.0,
     coefficients={name: float(name == "score") for name in NAMES},
-    known=Curve(0.8473, 0.0),  # 1 - NEW_SHARE, whatever the cosine: nobody measured what it is worth
+    known=Curve(log((1 - NEW_SHARE) / NEW_SHARE), 0.0),  # 1 - NEW_SHARE, whatever the cosine: nobody measured what it is worth
     right=Curve(-10.0, 10.0),  # a cosine of 1 is even odds, of .8 one in eight, of .5 nothing
     bars=(),
     places=(),

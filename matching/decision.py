@@ -71,7 +71,7 @@ def share_out(decision: Decision, candidates: int, calibration: Calibration) -> 
 
     What is left of P(known) goes to the later places by the share of trials in which the right animal stood there.
     """
-    rest = 1.0 - decision.new - decision.right
+    rest = max(0.0, 1.0 - decision.new - decision.right)
     chances = [decision.right][:candidates]
     for place in range(candidates - 1):
         share = calibration.places[place] if place < len(calibration.places) else 0.0

@@ -115,7 +115,7 @@ def fit(trials: Sequence[Trial], *, new_share: float, sightings: int, optimistic
         coefficients=dict(zip(NAMES, model.coefficients.tolist(), strict=True)),
         known=model.known,
         right=model.right,
-        bars=_bars(unseen, sheet),
+        bars=bars(unseen, sheet),
         places=_places(sheet),
         basis=Basis(
             data=data,
@@ -146,12 +146,28 @@ def tabulate(trials: Sequence[Trial], new_share: float) -> Sheet:
 
 
 def calibration_error(stated: Floats, came: Mask, weight: Floats) -> float:
-    """Mean distance between what was stated and what came, over ten bins of equal weight."""
-    order = np.argsort(stated, kind="stable")
-    mass = np.cumsum(weight[order]) / weight.sum()
-    bins = np.minimum((mass * BINS - 1e-9).astype(np.int64), BINS - 1)
-    gaps = np.bincount(bins, (weight * (stated - came))[order])
+    """Mean distance between what was stated and what came, over ten bins of equal weight; what is stated alike is one bin's."""
+    _, of = np.unique(stated, return_inverse=True)
+    mass = np.bincount(of, weight) / weight.sum()
+    middle = np.cumsum(mass) - mass / 2
+    bins = np.minimum((middle * BINS).astype(np.int64), BINS - 1)
+    gaps = np.bincount(bins[of], weight * (stated - came))
     return float(np.abs(gaps).sum() / weight.sum())
+
+
+def bars(confidence: Floats, sheet: Sheet) -> tuple[Bar, ...]:
+    """Where operating points lie: at the surest new trials one by one, ever fewer below, and all along the known ones."""
+    new = np.sort(confidence[~sheet.known])[::-1]
+    ranks = np.unique(np.geomspace(1, len(new), BARS).astype(np.int64)) - 1
+    along = np.quantile(confidence[sheet.known], np.linspace(0, 1, BARS // 3, endpoint=False))
+    individuals = len(np.unique(sheet.individual[~sheet.known]))
+    found = []
+    for place in np.unique(np.ceil(np.r_[new[ranks], along] * 1e6) / 1e6).tolist():  # up: a trial is never above itself
+        above = confidence > place
+        share = (1 + individuals * _share(above, ~sheet.known, sheet.weight)) / (1 + individuals)
+        named = _share(above & sheet.right, sheet.known, sheet.weight)
+        found.append(Bar(place, share, named, _share(above & ~sheet.right, sheet.known, sheet.weight)))
+    return tuple(found)
 
 
 def _model(sheet: Sheet) -> Model:
@@ -185,21 +201,6 @@ def _across(sheet: Sheet) -> tuple[Floats, Floats, Floats]:
         confidence[out] = model.confidence(sheet.features[out])
         right[out], new[out] = model.chances(confidence[out])
     return confidence, right, new
-
-
-def _bars(confidence: Floats, sheet: Sheet) -> tuple[Bar, ...]:
-    """Where operating points lie: at the surest new trials one by one, ever fewer below, and all along the known ones."""
-    new = np.sort(confidence[~sheet.known])[::-1]
-    ranks = np.unique(np.geomspace(1, len(new), BARS).astype(np.int64)) - 1
-    along = np.quantile(confidence[sheet.known], np.linspace(0, 1, BARS // 3, endpoint=False))
-    individuals = len(np.unique(sheet.individual[~sheet.known]))
-    bars = []
-    for place in np.unique(np.ceil(np.r_[new[ranks], along] * 1e6) / 1e6).tolist():  # up: a trial is never above itself
-        above = confidence > place
-        share = (1 + individuals * _share(above, ~sheet.known, sheet.weight)) / (1 + individuals)
-        named = _share(above & sheet.right, sheet.known, sheet.weight)
-        bars.append(Bar(place, share, named, _share(above & ~sheet.right, sheet.known, sheet.weight)))
-    return tuple(bars)
 
 
 def _places(sheet: Sheet) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ import torch
 
 from encoder.bundle import CONTRACT, Bundle
 
+from .checkpoint import load_checkpoint
 from .config import Config
 from .errors import CheckpointRefused
 from .export import as_text, export_bundle
@@ -32,6 +33,7 @@ class Source:
     data: str  # its name
     licence: str
     weights: str  # where the first weights came from, and their licence
+    notes: str = ""  # what else whoever uses it should know of how it was made
 
 
 def ship(run: Path, folder: Path, *, name: str, version: str, source: Source, judged: Path | None = None) -> Bundle:
@@ -43,16 +45,18 @@ def ship(run: Path, folder: Path, *, name: str, version: str, source: Source, ju
     judge = judged or run
     figures = _read(judge / "figures.json")
     manifest, split = _read(run / "manifest.json"), _read(run / "split.json")
+    parts = list(split["parts"].values())
+    taught = len(parts) if load_checkpoint(run)["everything"] else parts.count("train")
     training = {
         "data": source.data,
         "licence": source.licence,
         "first_weights": source.weights,
         "data_sha256": manifest["whole"],
-        "photos": len(manifest["photos"]),
+        "photos": taught,
         "split_seed": split["seed"],
         "config": config.as_json(),
         "torch": torch.__version__,
-    }
+    } | ({"notes": source.notes} if source.notes else {})
     measured = {
         "of": "this run" if judged is None else "a sibling trained on the split, with the same configuration",
         **{part: summary(made) for part, made in figures.items()},
@@ -124,6 +128,7 @@ def card(bundle: Bundle, source: Source, config: Config) -> str:
 
 Turns a photo of one animal into {bundle.dimension} numbers; photos of the same animal lie close to one another.
 Backbone {config.backbone}, first weights: {source.weights}. Taught with {config.loss} on {bundle.training["photos"]} photos.
+{source.notes}
 
 ## Use
 To rank the individuals of a catalogue for a person to confirm. The input is one animal, cropped; how it is scaled stands in

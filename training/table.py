@@ -170,9 +170,8 @@ def _take(given: Mapping[str, str], line: int, rows: list[Row], findings: list[F
     findings.extend(Finding("error", kind, line, path, said) for kind, said in problems)
     if not problems:
         species = MISSPELT.get(given["species"], given["species"]) or None
-        rows.append(
-            Row(path, given["identity"], species, given["encounter"] or None, given["viewpoint"] or None, when, box, line)
-        )
+        identity = UNNAMED.get(given["identity"], given["identity"])
+        rows.append(Row(path, identity, species, given["encounter"] or None, given["viewpoint"] or None, when, box, line))
 
 
 def _problems(path: str, identity: str) -> Iterator[tuple[str, str]]:

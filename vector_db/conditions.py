@@ -147,10 +147,10 @@ def _boxes(box: GeoBox) -> tuple[Box, ...]:
             raise FactRefused(f"A box cannot reach to longitude {corner}; give degrees from -180 to 180.")
     if box.south > box.north:
         raise FactRefused(f"A box from south {box.south} to north {box.north} is empty; give south before north.")
-    half = HAIR / 2  # wider than its edges, yet beyond every kept coordinate and short of the pole
-    south, north = _kept(box.south - half, 90 - half), _kept(box.north + half, 90 - half)
-    end = 180 - half
-    west, east = _kept(box.west - half, end), _kept(box.east + half, end)
+    half = HAIR / 2  # short of the globe's own edges still
+    south, north = _kept(box.south, 90 - HAIR) - half, _kept(box.north, 90 - HAIR) + half
+    west, east = _kept(box.west, 180 - HAIR) - half, _kept(box.east, 180 - HAIR) + half
     if box.west <= box.east:
         return (Box(south, west, north, east),)
+    end = 180 - half
     return (Box(south, west, north, end), Box(south, -end, north, east))

@@ -141,6 +141,7 @@ class EdgeEngine:
             if wrong is None:
                 wrong = self._refused(worker)
                 if wrong is None:
+                    self.folder.break_seal()  # the engine touches its files by opening them
                     return worker
                 worker.kill()
                 worker = EdgeProcess(self.folder.log, self._lock.fd)

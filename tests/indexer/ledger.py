@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import create_engine, make_url, select, text
@@ -25,6 +27,7 @@ Table = list[tuple[Any, ...]]
 def new_catalogue(engine: str, folder: Path) -> Catalogue:
     """On a file in the folder, or in an empty schema of the server."""
     if engine == "sqlite":
+        (folder / "catalogue.db").write_bytes(_empty())
         return open_catalogue(f"sqlite:///{folder / 'catalogue.db'}", full_sync=False)
     assert SERVER is not None
     address = make_url(SERVER).set(drivername="postgresql+psycopg")
@@ -36,6 +39,15 @@ def new_catalogue(engine: str, folder: Path) -> Catalogue:
     server.dispose()
     ours = address.update_query_dict({"options": f"-csearch_path={name}"})
     return open_catalogue(ours.render_as_string(hide_password=False), full_sync=False)
+
+
+@cache
+def _empty() -> bytes:
+    """A catalogue just made, so that not every test has to."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "catalogue.db"
+        open_catalogue(f"sqlite:///{path}").close()
+        return path.read_bytes()
 
 
 def enrol(catalogue: Catalogue, name: str, photos: Sequence[str], species: str | None = None) -> Done:

@@ -10,7 +10,7 @@ from galleries import Gallery, drawn
 from matching.calibration import Calibration
 from matching.decision import decide, expected
 from matching.features import Features
-from matching.fit import calibrate, calibration_error, fit, tabulate
+from matching.fit import bars, calibrate, calibration_error, fit, tabulate
 from matching.trials import Occasion, Sampling, Trial, run_trials, sample
 
 
@@ -94,10 +94,17 @@ def test_probabilities_are_right_as_often_as_they_say(asked: tuple[Calibration, 
     assert calibration.basis.error_right < 0.07
 
 
-def test_a_calibration_is_the_same_each_time_and_whatever_the_order_of_rows(asked: tuple[Calibration, list[Trial]]) -> None:
+class Turned(Gallery):
+    """The same gallery, whose catalogue gives its rows in another order."""
+
+    def enrolled(self) -> np.ndarray:
+        return super().enrolled()[::-1]
+
+
+def test_a_calibration_is_the_same_each_time_and_whatever_the_order_of_rows() -> None:
     gallery = drawn(40, 3)
-    turned = Gallery(gallery.rows[::-1], gallery.matrix[::-1])
-    assert calibrate(gallery, gallery) == calibrate(turned, turned)
+    turned = Turned(gallery.rows, gallery.matrix)
+    assert calibrate(gallery, gallery) == calibrate(turned, turned) == calibrate(gallery, gallery)
 
 
 def test_a_calibration_made_obeys_its_laws_and_survives_json(asked: tuple[Calibration, list[Trial]]) -> None:
@@ -113,19 +120,23 @@ def test_a_calibration_made_obeys_its_laws_and_survives_json(asked: tuple[Calibr
 
 
 def test_the_bars_count_individuals_by_hand() -> None:
-    """39 new animals at scores .01 to .39: above the bar at the k-th surest lie k - 1, and one more is counted, of 40."""
+    """New: animals 1 and 2 asked once, 3 twice. Known: two with the right one on top, two with a wrong one."""
+    new = [trial(1, False, 0), trial(2, False, 0), trial(3, False, 0), trial(3, False, 0)]
+    known = [trial(4, True, 0), trial(5, True, 0, place=2), trial(6, True, 0), trial(7, True, 0, place=0)]
+    confidence = np.array([1.0, 2.0, 3.0, 0.5, 2.5, 2.75, 4.0, 0.0])
+    found = {bar.confidence: (bar.new, bar.named, bar.misnamed) for bar in bars(confidence, tabulate([*new, *known], 0.3))}
+    assert found[3.0] == pytest.approx((1 / 4, 1 / 4, 0))  # of three animals none is above, but the one asked about counts
+    assert found[2.0] == pytest.approx(((1 + 1 / 2) / 4, 2 / 4, 1 / 4))  # half of animal 3's questions
+    assert found[1.0] == pytest.approx(((1 + 1 + 1 / 2) / 4, 2 / 4, 1 / 4))
+
+
+def test_few_animals_support_no_strict_operating_point() -> None:
     new = [trial(i, False, (i + 1) / 100) for i in range(39)]
-    known = [trial(i, True, 0.5 + i / 100) for i in range(39)]
-    made = fit(new + known, new_share=0.3, sightings=78, optimistic=False, data="by hand")
-    surest = made.confidence(Features(0.39, 0.1, 0.5, 0.0))
-    # bars are of trials under models that had not seen them, so only their order is that of the scores by this model
-    assert [bar.new for bar in made.bars if bar.new < 0.1] == pytest.approx(
-        [3 / 40, 2 / 40, 1 / 40, *[1 / 40] * sum(bar.new == 1 / 40 for bar in made.bars[:-1])], abs=0.0260
-    )
-    assert made.bar(surest + 10).new == pytest.approx(1 / 40)
-    assert made.bar(-1e9).new == 1.0
-    assert decide(Features(0.8, 0.1, 0.5, 0.0), made, 0.025).kind == "known"
-    assert decide(Features(0.8, 0.1, 0.5, 0.0), made, 0.024).kind == "unsure"  # 39 animals support no more than 1/40
+    made = fit(new + [trial(i, True, 0.5 + i / 100) for i in range(39)], new_share=0.3, sightings=78, optimistic=False, data="")
+    clear = Features(0.8, 0.1, 0.5, 0.0)
+    assert decide(clear, made, 1 / 40).kind == "known"
+    assert decide(clear, made, 0.024).kind == "unsure"
+    assert expected(made, 0.024).named == 0.0
 
 
 def test_an_individual_asked_with_often_counts_once() -> None:
@@ -148,7 +159,8 @@ def test_a_larger_share_of_new_animals_makes_every_animal_likelier_new() -> None
 def test_a_catalogue_too_small_says_so_and_lets_the_bundle_answer(
     individuals: int, asked: tuple[Calibration, list[Trial]]
 ) -> None:
-    gallery = drawn(max(individuals, 1), 4).only(np.array([])) if not individuals else drawn(individuals, 4)
+    world = drawn(20, 4)
+    gallery = world.only(world.rows[:, 1] < individuals)
     made = calibrate(gallery, gallery)
     assert made.source == "none"
     assert f"the catalogue has {individuals} individuals" in made.reason
@@ -181,10 +193,10 @@ def test_the_cost_is_one_search_a_photo_whatever_the_size() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
+    weight = np.ones(100)
     stated = np.repeat([0.2, 0.9], 50)
-    came = np.r_[np.arange(50) < 10, np.arange(50) < 40]  # .2 came true as stated, .9 in .8 of cases: but within bins of ten
-    one_bin = calibration_error(np.full(10, 0.3), np.arange(10) < 5, np.ones(10))
-    assert calibration_error(np.array([1.0, 0.0]), np.array([True, False]), np.ones(2)) == 0
-    assert calibration_error(np.array([1.0, 0.0]), np.array([False, True]), np.ones(2)) == 1
-    assert one_bin == pytest.approx((0.7 * 5 + 0.3 * 5) / 10)  # ten points fill ten bins of one
-    assert calibration_error(stated, came, np.ones(100)) >= 0.05
+    came = np.r_[np.arange(50) < 10, np.arange(50) < 40]  # .2 came true as often as stated, .9 in four of five cases
+    assert calibration_error(stated, came, weight) == pytest.approx(0.05)
+    assert calibration_error(stated, came[::-1], weight) == pytest.approx((0.6 + 0.7) / 2)
+    assert calibration_error(np.full(10, 0.5), np.arange(10) < 5, np.ones(10)) == 0
+    assert calibration_error(np.array([1.0, 0.0]), np.array([False, True]), np.array([3.0, 1.0])) == 1

@@ -80,6 +80,8 @@ def test_bundle_says_what_it_learned_from_and_how_it_was_judged(run: Path, shipp
     assert bundle.training["data_sha256"] == manifest["whole"]
     assert Config.from_json(bundle.training["config"]) == SMALL
     assert bundle.metrics["of"] == "this run"
+    parts = list(json.loads((run / "split.json").read_text())["parts"].values())
+    assert 0 < bundle.training["photos"] == parts.count("train") < len(parts)
     assert bundle.metrics["closed"]["top1"] == figures["closed"]["top1"]
     assert bundle.shape == SMALL.shape
 
@@ -100,6 +102,7 @@ def test_figures_of_a_sibling_are_labelled_so(run: Path, images: Path, tmp_path:
     train(SMALL, draw_photos(images), images, tmp_path / "all", everything=True)
     bundle = ship(tmp_path / "all", tmp_path / "bundle", name="drawn", version="2", source=SOURCE, judged=run)
     assert str(bundle.metrics["of"]).startswith("a sibling trained on the split")
+    assert bundle.training["photos"] == len(draw_photos(images).rows)
     assert bundle.metrics["closed"] == ship(run, tmp_path / "own", name="drawn", version="1", source=SOURCE).metrics["closed"]
 
 

@@ -24,10 +24,12 @@ from encoder.preprocess import InputShape  # noqa: E402
 from training.checkpoint import NAME, load_checkpoint, save_checkpoint  # noqa: E402
 from training.config import Augment, Config  # noqa: E402
 from training.errors import CheckpointRefused, DataRefused  # noqa: E402
+from training.manifest import make_manifest  # noqa: E402
 from training.photos import Photos, stage_shape  # noqa: E402
 from training.rows import Table  # noqa: E402
+from training.run import Progress, Run, schedule  # noqa: E402
 from training.splits import Split  # noqa: E402
-from training.train import Progress, Report, Run, schedule, train, trained  # noqa: E402
+from training.train import Report, train, trained  # noqa: E402
 
 SMALL = Config(
     backbone="test_efficientnet",
@@ -238,6 +240,24 @@ def test_rivals_are_the_animals_of_the_photos_own_day(images: Path, table: Table
     assert undated._seen_on[undated._days[None]].all()
     for progress in run.steps():
         assert np.isfinite(progress.loss)
+
+
+def test_run_that_gets_no_better_stops_early_and_says_its_figures(images: Path, table: Table, tmp_path: Path) -> None:
+    config = replace(SMALL, lr=1e-12, head_lr=1e-12, ema=0.0, evaluate_every=16, patience=2, stages=())
+    said: list[int] = []
+    train(config, table, images, tmp_path, report=Report(evaluated=lambda step, _: said.append(step)))
+    assert 3 <= len(said) - 1 < config.steps // 2
+    assert said[:3] == [2, 4, 6]
+    assert load_checkpoint(tmp_path)["step"] == said[-1] < config.steps
+
+
+def test_resumed_run_keeps_the_split_that_it_was_given(images: Path, table: Table, tmp_path: Path) -> None:
+    parts = {row.path: "closed" if row.path.endswith("-0.png") else "train" for row in table.rows}
+    manifest = make_manifest(table, images)
+    train(SMALL, table, images, tmp_path, split=Split(9, manifest.whole, parts))
+    again = train(SMALL, table, images, tmp_path, resume=True)
+    assert set(again) == {"closed"}
+    assert again["closed"]["n_query"] == sum(part == "closed" for part in parts.values())
 
 
 def test_stages_grow_to_the_size_of_serving() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from math import asin, cos, radians, sin, sqrt
 
 import numpy as np
 
+from vector_db.conditions import HAIR
 from vector_db.port import Facts, Filter, Neighbour, Place, Point, Vector
 
 SPECIES = ("orca", "beluga", "humpback", "Grindwal äöü")
@@ -78,16 +78,24 @@ def _inside(place: Place, where: Filter) -> bool:
 
 
 def near_the_edge(point: Point, where: Filter) -> bool:
-    """A point so near a circle's edge that rounding decides: 2 cm, of which 1 mm is ours."""
-    place = point.facts.place
-    return where.near is not None and place is not None and abs(metres(place, where.near.centre) - where.near.km * 1000) < 0.02
+    """So near an edge that rounding decides: 2 cm from a circle's, a few hairs from a box's (on it is not near it)."""
+    place, near, box = point.facts.place, where.near, where.within
+    if place is None:
+        return False
+    if near is not None and abs(metres(place, near.centre) - near.km * 1000) < 0.02:
+        return True
+    gaps = [] if box is None else [place.lat - box.south, place.lat - box.north, place.lon - box.west, place.lon - box.east]
+    return any(0 < abs(gap) < 3 * HAIR for gap in gaps)
 
 
-@dataclass(frozen=True)
 class Truth:
     """What is in an index, as a test put it there."""
 
-    points: Sequence[Point]
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.points = points
+
+    def __repr__(self) -> str:
+        return f"Truth({len(self.points)} points)"
 
     def refute(self, found: Sequence[Neighbour], query: Vector, top: int, where: Filter) -> str | None:
         """Why this cannot be the answer; None where it is one, scores within 1e-5 of exact ones."""

@@ -1,0 +1,94 @@
+"""What doctor finds: each fault by name with what to do, and nothing where all is well."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from indexer.bulk import import_rows
+from indexer.doctor import Finding, examine, is_well
+from indexer.station import open_station
+from settings import Settings
+
+
+@pytest.fixture
+def filled(settings: Settings, whales: Path) -> Settings:
+    with open_station(settings) as station:
+        import_rows(station, whales, who="me")
+    return settings
+
+
+def wrong(settings: Settings, *, deep: bool = False) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(settings, deep=deep) if finding.level == "wrong"}
+
+
+def test_a_sound_folder_is_well_in_every_subject(filled: Settings) -> None:
+    findings = examine(filled, deep=True)
+    assert is_well(findings)
+    assert [finding.subject for finding in findings] == ["data folder", "catalogue", "photos", "encoder", "index"]
+
+
+def test_an_empty_folder_is_told_to_have_no_catalogue(settings: Settings) -> None:
+    found = wrong(settings)
+    assert "no catalogue" in found["catalogue"].found
+
+
+def delete_a_photo(data: Path) -> None:
+    next((data / "photos").glob("??/*.jpg")).unlink()
+
+
+def change_a_photo(data: Path) -> None:
+    photo = next((data / "photos").glob("??/*.jpg"))
+    photo.write_bytes(photo.read_bytes()[:-1] + b"!")
+
+
+def break_the_database(data: Path) -> None:
+    file = data / "catalogue.db"
+    raw = bytearray(file.read_bytes())
+    raw[8192:] = bytes(len(raw) - 8192)
+    file.write_bytes(raw)
+
+
+def lose_a_vector(data: Path) -> None:
+    with sqlite3.connect(data / "catalogue.db") as database:
+        database.execute("DELETE FROM vectors WHERE sighting_id = 5")
+
+
+def change_the_model(data: Path) -> None:
+    model = next((data / "bundles").glob("*/model.onnx"))
+    model.write_bytes(model.read_bytes() + b"!")
+
+
+@pytest.mark.parametrize(
+    ("harm", "subject", "deep"),
+    [
+        (delete_a_photo, "photos", False),
+        (change_a_photo, "photos", True),
+        (break_the_database, "catalogue", False),
+        (lose_a_vector, "catalogue", False),
+        (change_the_model, "encoder", False),
+    ],
+)
+def test_each_harm_is_found_and_named(filled: Settings, harm: Callable[[Path], None], subject: str, deep: bool) -> None:
+    harm(filled.data_dir)
+    assert subject in wrong(filled, deep=deep)
+
+
+def test_an_index_that_is_held_is_a_note_and_no_fault(filled: Settings) -> None:
+    with open_station(filled):
+        findings = examine(filled)
+    assert is_well(findings)
+    assert any(finding.subject == "index" and finding.level == "note" for finding in findings)
+
+
+def test_rows_that_wait_are_noted(settings: Settings, whales: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/0.jpg,Kelp\nnone.jpg,Kelp\n")
+    with open_station(settings) as station:
+        import_rows(station, table, images=whales, who="me")
+    notes = [finding for finding in examine(settings) if finding.subject == "imports"]
+    assert [finding.level for finding in notes] == ["note"]
+    assert "1 rows are set aside" in notes[0].found
