@@ -92,8 +92,9 @@ class Settings(BaseModel):
     qdrant_on_disk: bool = Field(False, description="Keep a new collection's vectors on disk instead of in memory.")
 
     @property
-    def catalogue_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'catalogue.db'}"
+    def catalogue(self) -> str | Path:
+        """Where the catalogue is: an address that was set, else a file."""
+        return self.database_url or self.data_dir / "catalogue.db"
 
 
 def read_settings(environ: Mapping[str, str] | None = None, **given: object) -> Settings:

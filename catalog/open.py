@@ -21,8 +21,8 @@ HEAD = REVISIONS[-1]
 _MIGRATING = 0x666C756B  # the advisory lock's number in PostgreSQL: "fluk"
 
 
-def open_catalogue(url: str, *, full_sync: bool = True, create: bool = True) -> Catalogue:
-    """The catalogue at this address, at the newest revision.
+def open_catalogue(url: str | Path, *, full_sync: bool = True, create: bool = True) -> Catalogue:
+    """The catalogue in this file or at this address, at the newest revision.
 
     `create=False` refuses where there is none. `full_sync=False` lets a power cut take the last commits.
 
@@ -41,7 +41,9 @@ def open_catalogue(url: str, *, full_sync: bool = True, create: bool = True) -> 
     return Catalogue(address, engine)
 
 
-def _address(url: str) -> URL:
+def _address(url: str | Path) -> URL:
+    if isinstance(url, Path):  # a path may hold what an address would take for its own: "whales?", "#1"
+        return URL.create("sqlite", database=str(url.absolute()))
     expected = 'expected "sqlite:////folder/catalogue.db" or "postgresql://user@host/database"'
     try:
         address = make_url(url)

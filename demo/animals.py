@@ -24,7 +24,7 @@ import numpy as np
 
 from demo import camera, fins, flukes, sea
 from demo.camera import Lens, Pixels
-from demo.card import Card, Pose
+from demo.card import Card, Pose, Window
 from demo.chance import Image, Light, noise, rng, smoothstep
 from demo.light import OUTINGS, Outing, outing
 
@@ -209,29 +209,49 @@ def _composed(
     background: sea.Water, card: Card, pose: Pose, day: Outing, seen: Shot, view: sea.View, chance: np.random.Generator
 ) -> Light:
     """The animal in the water: its reflection, itself down to the waterline, foam where it breaks the surface."""
-    width, height = view.width, view.height
     painted = cv2.merge([*(plane * card.alpha for plane in card.colour), card.alpha])
-    at_x, at_y = pose.lookup(card.frame, width, height)
+    window = pose.window(card.frame, view.width, view.height)
+    at_x, at_y = pose.lookup(card.frame, window, step=max(8, view.width // 80))
     animal = cv2.remap(painted, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    y = np.arange(height, dtype=np.float32)[:, None]
-    line = background.waterline[None, :]
-    above = np.clip(line - y + np.float32(0.5), 0, 1)
-    light = background.colour
-    under = max(int(background.waterline.min()), 0)
-    if under < height:  # the mirror image, broken by the waves
-        ripple = background.slope[under:] * np.float32(0.10 * width)
-        mirror_x = np.arange(width, dtype=np.float32)[None, :] + ripple
-        mirror_y = 2 * line - y[under:] + np.abs(ripple) * np.float32(0.8)
-        mirror = cv2.split(cv2.remap(animal, mirror_x, mirror_y, cv2.INTER_LINEAR))
-        fade = np.float32(0.55) * (1 - above[under:]) * np.exp((line - y[under:]) * np.float32(1 / (0.16 * width)))
-        for plane, seen_there in zip(light, mirror, strict=False):
-            plane[under:] += (seen_there - plane[under:] * mirror[3]) * fade
+    line = background.waterline[window.columns]
+    _mirrored(background, animal, window, line)
     planes = cv2.split(animal)
-    solid = planes[3]
-    for plane, own in zip(light, planes, strict=False):
-        plane += (own - plane * solid) * above
-    _foaming(light, solid, background.waterline, day, seen, chance)
-    return light
+    y = np.arange(window.top, window.top + window.height, dtype=np.float32)[:, None]
+    above = np.clip(line - y + np.float32(0.5), 0, 1)
+    share = planes[3] * above
+    for plane, own in zip(background.colour, planes, strict=False):
+        behind = plane[window.rows, window.columns]
+        own *= above
+        own -= behind * share
+        behind += own
+    solid = np.zeros((view.height, view.width), np.float32)
+    solid[window.rows, window.columns] = planes[3]
+    _foaming(background.colour, solid, background.waterline, day, seen, chance)
+    return background.colour
+
+
+def _mirrored(background: sea.Water, animal: Image, window: Window, line: Image) -> None:
+    """The mirror image under the waterline, broken by the waves."""
+    height, width = background.slope.shape
+    top = min(max(int(line.min()), 0), height - 1)
+    bottom = min(height, int(line.max() + (line.max() - window.top) + 8))  # the mirror image is as long as the animal
+    if bottom <= top:
+        return
+    y = np.arange(top, bottom, dtype=np.float32)[:, None]
+    ripple = background.slope[top:bottom, window.columns] * np.float32(0.10 * width)
+    at_x = np.arange(window.width, dtype=np.float32) + ripple
+    at_y = np.abs(ripple, out=ripple)
+    at_y *= np.float32(0.8)
+    at_y += 2 * line - np.float32(window.top) - y
+    fade = np.exp((line - y) * np.float32(1 / (0.16 * width)))
+    fade *= np.clip(y - line + np.float32(0.5), 0, np.float32(0.55))
+    mirror = cv2.split(cv2.remap(animal, at_x, at_y, cv2.INTER_LINEAR))
+    share = mirror[3] * fade
+    for plane, shown in zip(background.colour, mirror, strict=False):
+        behind = plane[top:bottom, window.columns]
+        shown *= fade
+        shown -= behind * share
+        behind += shown
 
 
 def _foaming(light: Light, solid: Image, line: Image, day: Outing, seen: Shot, chance: np.random.Generator) -> None:

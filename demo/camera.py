@@ -39,7 +39,9 @@ def developed(light: Light, lens: Lens, draw: np.random.Generator) -> Pixels:
     meter = float(np.mean([cv2.resize(plane, (32, 24), interpolation=cv2.INTER_AREA).mean() for plane in planes]))
     gain = 0.27 * lens.exposure / max(meter, 1e-4) * (1 - 0.5 * lens.veil)
     grain = draw.standard_normal((height, width), dtype=np.float32)
-    grain *= np.float32(lens.noise)
+    grain *= np.float32(lens.noise * 255)
+    grain += np.float32(255 * (0.5 - 0.5 * lens.contrast))
+    shown = []
     for plane, balance in zip(planes, (1 + lens.warmth, 1.0, 1 - lens.warmth), strict=True):
         plane *= np.float32(-1.35 * gain * balance)
         plane -= np.float32(1.35 * 0.16 * lens.veil)
@@ -47,12 +49,10 @@ def developed(light: Light, lens: Lens, draw: np.random.Generator) -> Pixels:
         np.subtract(1, plane, out=plane)
         np.maximum(plane, 0, out=plane)
         np.sqrt(plane, out=plane)
-        plane -= np.float32(0.5)
-        plane *= np.float32(lens.contrast)
-        plane += np.float32(0.5)
-        plane += grain
-        plane *= 255
-    return np.asarray(cv2.merge([cv2.convertScaleAbs(np.maximum(plane, 0, out=plane)) for plane in planes]), np.uint8)
+        cv2.scaleAdd(plane, 255 * lens.contrast, grain, plane)
+        np.maximum(plane, 0, out=plane)
+        shown.append(cv2.convertScaleAbs(plane))  # rounds, and stops at 255
+    return np.asarray(cv2.merge(shown), np.uint8)
 
 
 def _blurred(light: Image, lens: Lens) -> Image:

@@ -67,6 +67,24 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the picture, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.left + self.width)
+
+
+@dataclass(frozen=True, slots=True)
 class Pose:
     """Angles in radians; x and y are where the origin of the animal's units stands, in pixels."""
 
@@ -95,28 +113,33 @@ class Pose:
         y = self.y - scale * (across * sin(self.roll) + up * cos(self.roll))
         return x, y
 
-    def lookup(self, frame: Frame, width: int, height: int) -> tuple[Image, Image]:
-        """For every pixel of the picture the pixel of the card: solved on every eighth pixel, where it is smooth."""
-        step = max(8, width // 80)
-        nx, ny = -(-width // step) + 2, -(-height // step) + 2  # one cell beyond each border
-        x = np.broadcast_to(((np.arange(nx) - 0.5) * step - 0.5)[None, :], (ny, nx))
-        y = np.broadcast_to(((np.arange(ny) - 0.5) * step - 0.5)[:, None], (ny, nx))
+    def window(self, frame: Frame, width: int, height: int) -> Window:
+        """What of the picture the card can reach."""
+        ends = np.linspace(0, 1, 9)
+        u, v = np.meshgrid(frame.left + ends * frame.width / frame.unit_px, frame.top - ends * frame.height / frame.unit_px)
+        x, y = self.project(u, v)
+        left, right = (min(max(int(edge), 0), width) for edge in (x.min() - 2, x.max() + 3))
+        top, bottom = (min(max(int(edge), 0), height) for edge in (y.min() - 2, y.max() + 3))
+        return Window(left, top, max(right - left, 1), max(bottom - top, 1))
+
+    def lookup(self, frame: Frame, window: Window, step: int) -> tuple[Image, Image]:
+        """For every pixel of the window the pixel of the card: solved on every `step`th, where it is smooth."""
+        nx, ny = -(-window.width // step) + 2, -(-window.height // step) + 2  # one cell beyond each border
+        x = np.broadcast_to(((np.arange(nx) - 0.5) * step - 0.5)[None, :] + window.left, (ny, nx))
+        y = np.broadcast_to(((np.arange(ny) - 0.5) * step - 0.5)[:, None] + window.top, (ny, nx))
         zero = np.zeros((1, 1))
         delta = 1e-3
         (x0, y0), (xu, yu), (xv, yv) = (self.project(zero + a, zero + b) for a, b in ((0, 0), (delta, 0), (0, delta)))
         a, b, c, d = ((q - p).item() / delta for p, q in ((x0, xu), (x0, xv), (y0, yu), (y0, yv)))
         det = a * d - b * c
         u = v = np.zeros((ny, nx))
-        for _ in range(8):
+        for _ in range(7):
             px, py = self.project(u, v)
             ex, ey = x - px, y - py
             u = np.clip(u + (d * ex - b * ey) / det, -4, 4)
             v = np.clip(v + (a * ey - c * ex) / det, -4, 4)
-        on_card = [(u - frame.left) * frame.unit_px - 0.5, (frame.top - v) * frame.unit_px - 0.5]
-        full = [
-            cv2.resize(m.astype(np.float32), (nx * step, ny * step), interpolation=cv2.INTER_LINEAR)[
-                step : step + height, step : step + width
-            ]
-            for m in on_card
-        ]
-        return full[0], full[1]
+        maps = []
+        for on_card in ((u - frame.left) * frame.unit_px - 0.5, (frame.top - v) * frame.unit_px - 0.5):
+            full = cv2.resize(on_card.astype(np.float32), (nx * step, ny * step), interpolation=cv2.INTER_LINEAR)
+            maps.append(full[step : step + window.height, step : step + window.width])
+        return maps[0], maps[1]

@@ -41,7 +41,7 @@ def noise(
     draw = draw.spawn(1)[0]
     height, width = shape
     aspect = height / width if aspect is None else aspect
-    total = np.zeros(shape, np.float32)
+    total = np.zeros((1, 1), np.float32)
     amplitude, power = 1.0, 0.0
     for octave in range(octaves):
         across = max(round(cells * 2**octave), 1)
@@ -49,12 +49,14 @@ def noise(
         power += amplitude**2
         if octave and across * 2 > width and down * 2 > height:
             break
-        lattice = draw.standard_normal((down + 2, across + 2), dtype=np.float32)
+        lattice = draw.standard_normal((down + 1, across + 1), dtype=np.float32)
         lattice *= np.float32(amplitude)
-        total += cv2.resize(lattice, (width, height), interpolation=cv2.INTER_CUBIC)
+        if octave:  # octave on octave while they are small: the whole picture is interpolated only once
+            lattice += cv2.resize(total, (across + 1, down + 1), interpolation=cv2.INTER_CUBIC)
+        total = lattice
         amplitude *= gain
-    total *= np.float32(1.3 / power**0.5)
-    return total  # cubic interpolation between lattice points takes about a quarter off
+    total *= np.float32(1.3 / power**0.5)  # cubic interpolation between lattice points takes about a quarter off
+    return cv2.resize(total, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def smoothstep(value: Image, low: float, high: float) -> Image:

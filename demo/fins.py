@@ -77,8 +77,8 @@ def card(individual: int, seed: int, side: str, unit_px: float, day: Outing, wet
     relief = np.sqrt(np.minimum(inside, 0.20))
     relief *= np.float32(0.16)
     relief += np.sqrt(np.minimum(deep, 0.9)) * np.float32(0.65)
-    relief += grain * np.float32(0.001)
-    relief = cv2.GaussianBlur(relief, (0, 0), max(unit_px * 0.01, 0.5))
+    relief += grain * np.float32(0.0012)
+    relief = cv2.GaussianBlur(relief, (0, 0), max(unit_px * 0.025, 0.5))
     if side == "right":
         day, facing = replace(day, sun=(-day.sun[0], *day.sun[1:])), (-facing[0], *facing[1:])
     colour = lit(grey, tint, relief, unit_px, day, wet, facing)

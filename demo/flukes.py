@@ -128,7 +128,7 @@ def card(
     relief += wrinkles * np.float32(0.0035)
     relief -= np.float32(0.12) * u * u
     relief += np.exp(-((u / 0.07) ** 2)) * smoothstep(v, 0.15, -0.35) * np.float32(0.07)  # the keel
-    relief = cv2.GaussianBlur(relief, (0, 0), max(unit_px * 0.006, 0.5))
+    relief = cv2.GaussianBlur(relief, (0, 0), max(unit_px * 0.009, 0.5))
     colour = lit(grey, tint, relief, unit_px, day, wet, facing)
     alpha = solid.astype(np.float32)
     alpha *= np.float32(1 / 255)

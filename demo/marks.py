@@ -12,6 +12,9 @@ import numpy as np
 from demo.card import Frame, Mask
 from demo.outline import Points
 
+ALONG = np.linspace(-0.5, 0.5, 14)
+TAPER = np.sin(np.linspace(0.06, pi - 0.06, len(ALONG)))[:, None] ** 0.6
+CIRCLE = np.stack([np.cos(np.linspace(0, 2 * pi, 26)), np.sin(np.linspace(0, 2 * pi, 26))], axis=1)
 Region = tuple[float, float, float, float]  # left, right, bottom, top in units
 
 
@@ -20,24 +23,21 @@ def stroke(frame: Frame, canvas: Mask, path: Points, width: float, value: int) -
     step = np.gradient(path, axis=0)
     normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
     normal /= np.maximum(np.hypot(*normal.T), 1e-9)[:, None]
-    half = width / 2 * np.sin(np.linspace(0.06, pi - 0.06, len(path)))[:, None] ** 0.6
+    half = width / 2 * TAPER
     frame.fill(canvas, np.concatenate([path + normal * half, (path - normal * half)[::-1]]), value)
 
 
-def arc(x: float, y: float, length: float, angle: float, bend: float, n: int = 14) -> Points:
-    t = np.linspace(-0.5, 0.5, n)
-    turn = angle + bend * t
-    steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / n)
+def arc(x: float, y: float, length: float, angle: float, bend: float) -> Points:
+    turn = angle + bend * ALONG
+    steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / len(ALONG))
     path = np.cumsum(steps, axis=0)
     return np.asarray(path - path.mean(axis=0) + (x, y))
 
 
 def ring(frame: Frame, canvas: Mask, x: float, y: float, radius: float, width: float, value: int) -> None:
-    turn = np.linspace(0, 2 * pi, 26)
-    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    frame.fill(canvas, (x, y) + circle * (radius + width / 2), value)
+    frame.fill(canvas, (x, y) + CIRCLE * (radius + width / 2), value)
     if radius > width:
-        frame.fill(canvas, (x, y) + circle * (radius - width / 2), 0)
+        frame.fill(canvas, (x, y) + CIRCLE * (radius - width / 2), 0)
 
 
 def blot(frame: Frame, canvas: Mask, draw: np.random.Generator, x: float, y: float, radius: float, value: int) -> None:

@@ -18,6 +18,7 @@ from demo.light import Outing
 
 TILE = 256  # samples along a side of the wave pattern, which repeats
 FINER = 5.3  # each cascade repeats the pattern this much smaller
+STRIP = 64  # rows
 PEAK = 6.0  # of the longest waves come so many to a tile
 
 
@@ -67,11 +68,13 @@ def waves(seed: int, chop: float, wind_rad: float, tile_m: float) -> Image:
     return np.asarray(tile * np.float32(chop / float(np.sqrt((tile[:, :, 1:] ** 2).mean() * 2))), np.float32)
 
 
-def _sampled(tile: Image, x: Image, z: Image, tile_m: float, melt: float = 0.0) -> Image:
-    """The tile's values there. `melt` samples are averaged away from the camera, where a pixel covers that many."""
-    padded = cv2.copyMakeBorder(tile, 2, 3, 2, 3, cv2.BORDER_WRAP)  # so that no pixel needs the wrap, which is slow
-    if melt > 0.3:
-        padded = cv2.GaussianBlur(padded, (1, 0), sigmaX=0.1, sigmaY=melt)
+def _padded(tile: Image, melt: float = 0.0) -> Image:
+    """With a rim, so that no pixel needs the wrap, which is slow. `melt` samples are averaged away from the camera."""
+    padded = cv2.copyMakeBorder(tile, 2, 3, 2, 3, cv2.BORDER_WRAP)
+    return cv2.GaussianBlur(padded, (1, 0), sigmaX=0.1, sigmaY=melt) if melt > 0.3 else padded
+
+
+def _sampled(padded: Image, x: Image, z: Image, tile_m: float) -> Image:
     return cv2.remap(padded, _wrapped(x, tile_m), _wrapped(z, tile_m), cv2.INTER_LINEAR)
 
 
@@ -89,13 +92,18 @@ def water(view: View, day: Outing, seed: int, tile_m: float, swell: float) -> Wa
     tile = waves(seed, day.chop * swell, day.wind_rad, tile_m)
     columns = np.arange(width, dtype=np.float32)
     lean = ((columns - width / 2) * np.float32(np.tan(view.tilt))).astype(np.float32)
-    z = _layers(view)
-    rows = _rise(view, z, columns, tile[:, :, 0], tile_m) + lean[None, :]
+    flat = _layers(view)
+    z = (view.camera_m * view.focal_px / (flat - view.horizon_y)).astype(np.float32)
+    rows = _rise(view, z, columns, tile[:, :, 0], tile_m)
+    rows += lean
     near = int(np.searchsorted(z, view.distance_m))
     np.minimum.accumulate(rows, axis=0, out=rows)
     waterline = rows[min(near, len(z) - 1)].copy()
-    away, sky_above = _depth(rows, z, height)
-    across = (columns[None, :] - width / 2) * away * np.float32(1 / view.focal_px)
+    layer, sky_above = _layer_seen(rows, height)
+    layer *= flat[1] - flat[0]
+    layer += flat[0] - np.float32(view.horizon_y)
+    away = np.divide(np.float32(view.camera_m * view.focal_px), layer, out=layer)
+    across = away * ((columns - np.float32(width / 2)) * np.float32(1 / view.focal_px))
     colour, slope = _shaded(view, day, tile, tile_m, across, away)
     rows_of_sky = int(np.flatnonzero(sky_above.any(axis=1)).max(initial=-1)) + 1
     if rows_of_sky:
@@ -105,12 +113,10 @@ def water(view: View, day: Outing, seed: int, tile_m: float, swell: float) -> Wa
 
 
 def _layers(view: View) -> Image:
-    """Distances at which the sea is cut, near to far, about one to a row of the picture."""
-    horizon = view.horizon_y
+    """Rows of still water at which the sea is cut, near to far, one to two rows of the picture."""
     bottom = view.height + 0.25 * view.height
-    top = max(horizon + 1.2, -0.35 * view.height)
-    rows = np.linspace(bottom, top, max(round((bottom - top) / 1.3), 16))
-    return (view.camera_m * view.focal_px / (rows - horizon)).astype(np.float32)
+    top = max(view.horizon_y + 1.2, -0.35 * view.height)
+    return np.linspace(bottom, top, max(round((bottom - top) / 2), 16), dtype=np.float32)
 
 
 def _rise(view: View, z: Image, columns: Image, tile: Image, tile_m: float) -> Image:
@@ -124,38 +130,63 @@ def _rise(view: View, z: Image, columns: Image, tile: Image, tile_m: float) -> I
     )
 
 
-def _depth(rows: Image, z: Image, height: int) -> tuple[Image, npt.NDArray[np.bool_]]:
-    """For each pixel the distance of the water seen there, and whether it is above all water."""
+def _layer_seen(rows: Image, height: int) -> tuple[Image, npt.NDArray[np.bool_]]:
+    """For each pixel the layer seen there, between two of them as a fraction, and whether it is above all water."""
     layers, width = rows.shape
     first = np.clip(np.ceil(rows), 0, height).astype(np.int32)
     first *= width
-    first += np.arange(width, dtype=np.int32)[None, :]
+    first += np.arange(width, dtype=np.int32)
     counts = np.bincount(first.ravel(), minlength=(height + 1) * width).reshape(height + 1, width)
-    seen = layers - np.cumsum(counts, axis=0, dtype=np.int32)[:height]  # first layer at or above the pixel
+    seen = np.cumsum(counts[:height], axis=0, dtype=np.int32)
+    np.subtract(layers, seen, out=seen)  # the first layer at or above the pixel
     above = seen >= layers
-    at = np.minimum(seen, layers - 1)
-    flat = at * width + np.arange(width, dtype=np.int32)[None, :]
+    np.minimum(seen, layers - 1, out=seen)
+    flat = seen * width
+    flat += np.arange(width, dtype=np.int32)
     low = rows.ravel().take(flat)
-    high = rows.ravel().take(np.maximum(flat - width, 0))
-    y = np.arange(height, dtype=np.float32)[:, None]
-    part = np.clip((y - low) / np.maximum(high - low, 1e-3), 0, 1)
-    here, before = z.take(at), z.take(np.maximum(at - 1, 0))
-    return np.asarray(here + (before - here) * part, np.float32), above
+    flat -= width
+    np.maximum(flat, 0, out=flat)
+    gap = rows.ravel().take(flat)
+    gap -= low
+    np.maximum(gap, np.float32(1e-3), out=gap)
+    part = np.subtract(np.arange(height, dtype=np.float32)[:, None], low, out=low)
+    part /= gap
+    np.clip(part, 0, 1, out=part)
+    return np.subtract(seen, part, dtype=np.float32), above
 
 
 def _shaded(view: View, day: Outing, tile: Image, tile_m: float, x: Image, z: Image) -> tuple[Light, Image]:
-    size, sample_px = tile_m, view.metre_px * tile_m / TILE
+    """The water's colour and its slope across, strip by strip so that a strip stays in the processor's cache."""
+    cascades = _cascades(view, tile, tile_m)
+    colour = [np.empty_like(z) for _ in range(3)]
+    slopes = np.empty_like(z)
+    for row in range(0, len(z), STRIP):
+        part = slice(row, row + STRIP)
+        strip, slopes[part] = _strip(view, day, cascades, x[part], z[part])
+        for whole, plane in zip(colour, strip, strict=True):
+            whole[part] = plane
+    if day.chop > 0.10:
+        _foam(colour, x, z, tile, tile_m, day)
+    return colour, slopes
+
+
+def _cascades(view: View, tile: Image, tile_m: float) -> list[tuple[Image, float]]:
+    """The slopes' tiles from long waves down to ripples of a few pixels, each with its length in metres."""
     footprint = view.distance_m / (view.camera_m * view.metre_px)  # metres of sea, away, that a pixel covers
-    calm = np.clip(view.distance_m * 1.6 / z, 0.1, 1).astype(np.float32)  # ripples melt together far away
-    slope_x = np.zeros_like(z)
-    slope_z = np.zeros_like(z)
+    found, size, sample_px = [], tile_m, view.metre_px * tile_m / TILE
     while True:
-        slope = _sampled(tile[:, :, 1:], x, z, size, melt=0.3 * footprint * TILE / size)
-        slope_x += slope[:, :, 0] * calm
-        slope_z += slope[:, :, 1] * calm
+        found.append((_padded(tile[:, :, 1:], melt=0.3 * footprint * TILE / size), size))
         if sample_px < 2.5 or size < tile_m / 200:
-            break
+            return found
         size, sample_px = size / FINER, sample_px / FINER
+
+
+def _strip(view: View, day: Outing, cascades: list[tuple[Image, float]], x: Image, z: Image) -> tuple[Light, Image]:
+    calm = np.clip(np.float32(view.distance_m * 1.6) / z, 0.1, 1)  # ripples melt together far away
+    slope = _sampled(cascades[0][0], x, z, cascades[0][1])
+    for tile, tile_m in cascades[1:]:
+        slope += _sampled(tile, x, z, tile_m)
+    slope_x, slope_z = (np.multiply(plane, calm, out=plane) for plane in cv2.split(slope))
     grazing = np.float32(view.camera_m) / z
     length = slope_x * slope_x
     length += slope_z * slope_z
@@ -165,8 +196,7 @@ def _shaded(view: View, day: Outing, tile: Image, tile_m: float, x: Image, z: Im
     facing = slope_z + grazing
     facing *= length
     np.clip(facing, 0, 1, out=facing)
-    miss = 1 - facing
-    mirror = cv2.pow(miss, 5)
+    mirror = cv2.pow(1 - facing, 5)
     mirror *= np.float32(0.98)
     mirror += np.float32(0.02)
     turn = facing  # twice its normal is what a mirrored ray turns by
@@ -174,44 +204,46 @@ def _shaded(view: View, day: Outing, tile: Image, tile_m: float, x: Image, z: Im
     turn *= 2
     up = turn - grazing
     np.clip(up, 0, 1, out=up)
-    glint = None
-    if day.overcast < 0.8:
-        glint = up * np.float32(day.sun[1])
-        glint -= turn * slope_x * np.float32(day.sun[0])
-        glint += (turn * slope_z - 1) * np.float32(day.sun[2])
-        glint = cv2.pow(np.clip(glint, 0, 1), 150)
-        glint *= np.float32(5 * (1 - day.overcast) ** 2)
-        glint *= mirror + np.float32(0.1)
-    sky = np.sqrt(up)
-    sky *= mirror
     far = smoothstep(z, view.distance_m * 3, view.distance_m * 60)
     far *= np.float32(0.35 + 0.6 * day.haze)
+    near = 1 - far
     body = np.clip(slope_z, -0.3, 0.6)
     body *= np.float32(1.6)
     body += 1
     body *= 1 - mirror
-    near = 1 - far
-    colour = []
+    body *= near
+    glint = up * np.float32(day.sun[1])
+    glint -= turn * slope_x * np.float32(day.sun[0])
+    turn *= slope_z
+    turn -= 1
+    turn *= np.float32(day.sun[2])
+    glint += turn
+    np.clip(glint, 0, 1, out=glint)
+    glint = cv2.pow(glint, 150)
+    glint *= np.float32(5 * (1 - day.overcast) ** 2)
+    glint *= mirror + np.float32(0.1)
+    glint *= near
+    mirror *= near
+    sky = np.sqrt(up, out=up)
+    sky *= mirror
+    planes = []
     for c in range(3):
         light = mirror * np.float32(day.horizon[c])
-        light += sky * np.float32(day.zenith[c] - day.horizon[c])
-        light += body * np.float32(day.water[c])
-        if glint is not None:
-            light += glint * np.float32(day.sunlight[c])
-        light *= near
-        light += far * np.float32(day.horizon[c] * 0.9)
-        colour.append(light)
-    if day.chop > 0.10:
-        _foam(colour, x, z, tile, tile_m, day)
-    return colour, slope_x
+        cv2.scaleAdd(sky, day.zenith[c] - day.horizon[c], light, light)
+        cv2.scaleAdd(body, day.water[c], light, light)
+        cv2.scaleAdd(glint, day.sunlight[c], light, light)
+        cv2.scaleAdd(far, day.horizon[c] * 0.9, light, light)
+        planes.append(light)
+    return planes, slope_x
 
 
 def _foam(colour: Light, x: Image, z: Image, tile: Image, tile_m: float, day: Outing) -> None:
     """White water on the crests of a rough sea."""
     height = np.ascontiguousarray(tile[:, :, 0])
     height *= np.float32(1 / max(float(height.std()), 1e-6))
-    crest = _sampled(height, x, z, tile_m)
-    crest += _sampled(height, x, z, tile_m / 7.7) * np.float32(0.6)
+    padded = _padded(height)
+    crest = _sampled(padded, x, z, tile_m)
+    crest += _sampled(padded, x, z, tile_m / 7.7) * np.float32(0.6)
     white = smoothstep(crest, 2.2, 3.4)
     white *= np.float32(0.8)
     for c in range(3):

@@ -39,20 +39,21 @@ def lit(grey: Image, tint: Colour, relief: Image, unit_px: float, day: Outing, w
     sheen *= up
     up *= np.float32(0.9)
     up += np.float32(0.1)
+    up *= grey
+    direct *= grey
     planes = []
     for c in range(3):
         light = up * np.float32(day.skylight[c] * tint[c])
-        light += direct * np.float32(day.sunlight[c] * 0.7 * tint[c])
-        light *= grey
-        light += shine * np.float32(day.sunlight[c])
-        light += sheen * np.float32(day.skylight[c])
+        cv2.scaleAdd(direct, day.sunlight[c] * 0.7 * tint[c], light, light)
+        cv2.scaleAdd(shine, day.sunlight[c], light, light)
+        cv2.scaleAdd(sheen, day.skylight[c], light, light)
         planes.append(light)
     return planes
 
 
 def _cosine(across: Image, up: Image, towards: Image, way: Colour) -> Image:
     cosine = across * np.float32(way[0])
-    cosine += up * np.float32(way[1])
-    cosine += towards * np.float32(way[2])
+    cv2.scaleAdd(up, way[1], cosine, cosine)
+    cv2.scaleAdd(towards, way[2], cosine, cosine)
     np.maximum(cosine, 0, out=cosine)
     return cosine

@@ -91,7 +91,7 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
         coming = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             manifest = _unpack(file, coming, on_progress)
-            with open_catalogue(f"sqlite:///{coming / CATALOGUE}", create=False) as catalogue:
+            with open_catalogue(coming / CATALOGUE, create=False) as catalogue:
                 catalogue.set_fact(PHOTOS_LEFT_OUT, None if manifest.photos else manifest.made)
             if folder.exists():
                 folder.rmdir()

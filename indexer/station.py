@@ -99,7 +99,7 @@ def open_books(settings: Settings, *, create: bool = False) -> Catalogue:
     """The catalogue alone, for what needs only SQL; refused where there is none, unless it may be made."""
     if create:
         make_folder(settings.data_dir)
-    return open_catalogue(settings.catalogue_url, full_sync=settings.full_sync, create=create)
+    return open_catalogue(settings.catalogue, full_sync=settings.full_sync, create=create)
 
 
 def open_station(settings: Settings, *, streams: int = 1) -> Station:

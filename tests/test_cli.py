@@ -227,6 +227,16 @@ def test_set_aside_rows_are_written_down_and_the_way_back_is_said(run: Run, phot
     assert f"flukeprint import {tmp_path / 'aside.csv'} --images {photos}" in done.err
 
 
+def test_a_data_folder_may_be_called_anything_that_a_folder_may_be_called(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my whales #1? 100% é &x=1"
+    monkeypatch.setenv("FLUKEPRINT_DATA_DIR", str(folder))
+    assert run("enrol", "--name", "Kelp", photos / "W0/0-0.jpg").code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["bundles", "catalogue.db", "index", "photos"]
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
 def test_the_installed_command_speaks_on_the_right_channels(tmp_path: Path, photos: Path) -> None:
     """As a program of its own: the answer alone on stdout, no progress bar where no terminal looks."""
     command = [sys.executable, "-m", "cli", "import", str(photos), "--data-dir", str(tmp_path / "data"), "--json"]

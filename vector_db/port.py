@@ -113,7 +113,7 @@ class VectorIndex(Protocol):
         """Every point's id, ascending."""
 
     def points(self, ids: Sequence[int]) -> Iterator[Point]:
-        """The points among `ids` that exist, with vectors and facts (for `doctor`)."""
+        """The points among `ids` that exist (for `doctor`): vectors within rounding, places within 1e-9 degrees."""
 
     def clear(self) -> None:
         """Drop every point; the collection stays."""

@@ -70,7 +70,8 @@ def test_a_process_killed_at_any_moment_leaves_whole_writes_and_every_acknowledg
         process = writer(address, f"writer {number}", 100_000)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(draw.uniform(0, 0.1))
+        acknowledged += [int(process.stdout.readline()) for _ in range(draw.randrange(4))]
+        time.sleep(draw.uniform(0, 0.02))
         process.send_signal(signal.SIGKILL)
         output, error = process.communicate(timeout=30)
         assert (process.returncode, error) == (-signal.SIGKILL, "")

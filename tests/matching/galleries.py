@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 
 def unit(rows: npt.ArrayLike) -> Floats:
     matrix = np.asarray(rows, dtype=np.float64)
-    return (matrix / np.linalg.norm(matrix, axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(matrix / np.linalg.norm(matrix, axis=-1, keepdims=True), dtype=np.float32)
 
 
 @dataclass
@@ -56,7 +56,8 @@ class Gallery:
 def drawn(individuals: int, seed: int, *, apart: float = 1.0, photos: int = 3, occasions: int = 3, dim: int = 64) -> Gallery:
     """Each individual a direction, moved by each occasion (`apart` is how far) and a little more by each photo."""
     random = np.random.default_rng(seed)
-    rows, vectors = [], []
+    rows: list[tuple[int, int, int]] = []
+    vectors: list[npt.NDArray[np.float64]] = []
     encounter = 0
     for individual in range(individuals):
         centre = unit(random.normal(size=dim))

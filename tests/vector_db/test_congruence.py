@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -20,10 +19,16 @@ from point_sets import SPECIES, VIEWPOINTS, Truth, drawn_facts, drawn_points, un
 from qdrant_client import QdrantClient
 from qdrant_over_http import Contract, QdrantOverHttp
 
+from vector_db.conditions import HAIR
 from vector_db.open import open_edge, open_index
 from vector_db.port import NO_FILTER, Facts, Filter, GeoBox, Place, Point, Radius, VectorIndex
 from vector_db.server import ServerIndex
 from vector_db.server_options import ServerOptions
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
+]
 
 DIMENSION = 32
 POINTS = 400
@@ -52,9 +57,7 @@ def opens(
     def new() -> VectorIndex:
         name = f"flukeprint-test-{uuid.uuid4().hex}"
         names.append(name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # payload indexes mean nothing to the in-memory engine, and it says so
-            index = _new(engine, name, tmp_path_factory, http.url if http else str(real))
+        index = _new(engine, name, tmp_path_factory, http.url if http else str(real))
         opened.append(index)
         return index
 
@@ -177,7 +180,10 @@ def test_a_point_comes_back_as_it_was_given(filled: tuple[VectorIndex, Truth]) -
     found = {point.id: point for point in index.points([*wanted, 10**12])}
     assert found.keys() == wanted.keys()
     for id, point in found.items():
-        assert point.facts == wanted[id].facts
+        assert replace(point.facts, place=None) == replace(wanted[id].facts, place=None)
+        assert (point.facts.place is None) == (wanted[id].facts.place is None)
+        if point.facts.place is not None:  # the engine reads the last digit of a number as it likes
+            assert astuple(point.facts.place) == pytest.approx(astuple(wanted[id].facts.place), abs=HAIR)
         np.testing.assert_allclose(point.vector, wanted[id].vector, atol=1e-6)
 
 
@@ -226,7 +232,6 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("upsert"), st.lists(st.integers(0, 30), min_size=1, max_size=12), st.integers(0, 1000)),
         st.tuples(st.just("delete"), st.lists(st.integers(0, 30), max_size=8), st.just(0)),
-        st.tuples(st.just("clear"), st.just([]), st.just(0)),
     ),
     max_size=8,
 )
@@ -236,20 +241,17 @@ steps = st.lists(
 @given(steps=steps)
 def test_any_sequence_of_writes_leaves_the_points_it_says(opens_one: VectorIndex, steps: list) -> None:
     index, held = opens_one, {}
-    index.clear()
+    index.delete(index.ids().tolist())
     for verb, ids, seed in steps:
         rng = np.random.default_rng(seed)
         if verb == "upsert":
             points = [Point(id, unit(rng, 1, DIMENSION)[0], drawn_facts(rng)) for id in ids]
             index.upsert(points)
             held.update({point.id: point for point in points})
-        elif verb == "delete":
+        else:
             index.delete(ids)
             for id in ids:
                 held.pop(id, None)
-        else:
-            index.clear()
-            held.clear()
         assert index.ids().tolist() == sorted(held)
     query = unit(np.random.default_rng(9), 1, DIMENSION)[0]
     truth = Truth(list(held.values()))
