@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Date, DateTime, Row, and_, func, select
+from sqlalchemy import Connection, Date, DateTime, Row, Select, and_, func, select
 
 from catalog.chunks import chunks
 from catalog.errors import NotKnown
@@ -144,24 +144,24 @@ def undo_pairs(connection: Connection, after: int) -> list[tuple[int, int]]:
     return [(row.id, row.undoes) for row in connection.execute(query.order_by(events.c.id.desc()))]
 
 
+_LATER = changes.alias("later")
+
+
 def touching_what_it_changed(connection: Connection, event_id: int) -> set[int]:
     """The later events that changed or rested on a field that this event changed."""
-    later = changes.alias("later")
-    query = (
-        select(later.c.event_id)
-        .distinct()
-        .join_from(
-            changes,
-            later,
-            and_(
-                later.c.entity == changes.c.entity,
-                later.c.entity_id == changes.c.entity_id,
-                later.c.field == changes.c.field,
-            ),
-        )
-        .where(changes.c.event_id == event_id, changes.c.before != changes.c.after, later.c.event_id > event_id)
-    )
+    query = _on_the_same_fields(event_id).where(changes.c.before != changes.c.after, _LATER.c.event_id > event_id)
     return set(connection.scalars(query))
+
+
+def changing_what_it_rested_on(connection: Connection, event_id: int, after: int) -> set[int]:
+    """The events later than `after` that changed a field that this event rested on."""
+    query = _on_the_same_fields(event_id).where(changes.c.before == changes.c.after, _LATER.c.event_id > after)
+    return set(connection.scalars(query.where(_LATER.c.before != _LATER.c.after)))
+
+
+def _on_the_same_fields(event_id: int) -> Select[tuple[int]]:
+    same = and_(*(_LATER.c[name] == changes.c[name] for name in ("entity", "entity_id", "field")))
+    return select(_LATER.c.event_id).distinct().join_from(changes, _LATER, same).where(changes.c.event_id == event_id)
 
 
 def changing(connection: Connection, entity: Entity, entity_id: int, fields: Iterable[str]) -> set[int]:
@@ -173,9 +173,3 @@ def changing(connection: Connection, entity: Entity, entity_id: int, fields: Ite
         changes.c.before != changes.c.after,
     )
     return set(connection.scalars(query))
-
-
-def value(connection: Connection, entity: Entity, entity_id: int, field: str) -> Any:
-    """What a field of a row is now."""
-    table = TABLES[entity]
-    return connection.scalar(select(table.c[field]).where(table.c.id == entity_id))

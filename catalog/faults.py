@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,16 +95,24 @@ def not_a_catalogue(where: str, why: str) -> CatalogueUnavailable:
 
 
 def denied(path: Path) -> CatalogueUnavailable:
-    """Why this file cannot be opened or written, as far as the folder shows it."""
-    if path.is_dir():
+    """Why this file cannot be opened or written, as far as its folders show it."""
+    if _seen(path.is_dir):
         return CatalogueUnavailable(f"The catalogue should be the file {path}, but a folder is there. Move it away.")
-    if not path.parent.is_dir():
-        return CatalogueUnavailable(f"The folder {path.parent} of the catalogue is not there, or may not be entered.")
-    what = path if path.exists() and os.access(path.parent, os.W_OK) else path.parent
+    near = next((folder for folder in path.parents if _seen(folder.is_dir)), path.parent)
+    if near != path.parent and os.access(near, os.W_OK):
+        return CatalogueUnavailable(f"The catalogue {path} cannot be opened: the folder {path.parent} is not there.")
+    what = path if _seen(path.is_file) and os.access(near, os.W_OK) else near
     return CatalogueUnavailable(
-        f"The catalogue {path} cannot be written: {what} is read-only for {_user()}. "
+        f"The catalogue {path} cannot be written: {what} is closed or read-only for {_user()}. "
         "Change its permissions, or choose another data folder."
     )
+
+
+def _seen(look: Callable[[], bool]) -> bool:
+    try:
+        return look()
+    except OSError:  # behind a folder that may not be entered
+        return False
 
 
 def _user() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError
 
 from catalog.catalogue import Catalogue
@@ -73,8 +73,7 @@ def _check_file(path: Path, where: str, *, create: bool) -> None:
     except (FileExistsError, NotADirectoryError):
         raise CatalogueUnavailable(f"The catalogue {where} cannot be: a part of its path is a file, not a folder.") from None
     except PermissionError:
-        near = next(p for p in path.parents if p.exists())
-        raise denied(near / path.name) from None
+        raise denied(path) from None
     except OSError as error:
         raise CatalogueUnavailable(f"The folder of the catalogue {where} cannot be made: {error.strerror}.") from error
 
@@ -115,7 +114,7 @@ def _migrate(address: URL) -> None:
     try:
         with engine.connect().execution_options(**{BEGIN: "IMMEDIATE"}) as connection, connection.begin():
             if address.get_backend_name() == "postgresql":
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
             if _revision(connection, place(address)) != HEAD:
                 upgrade(connection, HEAD)
     finally:

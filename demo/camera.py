@@ -17,6 +17,7 @@ from PIL import Image as Pictures
 
 from demo.chance import Image, Light
 
+STRIP = 64  # rows that stay in the processor's cache
 Pixels = npt.NDArray[np.uint8]  # (h, w, 3) RGB
 
 
@@ -38,27 +39,32 @@ def developed(light: Light, lens: Lens, draw: np.random.Generator) -> Pixels:
     planes = [_blurred(plane, lens) for plane in light]
     meter = float(np.mean([cv2.resize(plane, (32, 24), interpolation=cv2.INTER_AREA).mean() for plane in planes]))
     gain = 0.27 * lens.exposure / max(meter, 1e-4) * (1 - 0.5 * lens.veil)
-    grain = draw.standard_normal((height, width), dtype=np.float32)
-    grain *= np.float32(lens.noise * 255)
+    grain = draw.integers(0, 256, (2, height, width), np.uint8).sum(axis=0, dtype=np.float32)  # of two dice: 104 spread
+    grain -= 255
+    grain *= np.float32(lens.noise * 255 / 104)
     grain += np.float32(255 * (0.5 - 0.5 * lens.contrast))
-    shown = []
-    for plane, balance in zip(planes, (1 + lens.warmth, 1.0, 1 - lens.warmth), strict=True):
-        plane *= np.float32(-1.35 * gain * balance)
-        plane -= np.float32(1.35 * 0.16 * lens.veil)
-        cv2.exp(plane, plane)
-        np.subtract(1, plane, out=plane)
-        np.maximum(plane, 0, out=plane)
-        np.sqrt(plane, out=plane)
-        cv2.scaleAdd(plane, 255 * lens.contrast, grain, plane)
-        np.maximum(plane, 0, out=plane)
-        shown.append(cv2.convertScaleAbs(plane))  # rounds, and stops at 255
-    return np.asarray(cv2.merge(shown), np.uint8)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for row in range(0, height, STRIP):
+        part = slice(row, row + STRIP)
+        shown = []
+        for plane, balance in zip(planes, (1 + lens.warmth, 1.0, 1 - lens.warmth), strict=True):
+            strip = plane[part] * np.float32(-1.35 * gain * balance)
+            strip -= np.float32(1.35 * 0.16 * lens.veil)
+            cv2.exp(strip, strip)
+            np.subtract(1, strip, out=strip)
+            np.maximum(strip, 0, out=strip)
+            np.sqrt(strip, out=strip)
+            cv2.scaleAdd(strip, 255 * lens.contrast, grain[part], strip)
+            np.maximum(strip, 0, out=strip)
+            shown.append(cv2.convertScaleAbs(strip))  # rounds, and stops at 255
+        pixels[part] = cv2.merge(shown)
+    return pixels
 
 
 def _blurred(light: Image, lens: Lens) -> Image:
     width = light.shape[1]
     sigma = lens.defocus * width
-    if sigma > 0.3:
+    if sigma > 0.4:
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), sigma), np.float32)
     length = lens.motion * width
     if length > 1.2:

@@ -15,11 +15,11 @@ import numpy as np
 from demo.card import Card, Frame, Mask
 from demo.chance import Image, rng, smoothstep
 from demo.light import Colour, Outing
-from demo.marks import blot, scars
+from demo.marks import blot, scar
 from demo.outline import Points, bezier, bitten, evenly, joined, nicks
 from demo.skin import lit
 
-LEFT, RIGHT, BOTTOM, TOP = -1.75, 1.75, -0.66, 1.12
+LEFT, RIGHT, BOTTOM, TOP = -1.6, 1.6, -0.64, 1.10
 
 
 def outlines(individual: int, seed: int) -> tuple[Points, Points]:
@@ -121,10 +121,9 @@ def _pigment(frame: Frame, individual: int, seed: int, side: str, inside: Image)
     _blend(grey, 0.55 if dark < 0.12 else 0.04, smoothstep(patches, level, level + 0.35), float(draw.uniform(0.5, 0.95)))
     life = float(draw.uniform(0.2, 1.5))
     own = rng("fin scars", seed, individual, side)
-    skin = np.maximum(
-        scars(frame, own, (-1.5, 1.7, -0.60, 0.0), life),
-        scars(frame, own, (-0.4, 0.4, 0.0, 0.7), life * 0.9),
-    )
+    skin: Mask = np.zeros(frame.shape, np.uint8)
+    scar(frame, skin, own, (-1.5, 1.7, -0.60, 0.0), life)
+    scar(frame, skin, own, (-0.4, 0.4, 0.0, 0.7), life * 0.9)
     for _ in range(int(own.poisson(0.7))):
         blot(frame, skin, own, float(own.uniform(-0.3, 0.3)), float(own.uniform(0.0, 0.6)), float(own.uniform(0.02, 0.06)), 150)
     healed = skin.astype(np.float32) * np.float32(1 / 255)

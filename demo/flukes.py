@@ -15,7 +15,7 @@ import numpy as np
 from demo.card import Card, Frame, Mask
 from demo.chance import Image, Light, noise, rng, smoothstep
 from demo.light import Colour, Outing
-from demo.marks import scars
+from demo.marks import scar
 from demo.outline import Nick, Points, bezier, bitten, joined, nicks
 from demo.skin import lit
 
@@ -164,8 +164,9 @@ def _pigment(frame: Frame, individual: int, seed: int, inside: Image) -> tuple[I
     white = smoothstep(white, -softness, softness)
     np.maximum(white, smoothstep(fleck, 2.2, 2.9) * np.float32(draw.uniform(0, 0.7)), out=white)
     np.minimum(white, 1 - smoothstep(fleck, -2.2, -2.9) * np.float32(draw.uniform(0.1, 0.8)), out=white)
-    scar = scars(frame, rng("fluke scars", seed, individual), (-0.85, 0.85, -0.25, 0.38), float(draw.uniform(0.25, 1.6)))
-    healed = scar.astype(np.float32) * np.float32(1 / 255)
+    scars: Mask = np.zeros(frame.shape, np.uint8)
+    scar(frame, scars, rng("fluke scars", seed, individual), (-0.85, 0.85, -0.25, 0.38), float(draw.uniform(0.25, 1.6)))
+    healed = scars.astype(np.float32) * np.float32(1 / 255)
     dark, pale = draw.uniform(0.016, 0.042), draw.uniform(0.5, 0.8)
     algae = float(draw.beta(1, 5))  # diatoms colour some skins yellow
     grey = white * np.float32(pale - dark)

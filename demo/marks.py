@@ -10,7 +10,6 @@ from math import cos, pi, sin
 import numpy as np
 
 from demo.card import Frame, Mask
-from demo.outline import Points
 
 ALONG = np.linspace(-0.5, 0.5, 14)
 TAPER = np.sin(np.linspace(0.06, pi - 0.06, len(ALONG)))[:, None] ** 0.6
@@ -18,20 +17,16 @@ CIRCLE = np.stack([np.cos(np.linspace(0, 2 * pi, 26)), np.sin(np.linspace(0, 2 *
 Region = tuple[float, float, float, float]  # left, right, bottom, top in units
 
 
-def stroke(frame: Frame, canvas: Mask, path: Points, width: float, value: int) -> None:
-    """A line that swells in its middle and tapers to both ends."""
-    step = np.gradient(path, axis=0)
-    normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
-    normal /= np.maximum(np.hypot(*normal.T), 1e-9)[:, None]
-    half = width / 2 * TAPER
-    frame.fill(canvas, np.concatenate([path + normal * half, (path - normal * half)[::-1]]), value)
-
-
-def arc(x: float, y: float, length: float, angle: float, bend: float) -> Points:
+def stroke(
+    frame: Frame, canvas: Mask, x: float, y: float, length: float, angle: float, bend: float, width: float, value: int
+) -> None:
+    """A bent line through (x, y) that swells in its middle and tapers to both ends."""
     turn = angle + bend * ALONG
-    steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / len(ALONG))
-    path = np.cumsum(steps, axis=0)
-    return np.asarray(path - path.mean(axis=0) + (x, y))
+    way = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    path = np.cumsum(way, axis=0)
+    path = (path - path.mean(axis=0)) * (length / len(ALONG)) + (x, y)
+    normal = np.stack([-way[:, 1], way[:, 0]], axis=1) * (TAPER * (width / 2))
+    frame.fill(canvas, np.concatenate([path + normal, (path - normal)[::-1]]), value)
 
 
 def ring(frame: Frame, canvas: Mask, x: float, y: float, radius: float, width: float, value: int) -> None:
@@ -50,9 +45,8 @@ def blot(frame: Frame, canvas: Mask, draw: np.random.Generator, x: float, y: flo
     frame.fill(canvas, (x, y) + points, value)
 
 
-def scars(frame: Frame, draw: np.random.Generator, region: Region, many: float) -> Mask:
+def scar(frame: Frame, canvas: Mask, draw: np.random.Generator, region: Region, many: float) -> None:
     """Scratches, rakes and rings of one animal's skin; `many` is 0 for a young one to 1 for an old fighter."""
-    canvas: Mask = np.zeros(frame.shape, np.uint8)
     left, right, bottom, top = region
     size = min(right - left, (top - bottom) * 2)
 
@@ -60,9 +54,8 @@ def scars(frame: Frame, draw: np.random.Generator, region: Region, many: float) 
         return float(draw.uniform(left, right)), float(draw.uniform(bottom, top))
 
     for _ in range(int(draw.poisson(7 * many))):
-        x, y = spot()
-        path = arc(x, y, size * draw.uniform(0.06, 0.36), draw.uniform(0, pi), draw.normal(0, 0.7))
-        stroke(frame, canvas, path, size * draw.uniform(0.003, 0.012), int(draw.integers(90, 256)))
+        length, angle, bend = size * draw.uniform(0.06, 0.36), draw.uniform(0, pi), draw.normal(0, 0.7)
+        stroke(frame, canvas, *spot(), length, angle, bend, size * draw.uniform(0.003, 0.012), int(draw.integers(90, 256)))
     for _ in range(int(draw.poisson(1.2 * many))):  # a bite leaves as many lines as teeth
         x, y = spot()
         angle, bend = draw.uniform(0, pi), draw.normal(0, 0.5)
@@ -70,13 +63,10 @@ def scars(frame: Frame, draw: np.random.Generator, region: Region, many: float) 
         length, value = size * draw.uniform(0.12, 0.30), int(draw.integers(130, 230))
         for tooth in range(teeth):
             shift = (tooth - teeth / 2) * gap
-            path = arc(x - sin(angle) * shift, y + cos(angle) * shift, length * draw.uniform(0.6, 1.1), angle, bend)
-            stroke(frame, canvas, path, size * draw.uniform(0.004, 0.008), value)
+            at = x - sin(angle) * shift, y + cos(angle) * shift
+            stroke(frame, canvas, *at, length * draw.uniform(0.6, 1.1), angle, bend, size * draw.uniform(0.004, 0.008), value)
     for _ in range(int(draw.poisson(3 * many))):
-        x, y = spot()
         radius = size * draw.uniform(0.004, 0.013)
-        ring(frame, canvas, x, y, radius, radius * draw.uniform(0.4, 1.2), int(draw.integers(80, 190)))
+        ring(frame, canvas, *spot(), radius, radius * draw.uniform(0.4, 1.2), int(draw.integers(80, 190)))
     for _ in range(int(draw.poisson(1.6 * many))):
-        x, y = spot()
-        blot(frame, canvas, draw, x, y, size * draw.uniform(0.008, 0.03), int(draw.integers(70, 200)))
-    return canvas
+        blot(frame, canvas, draw, *spot(), size * draw.uniform(0.008, 0.03), int(draw.integers(70, 200)))

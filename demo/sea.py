@@ -17,7 +17,7 @@ from demo.chance import Image, Light, noise, rng, smoothstep
 from demo.light import Outing
 
 TILE = 256  # samples along a side of the wave pattern, which repeats
-FINER = 5.3  # each cascade repeats the pattern this much smaller
+FINER = 8.0  # each cascade repeats the pattern this much smaller
 STRIP = 64  # rows
 PEAK = 6.0  # of the longest waves come so many to a tile
 
@@ -62,10 +62,13 @@ def waves(seed: int, chop: float, wind_rad: float, tile_m: float) -> Image:
     power[0, 0] = 0
     phase = draw.standard_normal((2, *power.shape), dtype=np.float32)
     spectrum = np.sqrt(power).astype(np.float32) * (phase[0] + 1j * phase[1])
-    turn = np.float32(2 * np.pi / tile_m) * 1j
-    each = (spectrum, spectrum * (turn * kx), spectrum * (turn * kz))
-    tile = np.stack([np.fft.irfft2(part, (TILE, TILE)).astype(np.float32) for part in each], axis=2)
-    return np.asarray(tile * np.float32(chop / float(np.sqrt((tile[:, :, 1:] ** 2).mean() * 2))), np.float32)
+    height = np.fft.irfft2(spectrum, (TILE, TILE)).astype(np.float32)
+    rim = cv2.copyMakeBorder(height, 1, 1, 1, 1, cv2.BORDER_WRAP)
+    half = np.float32(TILE / tile_m / 2)
+    across, away = (rim[1:-1, 2:] - rim[1:-1, :-2]) * half, (rim[2:, 1:-1] - rim[:-2, 1:-1]) * half
+    tile = cv2.merge([height, across, away])
+    tile *= np.float32(chop / np.sqrt(float((across**2).mean() + (away**2).mean())))
+    return np.asarray(tile, np.float32)
 
 
 def _padded(tile: Image, melt: float = 0.0) -> Image:
@@ -176,7 +179,7 @@ def _cascades(view: View, tile: Image, tile_m: float) -> list[tuple[Image, float
     found, size, sample_px = [], tile_m, view.metre_px * tile_m / TILE
     while True:
         found.append((_padded(tile[:, :, 1:], melt=0.3 * footprint * TILE / size), size))
-        if sample_px < 2.5 or size < tile_m / 200:
+        if sample_px < 3 or size < tile_m / 200:
             return found
         size, sample_px = size / FINER, sample_px / FINER
 

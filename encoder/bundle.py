@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,37 +100,76 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def read_contract(folder: Path, given: Any) -> Bundle:
-    def refuse(what: str) -> BundleRefused:
-        return BundleRefused(f"{folder / CONTRACT}: {what}.")
-
+    """The contract's fields, each of the kind it must be."""
+    where = folder / CONTRACT
     if not isinstance(given, dict):
-        raise refuse("expected an object")
+        raise BundleRefused(f"{where} holds a {type(given).__name__}: expected an object. Copy the bundle again.")
     if given.get("format") != FORMAT:
-        raise refuse(f"format is {given.get('format')!r}, this Flukeprint reads format {FORMAT}; a newer one may read it")
+        raise BundleRefused(
+            f"{where}: format is {given.get('format')!r}, this Flukeprint reads format {FORMAT}. "
+            "Where it is a newer one, update Flukeprint; otherwise copy the bundle again."
+        )
     try:
-        mean, std = _triple(given["mean"]), _triple(given["std"])
+        dimension = _checked(given, "dimension", _is_dimension, "a whole number from 1 to 65536")
         return Bundle(
             folder=folder,
-            name=str(given["name"]),
-            version=str(given["version"]),
-            model_sha256=str(given["model_sha256"]),
-            shape=InputShape.from_json(given["input"]),
-            mean=mean,
-            std=std,
-            dimension=int(given["dimension"]),
-            training=given["training"],
-            metrics=given["metrics"],
+            name=_checked(given, "name", _is_label, "letters, digits, dots and dashes"),
+            version=_checked(given, "version", _is_label, "letters, digits, dots and dashes"),
+            model_sha256=_checked(given, "model_sha256", _is_sha256, "the sha256 in 64 hexadecimal digits"),
+            shape=InputShape.from_json(_checked(given, "input", _is_object, "an object")),
+            mean=_triple(_checked(given, "mean", _is_triple, "three numbers")),
+            std=_triple(_checked(given, "std", lambda v: _is_triple(v) and min(v) > 0, "three numbers above 0")),
+            dimension=dimension,
+            distance=_checked(given, "distance", lambda v: v == "cosine", "cosine"),
+            training=_checked(given, "training", _is_object, "an object"),
+            metrics=_checked(given, "metrics", _is_object, "an object"),
             calibration=given["calibration"],
-            golden=tuple(Golden(g["photo"], tuple(g["vector"]), g["norm"]) for g in given["golden"]),
+            golden=tuple(_golden(g, dimension) for g in _checked(given, "golden", lambda v: isinstance(v, list), "a list")),
         )
     except KeyError as error:
-        raise refuse(f"the field {error} is missing") from error
-    except (TypeError, ValueError) as error:
-        raise refuse(str(error)) from error
+        raise BundleRefused(f"{where}: the field {error} is missing. Copy or export the bundle again.") from error
+    except ValueError as error:
+        raise BundleRefused(f"{where}: {error}. Copy or export the bundle again.") from error
+
+
+def _checked(given: Mapping[str, Any], field: str, fits: Callable[[Any], bool], expected: str) -> Any:
+    value = given[field]
+    if not fits(value):
+        raise ValueError(f"{field} is {str(value)[:80]!r}: expected {expected}")
+    return value
+
+
+def _golden(given: Any, dimension: int) -> Golden:
+    fits = isinstance(given, dict) and type(given.get("photo")) is int and _are_numbers([given.get("norm")])
+    if not fits or not _are_numbers(given.get("vector")) or len(given["vector"]) != dimension:
+        raise ValueError(f"golden holds {str(given)[:80]}: expected photo, norm and a vector of {dimension} numbers")
+    return Golden(given["photo"], tuple(given["vector"]), given["norm"])
 
 
 def _triple(values: Any) -> Triple:
-    red, green, blue = (float(v) for v in values)
-    if not all(math.isfinite(v) for v in (red, green, blue)):
-        raise ValueError(f"{values}: expected three finite numbers")
-    return red, green, blue
+    red, green, blue = values
+    return float(red), float(green), float(blue)
+
+
+def _is_label(value: Any) -> bool:  # ids name collections and folders
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,47}", value) is not None
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
+def _is_dimension(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= 65536
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_triple(value: Any) -> bool:
+    return _are_numbers(value) and len(value) == 3
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(type(v) in (int, float) and math.isfinite(v) for v in values)

@@ -87,25 +87,28 @@ class InputShape:
         unknown = set(given) - {"rule", "width", "height", "turn"}
         if unknown:
             raise ValueError(f"unknown fields {sorted(unknown)}")
-        try:
-            return InputShape(**given)  # type: ignore[arg-type]
-        except TypeError as error:
-            raise ValueError(f"{dict(given)}: expected rule, width and height") from error
+        sides = (given.get("width"), given.get("height"))
+        if "rule" not in given or any(type(side) is not int for side in sides):
+            raise ValueError(f"{dict(given)}: expected a rule, and width and height as whole numbers")
+        return InputShape(**given)  # type: ignore[arg-type]
 
 
 def _own_shape(width: int, height: int, budget: int) -> tuple[int, int]:
-    """Multiples of 32 nearest to the crop's shape that stay within the budget; the long side gives way to the cap."""
-    ratio = min(max(width / height, STEP / MAX_SIDE), MAX_SIDE / STEP)
-    columns = math.sqrt(budget * ratio) / STEP
-    options = {
-        (max(1, int(c)), max(1, int(r)))
-        for c in (columns, columns + 1)
-        for r in (budget / (max(1, int(c)) * STEP * STEP), columns / ratio)
-    }
-    inside = [(c, r) for c, r in options if c * r * STEP * STEP <= budget and max(c, r) * STEP <= MAX_SIDE] or [(1, 1)]
-    # Prefer the shape, then the size: a wrong shape bends the animal, a smaller tensor only softens it.
-    best = min(inside, key=lambda o: abs(math.log(o[0] / o[1] / ratio)) - 0.5 * math.log(o[0] * o[1] * STEP * STEP / budget))
-    return best[0] * STEP, best[1] * STEP
+    """The multiples of 32 within the budget that come nearest to the crop's shape, and then to the budget.
+
+    A wrong shape bends the animal where a smaller tensor only softens it, so shape counts double.
+    """
+    blocks = budget // (STEP * STEP)
+    longest = min(blocks, MAX_SIDE // STEP)
+    ratio = min(max(width / height, 1 / longest), longest)
+    options = [
+        (columns, rows)
+        for columns in range(1, longest + 1)
+        for rows in {max(1, math.floor(columns / ratio)), math.ceil(columns / ratio)}
+        if rows <= longest and columns * rows <= blocks
+    ]
+    columns, rows = min(options, key=lambda o: (2 * abs(math.log(o[0] / o[1] / ratio)) - math.log(o[0] * o[1]), o))
+    return columns * STEP, rows * STEP
 
 
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -8,7 +8,6 @@ individual that is not there. Taking an enrolment back leaves tombstones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection
@@ -17,7 +16,7 @@ from catalog import events, individuals, sightings
 from catalog.catalogue import Catalogue
 from catalog.errors import EditConflict
 from catalog.names import shown
-from catalog.values import Change, EventRow
+from catalog.values import EventRow
 from catalog.write import Key, Write
 from indexer.edits import Done
 
@@ -40,9 +39,7 @@ def undo(catalogue: Catalogue, event_id: int, *, who: str) -> Done:
         if not values:
             raise EditConflict(f"Event {event_id} ({asked.verb}) changed nothing, so there is nothing to undo.")
         rested = [c for c in events.changes_of(connection, first.id) if not c.changed]
-        _refuse_what_followed(connection, target)
-        if again:
-            _refuse_what_it_rested_on(connection, target, rested)
+        _refuse_what_followed(connection, target, first, again=again)
         _refuse_taken_names(connection, target, values)
         _refuse_taken_photos(connection, target, values)
         write.restore(values)
@@ -57,23 +54,15 @@ def undo(catalogue: Catalogue, event_id: int, *, who: str) -> Done:
     return Done(write.event_id, write.what, None, tuple(stale))
 
 
-def _refuse_what_followed(connection: Connection, target: EventRow) -> None:
-    later = events.touching_what_it_changed(connection, target.id)
+def _refuse_what_followed(connection: Connection, target: EventRow, first: EventRow, *, again: bool) -> None:
     cancelled: set[int] = set()
     for undoing, undone in events.undo_pairs(connection, target.id):  # newest first: an undo that was undone cancels nothing
         if undoing not in cancelled and undone > target.id:
             cancelled |= {undoing, undone}
-    if standing := later - cancelled:
-        _refuse(connection, target, "what it changed was changed or built on since", standing)
-
-
-def _refuse_what_it_rested_on(connection: Connection, target: EventRow, rested: Iterable[Change]) -> None:
-    for change in rested:
-        now = events.value(connection, change.entity, change.entity_id, change.field)
-        if now != change.after:
-            since = events.changing(connection, change.entity, change.entity_id, [change.field])
-            why = f"the {change.field} of {change.entity} {change.entity_id} is no longer what it rested on"
-            _refuse(connection, target, why, {max(since)})
+    if since := events.touching_what_it_changed(connection, target.id) - cancelled:
+        _refuse(connection, target, "what it changed was changed or built on since", since)
+    if again and (since := events.changing_what_it_rested_on(connection, first.id, target.id) - cancelled):
+        _refuse(connection, target, f"what event {first.id} ({first.verb}) rested on was changed since", since)
 
 
 def _refuse_taken_names(connection: Connection, target: EventRow, values: dict[Key, Any]) -> None:

@@ -101,7 +101,7 @@ def calibrate(
 def fit(trials: Sequence[Trial], *, new_share: float, sightings: int, optimistic: bool, data: str) -> Calibration:
     sheet = tabulate(trials, new_share)
     model = _model(sheet)
-    unseen, right, new = _across(sheet)
+    unseen, right, new = across(sheet)
     known, truly_new = sheet.known, ~sheet.known
     individuals = len(np.unique(sheet.individual))
     called_new = new >= NEW_AT
@@ -190,7 +190,7 @@ def _curve(confidence: Floats, came: Mask, weight: Floats) -> Curve:
     return Curve(intercept, float(slope[0]))
 
 
-def _across(sheet: Sheet) -> tuple[Floats, Floats, Floats]:
+def across(sheet: Sheet) -> tuple[Floats, Floats, Floats]:
     """Confidence, P(right) and P(new) of every trial by a model that saw none of its individual's."""
     _, unit = np.unique(sheet.individual, return_inverse=True)
     fold = np.random.default_rng(0).permutation(unit.max() + 1)[unit] % FOLDS

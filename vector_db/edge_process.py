@@ -17,7 +17,7 @@ from typing import Any
 PATIENCE_S = 120.0  # opening a million points takes 5 s, listing their ids 5 s
 LEAVE_S = 10.0
 _ROOT = Path(__file__).resolve().parent.parent
-_LOG_TAIL = 400
+_MOST_SAID = 300
 
 
 class WorkerGone(Exception):
@@ -55,12 +55,13 @@ def launch(module: str, *args: object, log: Path, pass_fds: tuple[int, ...] = ()
 
 
 def last_words(log: Path) -> str:
-    """What the engine printed before it went."""
+    """The last thing that the engine printed before it went, where that says something."""
     try:
-        said = log.read_text("utf-8", errors="replace").strip()
+        lines = log.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    return f": {said[-_LOG_TAIL:]}" if said else ""
+    said = [line.strip() for line in lines if line.strip() and not line.startswith("note:")]
+    return f": {said[-1][:_MOST_SAID]}" if said else ""
 
 
 class EdgeProcess:
@@ -85,6 +86,8 @@ class EdgeProcess:
 
     def ask(self, verb: str, *args: Any, patience_s: float = PATIENCE_S) -> Any:
         """The answer; a worker that was interrupted half-way through one is of no further use, and killed."""
+        if self._channel.closed:
+            raise WorkerGone("it was ended when a call was interrupted", crashed=False)
         try:
             self._channel.send((verb, args))
             if not self._channel.poll(patience_s):

@@ -153,6 +153,14 @@ def test_where_nothing_is_it_is_refused_unless_it_may_be_made(tmp_path: Path) ->
     open_catalogue(url(path), create=False).close()
 
 
+def test_a_path_may_hold_what_an_address_would_take_for_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "whales? #1 %20" / "catalogue.db"
+    open_catalogue(path).close()
+    with open_catalogue(path, create=False) as catalogue:
+        assert catalogue.place == str(path)
+    assert path.is_file()
+
+
 def test_an_empty_file_is_no_catalogue_but_may_become_one(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.db"
     path.touch()
@@ -262,26 +270,26 @@ from catalog.errors import CatalogueUnavailable
 from catalog.open import open_catalogue
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-try:
-    with open_catalogue("sqlite:///" + sys.argv[1]) as catalogue:
-        print("read", len(catalogue.individuals()))
-        catalogue.set_fact("a", "b")
-        print("wrote")
-except CatalogueUnavailable as refused:
-    print(refused)
+for path in sys.argv[1:]:
+    try:
+        with open_catalogue(Path(path)) as catalogue:
+            print("read", len(catalogue.individuals()))
+            catalogue.set_fact("a", "b")
+            print("wrote")
+    except CatalogueUnavailable as refused:
+        print(refused)
 """
 
 
-def unprivileged(path: Path) -> str:
-    """What opening and writing says to a user who may not write there."""
+def unprivileged(*paths: Path) -> list[str]:
+    """The lines that opening and writing says to a user who may not write there."""
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith("COV")
     }  # it could not be written either
-    done = subprocess.run(
-        [sys.executable, "-c", UNPRIVILEGED, str(path)], capture_output=True, text=True, check=False, env=environment
-    )
+    command = [sys.executable, "-c", UNPRIVILEGED, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.stderr == ""
-    return done.stdout
+    return done.stdout.splitlines()
 
 
 @pytest.fixture
@@ -289,16 +297,21 @@ def open_folder(tmp_path: Path) -> Iterator[Path]:
     """One that every user may enter; pytest's own are private."""
     folder = Path("/tmp") / f"flukeprint-test-{os.getpid()}-{tmp_path.name}"
     folder.mkdir(mode=0o755)
+    (folder / "private").mkdir(mode=0o000)
     yield folder
-    folder.chmod(0o755)
+    for closed in (folder, folder / "private"):
+        closed.chmod(0o755)
     shutil.rmtree(folder)
 
 
 def test_a_read_only_folder_is_said_to_be_so(open_folder: Path) -> None:
-    path = open_folder / "catalogue.db"
+    paths = [open_folder / name / "catalogue.db" for name in (".", "deeper", "private", "private/data")]
     open_folder.chmod(0o555)
-    assert f"The catalogue {path} cannot be written: {open_folder} is read-only for the user" in unprivileged(path)
-    assert "cannot be written" in unprivileged(open_folder / "deeper" / "catalogue.db")
+    here, deeper, private, in_private = unprivileged(*paths)
+    assert here.startswith(f"The catalogue {paths[0]} cannot be written: {open_folder} is closed or read-only for the user")
+    assert f"{open_folder} is closed or read-only for the user" in deeper
+    assert f"{open_folder}/private is closed or read-only for the user" in private
+    assert f"{open_folder}/private is closed or read-only for the user" in in_private
 
 
 def test_a_read_only_catalogue_is_said_to_be_so(open_folder: Path) -> None:
@@ -307,21 +320,20 @@ def test_a_read_only_catalogue_is_said_to_be_so(open_folder: Path) -> None:
         fill(catalogue, {"Muddy": 1})
     path.chmod(0o444)
     open_folder.chmod(0o555)
-    said = unprivileged(path)
-    assert f"The catalogue {path} cannot be written: {open_folder} is read-only for the user" in said
-    assert "wrote" not in said
+    [said] = unprivileged(path)
+    assert said.startswith(f"The catalogue {path} cannot be written: {open_folder} is closed or read-only for the user")
 
 
 def test_a_read_only_catalogue_that_another_has_open_can_be_read(open_folder: Path) -> None:
     path = open_folder / "catalogue.db"
     with open_catalogue(url(path)) as catalogue:
         fill(catalogue, {"Muddy": 1})
-        for file in open_folder.iterdir():
+        for file in open_folder.glob("catalogue*"):
             file.chmod(0o444)
         open_folder.chmod(0o555)
-        said = unprivileged(path)
-    assert said.startswith("read 1\n")
-    assert "cannot be written" in said
+        read, refused = unprivileged(path)
+    assert read == "read 1"
+    assert "cannot be written" in refused
 
 
 def test_reading_goes_on_beside_another_process_that_writes(tmp_path: Path) -> None:

@@ -222,5 +222,5 @@ def test_a_snapshot_is_a_whole_catalogue_of_its_own(book: Catalogue, tmp_path: P
         assert len(next(copied.vectors(BUNDLE))[1][0]) == DIMENSION
     with pytest.raises(CatalogueUnavailable, match="there is a file already"):
         book.snapshot(copy)
-    with pytest.raises(CatalogueUnavailable, match=r"The folder .*no such folder of the catalogue is not there"):
+    with pytest.raises(CatalogueUnavailable, match=r"cannot be opened: the folder .*no such folder is not there"):
         book.snapshot(tmp_path / "no such folder" / "copy.db")

@@ -191,9 +191,18 @@ def test_doing_again_is_refused_where_what_it_rested_on_is_no_longer_so(catalogu
     back = undo(catalogue, merged.event_id, who=WHO)
     species = edits.set_species(catalogue, "Muddy", "minke", who=WHO)
     with pytest.raises(
-        EditConflict, match=rf"species of individual 1 is no longer .*\n  event {species.event_id} \(set species\)"
+        EditConflict, match=rf"what event 4 \(merge\) rested on was changed since.*\n  event {species.event_id} \(set"
     ):
         undo(catalogue, back.event_id, who=WHO)
+
+
+def test_doing_again_asks_only_for_what_changed_since_the_undo(catalogue: Catalogue) -> None:
+    renamed = edits.rename(catalogue, "Muddy", "Murky", who=WHO)
+    edits.delete_individual(catalogue, "Murky", who=WHO)
+    back = undo(catalogue, renamed.event_id, who=WHO)
+    assert catalogue.individual(1).name == "Muddy"
+    undo(catalogue, back.event_id, who=WHO)
+    assert catalogue.individual(1).name == "Murky"
 
 
 def test_what_has_been_undone_cannot_be_undone_again_but_what_was_done_again_can(catalogue: Catalogue) -> None:

@@ -10,7 +10,7 @@ from galleries import Gallery, drawn
 from matching.calibration import Calibration
 from matching.decision import decide, expected
 from matching.features import Features
-from matching.fit import bars, calibrate, calibration_error, fit, tabulate
+from matching.fit import across, bars, calibrate, calibration_error, fit, tabulate
 from matching.trials import Occasion, Sampling, Trial, run_trials, sample
 
 
@@ -130,6 +130,27 @@ def test_the_bars_count_individuals_by_hand() -> None:
     assert found[1.0] == pytest.approx(((1 + 1 + 1 / 2) / 4, 2 / 4, 1 / 4))
 
 
+def test_a_trial_is_never_above_its_own_bar() -> None:
+    """Confidences are kept to six digits; rounded down, the surest new animal would count twice."""
+    sheet = tabulate([*[trial(i, False, 0) for i in range(9)], *[trial(i, True, 0) for i in range(9)]], 0.3)
+    for nth in range(1, 50):
+        confidence = np.r_[np.arange(1, 10), np.zeros(9)] / (nth + 1 / 3)
+        assert bars(confidence, sheet)[-1].new == pytest.approx(1 / 10)
+
+
+def test_what_an_individual_taught_is_not_in_the_figures_of_its_own_trials() -> None:
+    gallery = drawn(40, 5)
+    sheet = tabulate(list(run_trials(gallery, gallery, gallery.rows, sample(gallery.rows, Sampling()))), 0.3)
+    for individual in range(0, 40, 5):
+        mine = sheet.individual == individual
+        lied = replace(
+            sheet, place=np.where(mine, 3 - sheet.place, sheet.place), known=np.where(mine, ~sheet.known, sheet.known)
+        )
+        for honest, other in zip(across(sheet), across(lied), strict=True):
+            assert honest[mine].tolist() == other[mine].tolist()
+            assert honest[~mine].tolist() != other[~mine].tolist()
+
+
 def test_few_animals_support_no_strict_operating_point() -> None:
     new = [trial(i, False, (i + 1) / 100) for i in range(39)]
     made = fit(new + [trial(i, True, 0.5 + i / 100) for i in range(39)], new_share=0.3, sightings=78, optimistic=False, data="")
@@ -137,6 +158,26 @@ def test_few_animals_support_no_strict_operating_point() -> None:
     assert decide(clear, made, 1 / 40).kind == "known"
     assert decide(clear, made, 0.024).kind == "unsure"
     assert expected(made, 0.024).named == 0.0
+
+
+def test_no_probability_is_surer_than_one_occasion_more_might_be() -> None:
+    """60 occasions, all told apart: Platt's targets leave one of them to chance."""
+    new = [trial(i, False, 0.1 + i / 1000) for i in range(30)]
+    made = fit(
+        [*new, *[trial(i, True, 0.9 + i / 1000) for i in range(30)]], new_share=0.3, sightings=60, optimistic=False, data=""
+    )
+    clear, strange = (made.chances(made.confidence(Features(score, 0.1, 0.5, 0.0))) for score in (0.92, 0.11))
+    assert 0.9 < clear[0] < 43 / 44  # known animals weigh .7 of the 60 occasions
+    assert 0.8 < strange[1] < 1 - 1 / 20
+
+
+def test_the_places_after_a_wrong_first_are_counted_and_sorted() -> None:
+    """Of ten occasions with a wrong one on top, one stood second, three third, six nowhere; one more is counted nowhere."""
+    known = [trial(i, True, 0.5 + i / 100, place) for i, place in enumerate([2, 3, 3, 3, 0, 0, 0, 0, 0, 0, *[1] * 20])]
+    made = fit(
+        [*known, *[trial(i, False, 0.4 + i / 100) for i in range(30)]], new_share=0.5, sightings=60, optimistic=False, data=""
+    )
+    assert made.places[:3] == pytest.approx([3 / 11, 1 / 11, 0])
 
 
 def test_an_individual_asked_with_often_counts_once() -> None:

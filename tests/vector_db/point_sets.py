@@ -112,8 +112,10 @@ class Truth:
             return f"outside the filter: {strangers}"
         if found != sorted(found, key=lambda one: (-one.score, one.id)):
             return f"not in order: {found}"
-        if unsure:
-            return None
+        return None if unsure else self._refute_scores(found, inside, top)
+
+    @staticmethod
+    def _refute_scores(found: Sequence[Neighbour], inside: dict[int, float], top: int) -> str | None:
         best = sorted(inside.values(), reverse=True)[:top]
         if len(found) != len(best):
             return f"{len(found)} neighbours, expected {len(best)}"

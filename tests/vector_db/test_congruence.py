@@ -262,4 +262,3 @@ def test_any_sequence_of_writes_leaves_the_points_it_says(opens_one: VectorIndex
 @pytest.fixture(scope="module")
 def opens_one(opens: Opens) -> VectorIndex:
     return opens()
-

@@ -1,0 +1,454 @@
+"""What happens to an index when processes die, others want it too, or the disk does not play along."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from index_catalogue import DIMENSION, Books, Keeps
+from point_sets import Truth, drawn_points, unit
+
+from vector_db.edge_worker import SPACE_KEPT
+from vector_db.errors import IndexHeld, IndexUnavailable
+from vector_db.port import NO_FILTER, Point, VectorIndex
+
+KILLS = int(os.environ.get("FLUKEPRINT_TEST_KILLS", "10"))
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def until(holds: Callable[[], bool], patience_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def workers(of: int | None = None) -> list[psutil.Process]:
+    """The engine processes of a process of ours."""
+    return [child for child in psutil.Process(of).children() if "vector_db.edge_worker" in child.cmdline()]
+
+
+@pytest.fixture
+def books() -> Books:
+    return Books(drawn_points(300, DIMENSION))
+
+
+@pytest.fixture
+def index(tmp_path: Path, books: Books) -> Iterator[VectorIndex]:
+    index = books.open(tmp_path / "index")
+    yield index
+    index.close()
+
+
+def script(body: str, *args: object) -> subprocess.Popen[str]:
+    """Another process that uses the index, as another command would."""
+    source = "import sys\nsys.path[:0] = [sys.argv[1], sys.argv[2]]\n" + textwrap.dedent(body)
+    given = [str(ROOT), str(Path(__file__).parent), *map(str, args)]
+    return subprocess.Popen(
+        [sys.executable, "-c", source, *given], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_worker_killed_while_serving_is_replaced_within_the_next_search(index: VectorIndex, books: Books) -> None:
+    query = unit(np.random.default_rng(0), 1, DIMENSION)[0]
+    before = index.search(query, 10)
+    for _ in range(3):
+        workers()[0].kill()
+        started = time.monotonic()
+        assert index.search(query, 10) == before
+        assert time.monotonic() - started < 5
+    assert books.runs == 4
+    assert len(workers()) == 1
+
+
+def test_points_that_the_catalogue_got_while_the_worker_was_dead_are_found(index: VectorIndex, books: Books) -> None:
+    late, *_ = drawn_points(1, DIMENSION, seed=8)
+    late = Point(10_000, late.vector)
+    workers()[0].kill()
+    books.points[late.id] = late  # SQL had committed, the index had not heard of it
+    assert index.search(late.vector, 1)[0].id == 10_000
+
+
+def test_worker_killed_during_a_write_does_not_lose_it(index: VectorIndex, books: Books) -> None:
+    stop = threading.Event()
+
+    def killer() -> None:
+        chance = random.Random(1)
+        while not stop.wait(chance.uniform(0.2, 0.6)):
+            for worker in workers():
+                worker.kill()
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        for seed in range(20):
+            books.add(
+                index, [Point(1000 + 50 * seed + n, p.vector, p.facts) for n, p in enumerate(drawn_points(50, DIMENSION, seed))]
+            )
+    finally:
+        stop.set()
+        thread.join()
+    assert books.refute(index) is None
+
+
+def test_worker_that_hangs_is_replaced(index: VectorIndex, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vector_db.edge_process.EdgeProcess.ask.__kwdefaults__", {"patience_s": 2.0}, raising=True)
+    hung = workers()[0]
+    hung.suspend()
+    assert index.count() == len(books.points)
+    assert not hung.is_running()
+
+
+def test_an_interrupted_call_leaves_no_answer_behind_for_the_next(index: VectorIndex, books: Books) -> None:
+    query = unit(np.random.default_rng(0), 1, DIMENSION)[0]
+    expected = index.search(query, 5)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for delay_s in (0.0005, 0.001, 0.002, 0.004):
+            signal.setitimer(signal.ITIMER_REAL, delay_s)
+            try:
+                for _ in range(200):
+                    assert index.count() == len(books.points)
+            except KeyboardInterrupt:
+                pass
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert index.search(query, 5) == expected
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_ctrl_c_and_a_polite_stop_do_not_reach_the_worker(index: VectorIndex, books: Books) -> None:
+    worker = workers()[0]
+    worker.send_signal(signal.SIGINT)
+    worker.send_signal(signal.SIGTERM)
+    assert index.count() == len(books.points)
+    assert worker.is_running()
+    assert books.runs == 1
+
+
+def test_catalogue_that_fails_while_the_index_opens_is_heard_and_the_index_let_go(tmp_path: Path, books: Books) -> None:
+    class Locked(Exception):
+        """As a database says it."""
+
+    def fails(_: VectorIndex) -> None:
+        raise Locked
+
+    real, books.reconcile = books.reconcile, fails  # type: ignore[method-assign]
+    with pytest.raises(Locked):
+        books.open(tmp_path / "index")
+    assert workers() == []
+    books.reconcile = real  # type: ignore[method-assign]
+    index = books.open(tmp_path / "index")
+    assert books.refute(index) is None
+    index.close()
+
+
+def test_worker_killed_while_the_catalogue_is_compared_starts_that_again(tmp_path: Path, books: Books) -> None:
+    real, killed = books.reconcile, []
+
+    def dies_once(index: VectorIndex) -> None:
+        if not killed:
+            killed.append(workers()[0])
+            killed[0].kill()
+        real(index)
+
+    books.reconcile = dies_once  # type: ignore[method-assign]
+    index = books.open(tmp_path / "index")
+    assert books.refute(index) is None
+    index.close()
+
+
+def test_second_process_is_told_which_process_holds_the_index(index: VectorIndex, tmp_path: Path) -> None:
+    other = script(
+        """
+        from index_catalogue import Books
+        from pathlib import Path
+        try:
+            Books().open(Path(sys.argv[3]))
+        except Exception as error:
+            print(type(error).__name__, error)
+        """,
+        tmp_path / "index",
+    )
+    said, errors = other.communicate(timeout=60)
+    assert said.startswith("IndexHeld"), errors
+    assert f"in use by process {os.getpid()} (" in said
+    assert "pytest" in said
+    assert index.count() == 300  # the one who has it did not notice
+
+
+def test_same_process_is_told_that_it_has_the_index_itself(index: VectorIndex, books: Books, tmp_path: Path) -> None:
+    with pytest.raises(IndexHeld, match="this very process"):
+        books.open(tmp_path / "index")
+    assert index.count() == 300
+
+
+def test_closed_index_is_free_for_the_next_and_says_that_it_is_closed(tmp_path: Path, books: Books) -> None:
+    first = books.open(tmp_path / "index")
+    first.close()
+    first.close()
+    with pytest.raises(IndexUnavailable, match="closed"):
+        first.count()
+    second = books.open(tmp_path / "index")
+    assert books.refute(second) is None
+    assert books.added == 300
+    second.close()
+    assert workers() == []
+
+
+WRITER = """
+    import random
+    from pathlib import Path
+    from index_catalogue import DIMENSION, Keeps
+    from point_sets import drawn_points
+    from vector_db.port import Point
+    index = Keeps().open(Path(sys.argv[3]))
+    first = int(sys.argv[4])
+    points = drawn_points(20000, DIMENSION, seed=first)
+    at = 0
+    print("ready", flush=True)
+    while True:
+        some = [Point(first + at + n, p.vector, p.facts) for n, p in enumerate(points[at : at + random.randint(1, 20)])]
+        index.upsert(some)
+        at += len(some)
+        print(first + at, flush=True)
+"""
+
+
+@pytest.mark.faults
+def test_no_acknowledged_point_is_lost_when_the_owner_is_killed(tmp_path: Path) -> None:
+    """And the orphaned worker goes, and frees the lock, within two seconds."""
+    folder, chance = tmp_path / "index", random.Random(os.environ.get("FLUKEPRINT_TEST_SEED", "7"))
+    known: dict[int, Point] = {}
+    for run in range(KILLS):
+        first = 100_000 * (run + 1)
+        writer = script(WRITER, folder, first)
+        assert writer.stdout is not None
+        if writer.stdout.readline() != "ready\n":
+            raise AssertionError(writer.communicate()[1])
+        time.sleep(chance.uniform(0.0, 0.8))
+        orphans = workers(writer.pid)
+        writer.kill()
+        rest, _ = writer.communicate()
+        assert until(partial(all_gone, orphans), 2.0)
+        acknowledged = int(rest.split()[-1]) if rest.split() else first
+        points = drawn_points(20_000, DIMENSION, seed=first)
+        known.update({first + n: Point(first + n, p.vector, p.facts) for n, p in enumerate(points[: acknowledged - first])})
+
+        index = Keeps().open(folder)
+        held = set(index.ids().tolist())
+        assert known.keys() <= held, f"lost {sorted(known.keys() - held)[:10]}"
+        assert len(held - known.keys()) <= 20  # a batch that was taken as the owner died
+        assert index.info().rebuilt is None or run == 0
+        index.delete(held - known.keys())
+        assert Books(known.values()).refute(index) is None
+        index.close()
+    assert known
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(alive(process) for process in processes)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_orphaned_worker_leaves_also_when_a_fork_of_its_owner_keeps_the_socket(tmp_path: Path) -> None:
+    owner = script(
+        """
+        import os, time
+        from pathlib import Path
+        from index_catalogue import Books
+        index = Books().open(Path(sys.argv[3]))
+        if os.fork() == 0:
+            os.close(1)
+            time.sleep(30)
+            os._exit(0)
+        print("ready", flush=True)
+        time.sleep(30)
+        """,
+        tmp_path / "index",
+    )
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "ready\n"
+    (orphan,) = workers(owner.pid)
+    (fork,) = [child for child in psutil.Process(owner.pid).children() if child.pid != orphan.pid]
+    owner.kill()
+    owner.communicate()
+    assert until(lambda: not alive(orphan), 2.0)
+    fork.kill()
+    assert until(lambda: not alive(fork))
+    index = Books().open(tmp_path / "index")
+    index.close()
+
+
+def test_searches_go_on_beside_writes(index: VectorIndex, books: Books) -> None:
+    queries = unit(np.random.default_rng(4), 20, DIMENSION)
+    fixed = Truth(list(books.points.values()))
+    wrong: list[str] = []
+    stop = threading.Event()
+
+    def search(seed: int) -> None:
+        chance = random.Random(seed)
+        while not stop.is_set():
+            query = chance.choice(list(queries))
+            found = index.search(query, 1, NO_FILTER)
+            own = max(float(p.vector @ query) for p in fixed.points)
+            if not found or found[0].score < own - 1e-5:
+                wrong.append(f"{found} where one of {own} was there all the time")
+
+    threads = [threading.Thread(target=search, args=(seed,)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for seed in range(30):
+            books.add(index, [Point(5000 + 20 * seed + n, p.vector) for n, p in enumerate(drawn_points(20, DIMENSION, seed))])
+            index.delete([5000 + 20 * seed])
+            del books.points[5000 + 20 * seed]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert books.refute(index) is None
+
+
+def test_threads_that_come_and_go_do_not_take_the_worker_with_them(tmp_path: Path, books: Books) -> None:
+    opened: list[VectorIndex] = []
+    thread = threading.Thread(target=lambda: opened.append(books.open(tmp_path / "index")))
+    thread.start()
+    thread.join()
+    time.sleep(0.7)
+    assert opened[0].count() == 300
+    assert books.runs == 1
+    opened[0].close()
+
+
+def test_worker_inherits_its_two_descriptors_and_nothing_else(tmp_path: Path, books: Books) -> None:
+    with (tmp_path / "secret").open("wb") as mine:
+        os.set_inheritable(mine.fileno(), True)
+        index = books.open(tmp_path / "index")
+        held = {str(path.readlink()) for path in Path(f"/proc/{workers()[0].pid}/fd").iterdir()}
+        index.close()
+    assert str(tmp_path / "secret") not in held
+    assert str(tmp_path / "index" / "lock") in held
+    assert sum(name.startswith("socket:") for name in held) == 1
+
+
+def test_opening_and_closing_leaves_no_process_thread_or_descriptor(tmp_path: Path, books: Books) -> None:
+    books.open(tmp_path / "index").close()
+    own = psutil.Process()
+    before = own.num_fds(), threading.active_count(), len(own.children())
+    for _ in range(3):
+        index = books.open(tmp_path / "index")
+        workers()[0].kill()
+        assert index.count() == 300
+        index.close()
+    assert (own.num_fds(), threading.active_count(), len(own.children())) == before
+    assert {path.name.split("-")[0] for path in (tmp_path / "index").iterdir()} == {
+        "engine.log",
+        "lock",
+        "seal.json",
+        "shard",
+        "stamp.json",
+    }
+
+
+# disks
+
+
+def test_full_disk_is_said_and_loses_nothing(tmp_path: Path, books: Books) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk], check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        index = books.open(disk / "index")
+        filler = disk / "filler"
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        filler.write_bytes(bytes(free - SPACE_KEPT // 2))
+        with pytest.raises(IndexUnavailable, match=r"too little space.*Free some"):
+            index.upsert([Point(9999, drawn_points(1, DIMENSION)[0].vector)])
+        with pytest.raises(IndexUnavailable, match="too little space"):
+            index.upsert([Point(9999, drawn_points(1, DIMENSION)[0].vector)])
+        filler.unlink()
+        assert books.refute(index) is None
+        books.add(index, [Point(9999, drawn_points(1, DIMENSION)[0].vector)])
+        assert books.refute(index) is None
+        index.close()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_files_that_may_not_grow_are_said_and_lose_nothing(tmp_path: Path, books: Books) -> None:
+    """As a quota does it: the disk has room, the process may not have it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    index = books.open(tmp_path / "index")
+    resource.prlimit(workers()[0].pid, resource.RLIMIT_FSIZE, (4096, before[1]))
+    more = [Point(20_000 + n, p.vector) for n, p in enumerate(drawn_points(3000, DIMENSION, seed=3))]
+    try:
+        books.add(index, more)
+    except IndexUnavailable as error:
+        assert "Run" in str(error) or "run" in str(error)  # noqa: PT017
+    assert books.refute(index) is None  # a worker without that limit
+    index.close()
+
+
+def test_folder_that_may_not_be_written_is_said(tmp_path: Path, books: Books) -> None:
+    folder = tmp_path / "index"
+    books.open(folder).close()
+    for path in [tmp_path, folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    for path in (*tmp_path.parents, ROOT):
+        if not path.stat().st_mode & 0o001:
+            pytest.skip(f"another user cannot even reach {path}")
+    folder.chmod(0o555)
+    other = script(
+        """
+        import os
+        from pathlib import Path
+        from index_catalogue import Books
+        if os.geteuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+        try:
+            Books().open(Path(sys.argv[3]))
+        except Exception as error:
+            print(type(error).__name__, error)
+        """,
+        folder,
+    )
+    said, errors = other.communicate(timeout=60)
+    assert said.startswith("IndexUnavailable"), errors
+    assert "cannot be written" in said
+    assert "right to write" in said
+
+
+def test_file_where_the_folder_should_be_is_said(tmp_path: Path, books: Books) -> None:
+    (tmp_path / "index").write_text("not a folder")
+    with pytest.raises(IndexUnavailable, match="not a folder"):
+        books.open(tmp_path / "index")
