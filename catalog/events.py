@@ -43,13 +43,18 @@ def history(
     limit: int = 50,
     before: int | None = None,
 ) -> list[EventRow]:
-    """The newest events first; of one individual or sighting where it is named; older than event `before`."""
+    """The newest events first; of one individual or sighting where it is named; older than event `before`.
+
+    An undo is of those that the event it undoes is of.
+    """
     query = select(events).order_by(events.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(events.c.id < before)
     if entity is not None:
-        touched = select(changes.c.event_id).where(changes.c.entity == entity, changes.c.entity_id == entity_id)
-        query = query.where(events.c.id.in_(touched))
+        touched = select(changes.c.event_id.label("id")).where(changes.c.entity == entity, changes.c.entity_id == entity_id)
+        links = touched.cte("links", recursive=True)
+        links = links.union(select(events.c.id).where(events.c.undoes == links.c.id))
+        query = query.where(events.c.id.in_(select(links.c.id)))
     return _rows(connection, connection.execute(query).all())
 
 

@@ -109,7 +109,7 @@ def shot(individual: int, photo: int, kind: Kind, encounter: int, seed: int) -> 
     return Shot(
         side=side,
         x=0.5 + met.normal(0, 0.02) + now.normal(0, 0.022),
-        water_y=(0.64 if fluke else 0.62) + met.normal(0, 0.012) + now.normal(0, 0.015),
+        water_y=0.66 + met.normal(0, 0.012) + now.normal(0, 0.015),
         size=(0.39 if fluke else 0.36) * float(np.exp(met.normal(0, 0.055) + now.normal(0, 0.04))),
         lift=(0.62 if fluke else 0.40) + met.normal(0, 0.04) + now.normal(0, 0.035),
         yaw=wide * (met.normal(0, 0.15) + now.normal(0, 0.06)),

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.float32]  # (h, w)
+Image = npt.NDArray[Any]  # (h, w)
 Light = list[Image]  # three planes, red, green, blue: linear light
 
 

@@ -144,7 +144,7 @@ def _pigment(frame: Frame, individual: int, seed: int, inside: Image) -> tuple[I
     level = float(draw.normal(-1.5, 0.25) if kind < 0.22 else draw.normal(1.2, 0.3) if kind > 0.82 else draw.normal(0, 0.5))
     streaks = _fan(frame, draw)
     blots = frame.noise(draw, float(draw.uniform(3, 6)), octaves=5, gain=0.6)
-    fleck = frame.noise(draw, 60, octaves=2, gain=0.8)
+    fleck = frame.noise(draw, 60, octaves=4, gain=0.7)
     centre_u, centre_v = draw.uniform(0.30, 0.55), draw.uniform(-0.02, 0.14)
     wide, high = draw.uniform(0.28, 0.5), draw.uniform(0.16, 0.32)
     white = ((out - centre_u) / wide) ** 2 + ((v - centre_v) / high) ** 2
@@ -189,15 +189,16 @@ def _pigment(frame: Frame, individual: int, seed: int, inside: Image) -> tuple[I
 def _fan(frame: Frame, draw: np.random.Generator) -> Image:
     """Streaks that fan out from the root: noise over angle and distance, another one for each side."""
     u, v = frame.grid()
-    streaks = noise(draw, (256, 512), 18, stretch=0.5, octaves=5, gain=0.62)
-    reach = np.float32(draw.uniform(60, 160) / 1.6)
+    fine = 1 if frame.unit_px < 600 else 4
+    streaks = noise(draw, (256 * fine, 512 * fine), 18, stretch=0.5, octaves=8, gain=0.62)
+    reach = np.float32(fine * draw.uniform(60, 160) / 1.6)
     low = v - np.float32(ROOT - 0.15)
     distance, angle = cv2.cartToPolar(np.broadcast_to(np.abs(u), frame.shape), np.broadcast_to(low, frame.shape))
-    angle = np.where(angle > np.pi, angle - np.float32(2 * np.pi), angle)
-    angle *= np.float32(250 / 2.2)
-    angle += np.float32(0.45 * 250)
-    np.clip(angle, 0, 250, out=angle)
-    angle += np.where(u < 0, np.float32(0), np.float32(256))
+    np.subtract(angle, np.float32(2 * np.pi), out=angle, where=angle > np.pi)
+    angle *= np.float32(fine * 250 / 2.2)
+    angle += np.float32(fine * 0.45 * 250)
+    np.clip(angle, 0, fine * 250, out=angle)
+    angle += np.where(u < 0, np.float32(0), np.float32(fine * 256))
     distance *= reach
     return np.asarray(cv2.remap(streaks, angle, distance, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
 

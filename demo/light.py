@@ -39,7 +39,7 @@ class Outing:
 
 def outing(number: int, seed: int = 0) -> Outing:
     draw = rng("outing", seed, number)
-    start = datetime(2019, 4, 1, 8) + timedelta(
+    start = datetime(2018, 4, 1, 8) + timedelta(
         days=number * 36 + int(draw.integers(0, 30)), minutes=int(draw.integers(0, 480))
     )
     overcast = 0.05 + 0.8 * float(draw.beta(0.8, 1.1))

@@ -126,11 +126,13 @@ def _rise(view: View, z: Image, columns: Image, tile: Image, tile_m: float) -> I
     """(layers, w): the row at which each layer's water stands."""
     x = (columns[None, :] - view.width / 2) * (z * np.float32(1 / view.focal_px))[:, None]
     away = np.broadcast_to(z[:, None], x.shape)
-    rise = _sampled(tile, x, away, tile_m)
-    rise += _sampled(tile, x, away, tile_m / FINER) * np.float32(0.6 / FINER)
-    return np.asarray(
-        np.float32(view.horizon_y) + (np.float32(view.camera_m) - rise) * (view.focal_px / z)[:, None], np.float32
-    )
+    padded = _padded(tile)
+    rise = _sampled(padded, x, away, tile_m)
+    rise += _sampled(padded, x, away, tile_m / FINER) * np.float32(0.6 / FINER)
+    np.subtract(np.float32(view.camera_m), rise, out=rise)
+    rise *= (view.focal_px / z)[:, None]
+    rise += np.float32(view.horizon_y)
+    return rise
 
 
 def _layer_seen(rows: Image, height: int) -> tuple[Image, npt.NDArray[np.bool_]]:

@@ -89,7 +89,7 @@ def load_bundle(folder: Path) -> Bundle:
         digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
     except OSError as error:
         raise BundleRefused(f"{folder} is not a bundle: {error}. A bundle is a folder with {CONTRACT} and {MODEL}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleRefused(f"{contract} is not JSON: {error}. Copy the bundle again.") from error
     bundle = read_contract(folder, given)
     if digest != bundle.model_sha256:
@@ -113,8 +113,8 @@ def read_contract(folder: Path, given: Any) -> Bundle:
         dimension = _checked(given, "dimension", _is_dimension, "a whole number from 1 to 65536")
         return Bundle(
             folder=folder,
-            name=_checked(given, "name", _is_label, "letters, digits, dots and dashes"),
-            version=_checked(given, "version", _is_label, "letters, digits, dots and dashes"),
+            name=_checked(given, "name", _is_label, "up to 48 letters, digits, dots, dashes and underscores"),
+            version=_checked(given, "version", _is_label, "up to 48 letters, digits, dots, dashes and underscores"),
             model_sha256=_checked(given, "model_sha256", _is_sha256, "the sha256 in 64 hexadecimal digits"),
             shape=InputShape.from_json(_checked(given, "input", _is_object, "an object")),
             mean=_triple(_checked(given, "mean", _is_triple, "three numbers")),
@@ -128,7 +128,7 @@ def read_contract(folder: Path, given: Any) -> Bundle:
         )
     except KeyError as error:
         raise BundleRefused(f"{where}: the field {error} is missing. Copy or export the bundle again.") from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # OverflowError: a whole number beyond any float
         raise BundleRefused(f"{where}: {error}. Copy or export the bundle again.") from error
 
 
@@ -152,7 +152,7 @@ def _triple(values: Any) -> Triple:
 
 
 def _is_label(value: Any) -> bool:  # ids name collections and folders
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,47}", value) is not None
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", value) is not None
 
 
 def _is_sha256(value: Any) -> bool:

@@ -104,7 +104,7 @@ def _own_shape(width: int, height: int, budget: int) -> tuple[int, int]:
     options = [
         (columns, rows)
         for columns in range(1, longest + 1)
-        for rows in {max(1, math.floor(columns / ratio)), math.ceil(columns / ratio)}
+        for rows in {max(1, math.floor(columns / ratio)), math.ceil(columns / ratio), min(blocks // columns, longest)}
         if rows <= longest and columns * rows <= blocks
     ]
     columns, rows = min(options, key=lambda o: (2 * abs(math.log(o[0] / o[1] / ratio)) - math.log(o[0] * o[1]), o))

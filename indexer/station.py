@@ -27,7 +27,7 @@ from indexer.errors import BundleMismatch
 from indexer.reconcile import Follower, reconcile
 from matching.calibration import Calibration
 from settings import ROOT, Settings
-from vector_db.growth import HNSW_ABOVE
+from vector_db.growth import CODES_ABOVE, HNSW_ABOVE
 from vector_db.open import open_edge, open_server
 from vector_db.port import VectorIndex
 from vector_db.server_options import ServerOptions
@@ -135,6 +135,7 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
             collection=bundle.id,
             dimension=bundle.dimension,
             on_open=heal,
+            codes_above=CODES_ABOVE if settings.codes_above is None else settings.codes_above,
             hnsw_above=HNSW_ABOVE if settings.hnsw_above is None else settings.hnsw_above,
         )
     options = ServerOptions(

@@ -38,15 +38,11 @@ def undo(catalogue: Catalogue, event_id: int, *, who: str) -> Done:
         values: dict[Key, Any] = {(c.entity, c.entity_id, c.field): c.before for c in changes if c.changed}
         if not values:
             raise EditConflict(f"Event {event_id} ({asked.verb}) changed nothing, so there is nothing to undo.")
-        rested = [c for c in events.changes_of(connection, first.id) if not c.changed]
         _refuse_what_followed(connection, target, first, again=again)
         _refuse_taken_names(connection, target, values)
         _refuse_taken_photos(connection, target, values)
         write.restore(values)
         _refuse_live_of_dead(write, target)
-        for change in rested:
-            if change.field == "live":
-                write.rely(change.entity, change.entity_id, "live")
         write.undoes = target.id
         did = f"Did event {first.id} again" if again else f"Undid event {first.id}"
         write.what = f"{did} ({first.verb}): {first.what}"

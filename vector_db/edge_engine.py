@@ -72,7 +72,9 @@ class EdgeEngine:
                         raise self._given_up(gone) from gone
                     log.warning("The index worker is gone and is started anew: %s", gone)
                 except EngineFailed as failed:
-                    self._drop()  # the next call starts from what the catalogue says
+                    self._drop()  # the next call looks at the files, and starts from what the catalogue says
+                    with self.disk():
+                        self.folder.break_seal()
                     raise self._translated(failed) from failed
         raise AssertionError("the last try returns or raises")
 
@@ -158,6 +160,8 @@ class EdgeEngine:
         """Why the engine does not open the shard; None where it did."""
         try:
             worker.ask("open", str(self.folder.shard), self._dimension)
+            if not self.folder.sealed:
+                worker.ask("probe")
         except EngineFull:
             raise
         except EngineFailed as failed:

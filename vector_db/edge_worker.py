@@ -67,6 +67,9 @@ class Desk:
     def points(self, ids: Sequence[int]) -> tuple[list[int], bytes, list[Payload]]:
         return self.shard.points(ids)
 
+    def probe(self) -> None:
+        self.shard.probe()
+
     def flush(self) -> None:
         self.shard.flush()
         self._dirty_since = None

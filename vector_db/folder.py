@@ -7,8 +7,9 @@
     engine.log    what the engine last said
 
 The engine opens damaged files silently, with flipped vectors or fewer points. A sealed shard is therefore read once
-before it is opened (0.15 s for 100,000 points of 512) and thrown away when a byte differs; without a seal, after a
-crash, only ids and count can be compared, and the caller does that.
+before it is opened (0.15 s for 100,000 points of 512) and thrown away when a byte differs. Without a seal, after a
+crash, the engine is made to read everything once, and the caller compares ids; what that cannot see is a vector that was
+changed into another of about unit length.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class EdgeFolder:
         self.path = path
         self.stamp = Stamp(collection, dimension)
         self._sums: dict[str, Sum] = {}
-        self._sealed = False
+        self.sealed = False
         self._reserved: set[Path] = set()
 
     @property
@@ -70,8 +71,8 @@ class EdgeFolder:
         stamp, wrong = self._read_stamp()
         self.stamp = stamp
         self._sums = self._read_seal() if wrong is None else {}
-        self._sealed = bool(self._sums)
-        if self._sealed:
+        self.sealed = bool(self._sums)
+        if self.sealed:
             wrong = self._broken()
         if wrong is not None:
             self.stamp = replace(self.stamp, shard="", optimised=0)
@@ -98,16 +99,16 @@ class EdgeFolder:
 
     def break_seal(self) -> None:
         """Before the first write: what is sealed no longer describes the files."""
-        if self._sealed:
+        if self.sealed:
             (self.path / "seal.json").unlink(missing_ok=True)
-            self._sealed = False
+            self.sealed = False
 
     def seal(self) -> None:
         """After a clean close: remember what every file holds. Reads only files that were touched since the last time."""
-        if not self._sealed and self.stamp.shard:
+        if not self.sealed and self.stamp.shard:
             self._sums = dict(self._summed(self._sums))
             _write(self.path / "seal.json", {"shard": self.stamp.shard, "files": {k: asdict(v) for k, v in self._sums.items()}})
-            self._sealed = True
+            self.sealed = True
 
     def _read_stamp(self) -> tuple[Stamp, str | None]:
         wanted = Stamp(self.stamp.collection, self.stamp.dimension)

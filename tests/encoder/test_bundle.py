@@ -75,7 +75,7 @@ def test_a_missing_model_is_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"bundle"', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '"bundle"', "\x00", "[" * 100_000])
 def test_a_contract_that_is_not_an_object_is_refused(copy: Path, text: str) -> None:
     (copy / "bundle.json").write_text(text, "utf-8")
     with pytest.raises(BundleRefused, match=r"bundle\.json"):
@@ -125,6 +125,8 @@ def test_a_newer_format_is_refused_with_advice(copy: Path) -> None:
         ("version", None, "version"),
         ("mean", [0.5, 0.5], "mean"),
         ("mean", [0.5, 0.5, "x"], "mean"),
+        ("mean", [0.5, 0.5, float("nan")], "mean"),
+        ("mean", [0.5, 0.5, 10**400], "too large"),
         ("std", [0.5, 0.0, 0.5], "std"),
         ("std", [0.5, -1.0, 0.5], "std"),
         ("std", None, "std"),

@@ -139,6 +139,34 @@ def test_events_that_cancel_each_other_are_in_nobodys_way(catalogue: Catalogue) 
     assert 7 not in living(catalogue)[1]
 
 
+def test_an_undo_of_something_earlier_is_a_later_event_like_any_other(catalogue: Catalogue) -> None:
+    first = edits.rename(catalogue, "Muddy", "Second", who=WHO)
+    second = edits.rename(catalogue, "Second", "Third", who=WHO)
+    back = undo(catalogue, second.event_id, who=WHO)
+    undo(catalogue, first.event_id, who=WHO)
+    with pytest.raises(
+        EditConflict, match=r"Event 6 \(undo\) cannot be undone.*\n  event 7 \(undo\): Undid event 4 \(rename\)"
+    ):
+        undo(catalogue, back.event_id, who=WHO)
+
+
+def test_an_undo_that_only_rested_on_the_same_stands_in_nobodys_way(catalogue: Catalogue) -> None:
+    renamed = edits.rename(catalogue, "Muddy", "Murky", who=WHO)
+    gone = edits.delete_individual(catalogue, "Murky", who=WHO)
+    undo(catalogue, renamed.event_id, who=WHO)
+    undo(catalogue, gone.event_id, who=WHO)
+    assert catalogue.find_individual("Muddy").id == 1
+
+
+def test_history_of_an_individual_tells_what_was_undone_for_it(catalogue: Catalogue) -> None:
+    more = enrol(catalogue, "Muddy", ["m3"])
+    back = undo(catalogue, more.event_id, who=WHO)
+    again = undo(catalogue, back.event_id, who=WHO)
+    assert [event.id for event in catalogue.history("individual", 1)] == [again.event_id, back.event_id, more.event_id, 1]
+    assert [event.id for event in catalogue.history("individual", 1, limit=2, before=again.event_id)] == [5, 4]
+    assert [event.id for event in catalogue.history("individual", 2)] == [2]
+
+
 def test_an_enrolment_that_was_built_on_cannot_be_undone(catalogue: Catalogue) -> None:
     more = enrol(catalogue, "Muddy", ["m3"])
     with pytest.raises(EditConflict, match=rf"event {more.event_id} \(enrol\): Enrolled 1 of"):

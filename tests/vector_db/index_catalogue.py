@@ -6,11 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from point_sets import unit
 
 from vector_db.open import open_edge
 from vector_db.port import Point, VectorIndex
 
 DIMENSION = 32
+
+
+def plain_points(first: int, count: int) -> list[Point]:
+    """Points without facts, ids counted from `first`; the same each time."""
+    vectors = unit(np.random.default_rng(first), count, DIMENSION)
+    return [Point(first + row, vector) for row, vector in enumerate(vectors)]
 
 
 class Books:
