@@ -16,7 +16,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from catalog.errors import CatalogueError, CatalogueUnavailable, EditConflict
+from catalog.errors import CatalogueError, CatalogueUnavailable, EditConflict, NotKnown
 
 WAIT_S = 30.0  # for another process's write; a write lasts milliseconds
 _DENIED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
@@ -44,6 +44,10 @@ def _full(where: str) -> CatalogueUnavailable:
     )
 
 
+def _beyond() -> NotKnown:
+    return NotKnown("There is no row of so great a number.")
+
+
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
     try:
@@ -56,6 +60,10 @@ def translated(url: URL) -> Iterator[None]:
         raise (_sqlite if isinstance(error.orig, sqlite3.Error) else _server)(error.orig, url) from error
     except sqlite3.Error as error:
         raise _sqlite(error, url) from error
+    except OverflowError as error:
+        if "SQLite" not in str(error):
+            raise
+        raise _beyond() from error
     except PoolTimeout as error:
         raise CatalogueUnavailable(
             f"All connections to the catalogue {place(url)} are in use; try again in a moment."
@@ -84,6 +92,8 @@ def _server(error: BaseException | None, url: URL) -> CatalogueError:
         return locked(url)
     if state in _FULL_STATES:
         return _full(where)
+    if state == "22003":  # numeric value out of range
+        return _beyond()
     if state in _DENIED_STATES:
         return CatalogueUnavailable(f"The catalogue {where} may not be written with this account: {error}")
     said = str(error).strip().splitlines()

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from catalog.chunks import chunks
-from catalog.errors import NotKnown
+from catalog.errors import NotKnown, ValueRefused
+from catalog.names import storable
 from catalog.schema import import_rows, imports
 from catalog.values import GivenRow, Import, ImportRow, RowState
 
@@ -22,6 +23,11 @@ _R = import_rows.c
 
 def start(connection: Connection, source: str, images: str | None, fingerprint: str, now: datetime) -> Import:
     """A new import of this source, or the one there is: it goes on, its `fingerprint` and `images` as now read."""
+    for path in (source, images or ""):
+        if storable(path) != path:
+            raise ValueRefused(
+                f"The path {storable(path)} holds bytes that are no text; rename the folder or file, then import it."
+            )
     row = connection.execute(select(imports).where(imports.c.source == source)).one_or_none()
     if row is None:
         connection.execute(insert(imports).values(source=source, images=images, fingerprint=fingerprint, started_at=now))

@@ -32,6 +32,15 @@ def shown(given: object) -> str:
     return f'"{safe}"' if len(text) <= _SHOWN else f'"{safe}…" ({len(text):,} characters)'
 
 
+def storable(text: str) -> str:
+    """Free text as a database takes it: a file name's undecodable bytes spelled out, no NUL (some cameras write them).
+
+    >>> storable("IMG\\udcff.jpg")
+    'IMG\\\\udcff.jpg'
+    """
+    return text.replace("\0", "").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def listed(values: Sequence[object]) -> str:
     """The first few, for a message."""
     few = ", ".join(str(value) for value in values[:5])

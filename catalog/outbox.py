@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, func, insert, select
 
 from catalog import imports, schema
 from catalog.chunks import chunks
+from catalog.names import storable
 from catalog.values import PhotoRow
 
 _IN_ORDER = (schema.individuals, schema.encounters, schema.photos, schema.sightings, schema.vectors)
@@ -60,4 +61,8 @@ class Outbox:
             known.update(self._connection.scalars(select(hashes).where(hashes.in_(some))))
         new = [photo for sha256, photo in self._photos.items() if sha256 not in known]
         self._photos = {}
-        return [{name: getattr(photo, name) for name in names} for photo in new]
+        return [{name: _kept(getattr(photo, name)) for name in names} for photo in new]
+
+
+def _kept(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value

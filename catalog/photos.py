@@ -21,6 +21,7 @@ from typing import BinaryIO, Literal, TypeVar
 from uuid import uuid4
 
 from catalog.errors import PhotoStoreFailed
+from catalog.names import storable
 from catalog.values import PhotoRow
 
 Keep = Literal["original", "reduced", "reference"]
@@ -147,8 +148,9 @@ class Batch:
         return PhotoRow(sha256, kept, path, name, format, len(data), width, height, creator)
 
     def _keep(self, data: bytes, given: str, format: str, source: Path | None) -> tuple[Keep, str]:
-        if self._store.keep == "reference" and source is not None:  # bytes that lie nowhere are kept
-            return "reference", str(source.absolute())
+        lies = None if source is None else str(source.absolute())
+        if self._store.keep == "reference" and lies is not None and storable(lies) == lies:  # else the bytes are kept
+            return "reference", lies
         small = reduced(data, self._store.long_side) if self._store.keep == "reduced" else None
         if small is not None:
             path = f"{given[:2]}/{given}.{sha256(small).hexdigest()[:16]}.jpg"

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from catalog import events, individuals, schema, sightings
 from catalog.chunks import chunks
 from catalog.errors import EditConflict, NameRefused, NotKnown, ValueRefused
-from catalog.names import clean_date, clean_label, clean_name, clean_place, listed, required_label, shown
+from catalog.names import clean_date, clean_label, clean_name, clean_place, listed, required_label, shown, storable
 from catalog.outbox import Outbox
 from catalog.values import BoxXYWH, Entity, Individual, PhotoRow, RowState, Sighting, Vector
 
@@ -203,7 +203,7 @@ class Write:
 
     def mark_row(self, row_id: int, state: RowState, reason: str | None = None, sighting_id: int | None = None) -> None:
         """An import's row, in this transaction; alone it makes no event."""
-        self._outbox.mark(row=row_id, to=state, why=reason, sighting=sighting_id)
+        self._outbox.mark(row=row_id, to=state, why=storable(reason) if reason else None, sighting=sighting_id)
 
     # Changing.
 
@@ -266,7 +266,7 @@ class Write:
                 f"Sighting {lost} would be left with an individual that is not there any more; nothing was changed."
             )
         event = {"id": self.event_id, "at": datetime.now(UTC), "who": self._who, "verb": self._verb}
-        self._connection.execute(insert(schema.events), [event | {"what": self.what, "undoes": self.undoes}])
+        self._connection.execute(insert(schema.events), [event | {"what": storable(self.what), "undoes": self.undoes}])
         rows = [
             {
                 "event_id": self.event_id,

@@ -200,7 +200,7 @@ def _drawn(seen: Shot, individual: int, photo: int, kind: Kind, encounter: int, 
     if kind == "fluke":
         card = flukes.card(individual, seed, unit_px, day, seen.wet, pose.facing, chance)
     else:
-        card = fins.card(individual, seed, seen.side, unit_px, day, seen.wet, pose.facing)
+        card = fins.card(individual, seed, seen.side, unit_px * 0.85, day, seen.wet, pose.facing)
     light = _composed(background, card, pose, day, seen, view, chance)
     return camera.developed(light, seen.lens, rng("grain", seed, individual, photo))
 
@@ -221,9 +221,7 @@ def _composed(
     share = planes[3] * above
     for plane, own in zip(background.colour, planes, strict=False):
         behind = plane[window.rows, window.columns]
-        own *= above
-        own -= behind * share
-        behind += own
+        behind += own * above - behind * share
     solid = np.zeros((view.height, view.width), np.float32)
     solid[window.rows, window.columns] = planes[3]
     _foaming(background.colour, solid, background.waterline, day, seen, chance)
@@ -249,9 +247,7 @@ def _mirrored(background: sea.Water, animal: Image, window: Window, line: Image)
     share = mirror[3] * fade
     for plane, shown in zip(background.colour, mirror, strict=False):
         behind = plane[top:bottom, window.columns]
-        shown *= fade
-        shown -= behind * share
-        behind += shown
+        behind += shown * fade - behind * share
 
 
 def _foaming(light: Light, solid: Image, line: Image, day: Outing, seen: Shot, chance: np.random.Generator) -> None:
@@ -266,7 +262,7 @@ def _foaming(light: Light, solid: Image, line: Image, day: Outing, seen: Shot, c
     off *= np.float32(1 / width)
     thick = np.where(off < 0, np.float32(0.004 + 0.014 * seen.splash), np.float32(0.006 + 0.022 * seen.splash))
     band = np.exp(-((off / thick) ** 2))
-    torn = noise(chance, (high - low, width), 22, stretch=3.0, octaves=5, gain=0.8)
+    torn = noise(chance, (height, width), 22, stretch=3.0, octaves=5, gain=0.8)[low:high]
     foam = smoothstep((band * np.float32(0.55 + 0.9 * seen.splash) + np.float32(0.42) * band**0.3 * torn) * there, 0.45, 1.3)
     drops = np.zeros((high - low, width), np.uint8)
     weight = there[0].astype(np.float64) + 1e-6

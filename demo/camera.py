@@ -71,8 +71,9 @@ def _blurred(light: Image, lens: Lens) -> Image:
         size = int(length) // 2 * 2 + 3
         kernel = np.zeros((size, size), np.uint8)
         middle, half = size / 2, length / 2
-        ends = [(middle + s * half * cos(lens.motion_rad), middle + s * half * sin(lens.motion_rad)) for s in (-1, 1)]
-        cv2.line(kernel, *[(round(x * 16 - 8), round(y * 16 - 8)) for x, y in ends], 255, 1, cv2.LINE_AA, 4)
+        across, down = half * cos(lens.motion_rad), half * sin(lens.motion_rad)
+        start, end = ((round((middle + s * across) * 16 - 8), round((middle + s * down) * 16 - 8)) for s in (-1, 1))
+        cv2.line(kernel, start, end, 255, 1, cv2.LINE_AA, 4)
         light = cv2.filter2D(light, -1, kernel.astype(np.float32) / max(float(kernel.sum()), 1.0))
     return light
 

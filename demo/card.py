@@ -59,6 +59,12 @@ class Frame:
         cv2.fillPoly(canvas, [fixed], value, cv2.LINE_AA, SUBPIXEL)
 
 
+def depth(mask: Mask, unit_px: float) -> Image:
+    """How far inside its edge each pixel lies, in units."""
+    inside = cv2.distanceTransform(cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1], cv2.DIST_L2, 3)
+    return np.asarray(inside * np.float32(1 / unit_px), np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     frame: Frame

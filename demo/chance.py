@@ -8,6 +8,7 @@ belongs to the scene, not to the picture's size: a larger picture gets the same 
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np

@@ -12,14 +12,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from demo.card import Card, Frame, Mask
+from demo.card import Card, Frame, Mask, depth
 from demo.chance import Image, rng, smoothstep
 from demo.light import Colour, Outing
 from demo.marks import blot, scar
 from demo.outline import Points, bezier, bitten, evenly, joined, nicks
 from demo.skin import lit
 
-LEFT, RIGHT, BOTTOM, TOP = -1.6, 1.6, -0.64, 1.10
+LEFT, RIGHT, BOTTOM, TOP = -1.6, 1.6, -0.60, 1.10
 
 
 def outlines(individual: int, seed: int) -> tuple[Points, Points]:
@@ -28,19 +28,20 @@ def outlines(individual: int, seed: int) -> tuple[Points, Points]:
     height, rake = draw.uniform(0.52, 1.04), draw.uniform(0.02, 0.66)
     fullness, hollow = draw.uniform(-0.04, 0.20), draw.uniform(-0.04, 0.24)
     blunt = draw.uniform(0.015, 0.09)
-    tip = np.array([rake, height])
-    leading = bezier(
-        (-0.75, -0.16), (-0.42, 0.02), (-0.28 - fullness * 0.4, height * (0.72 + fullness)), tip + (-blunt * 1.2, 0.0)
-    )
+
+    def tip(u: float, v: float) -> tuple[float, float]:
+        return rake + blunt * u, height + blunt * v
+
+    leading = bezier((-0.75, -0.16), (-0.42, 0.02), (-0.28 - fullness * 0.4, height * (0.72 + fullness)), tip(-1.2, 0))
     crown = bezier(
-        tip + (-blunt * 1.2, 0.0),
-        tip + (-blunt * 0.2, blunt * 0.7),
-        tip + (blunt * 0.7, blunt * 0.1),
-        tip + (blunt * 0.4, -blunt * 1.5),
+        tip(-1.2, 0),
+        tip(-0.2, 0.7),
+        tip(0.7, 0.1),
+        tip(0.4, -1.5),
         14,
     )
     trailing = bezier(
-        tip + (blunt * 0.4, -blunt * 1.5),
+        tip(0.4, -1.5),
         (rake - 0.05 - hollow, height * 0.66),
         (0.30 - hollow, height * 0.26),
         (0.66, -0.22),
@@ -72,7 +73,7 @@ def card(individual: int, seed: int, side: str, unit_px: float, day: Outing, wet
     frame.fill(body, back)
     solid = body.copy()
     frame.fill(solid, fin)
-    inside, deep = (_depth(mask, unit_px) for mask in (solid, body))
+    inside, deep = (depth(mask, unit_px) for mask in (solid, body))
     grey, tint, grain = _pigment(frame, individual, seed, side, inside)
     relief = np.sqrt(np.minimum(inside, 0.20))
     relief *= np.float32(0.16)
@@ -86,11 +87,6 @@ def card(individual: int, seed: int, side: str, unit_px: float, day: Outing, wet
     if side == "right":
         colour, alpha = [np.ascontiguousarray(plane[:, ::-1]) for plane in colour], np.ascontiguousarray(alpha[:, ::-1])
     return Card(frame, colour, alpha)
-
-
-def _depth(mask: Mask, unit_px: float) -> Image:
-    depth = cv2.distanceTransform(cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1], cv2.DIST_L2, 3)
-    return np.asarray(depth * np.float32(1 / unit_px), np.float32)
 
 
 def _pigment(frame: Frame, individual: int, seed: int, side: str, inside: Image) -> tuple[Image, Colour, Image]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from demo.card import Card, Frame, Mask
+from demo.card import Card, Frame, Mask, depth
 from demo.chance import Image, Light, noise, rng, smoothstep
 from demo.light import Colour, Outing
 from demo.marks import scar
@@ -119,8 +119,7 @@ def card(
     frame = Frame.around(LEFT, RIGHT, BOTTOM, TOP, unit_px)
     solid: Mask = np.zeros(frame.shape, np.uint8)
     frame.fill(solid, shape_of(individual, seed).outline())
-    inside = cv2.distanceTransform(cv2.threshold(solid, 127, 255, cv2.THRESH_BINARY)[1], cv2.DIST_L2, 3)
-    inside *= np.float32(1 / unit_px)
+    inside = depth(solid, unit_px)
     grey, tint, wrinkles = _pigment(frame, individual, seed, inside)
     u, v = frame.grid()
     relief = np.sqrt(np.minimum(inside, 0.24))
@@ -205,9 +204,9 @@ def _fan(frame: Frame, draw: np.random.Generator) -> Image:
 
 def _dripping(frame: Frame, colour: Light, alpha: Image, day: Outing, wet: float, draw: np.random.Generator) -> Card:
     """Water that runs off: bright streaks over the skin and a veil below the lobes."""
-    run = noise(draw, (8, frame.width), 70, octaves=3, gain=0.7)[:1]
+    run = noise(draw, (1, frame.width), 70, octaves=3, gain=0.7, aspect=0)
     fall = max(round(frame.unit_px * 0.55), 3)
-    veil = cv2.blur(alpha, (1, fall), anchor=(0, fall - 1), borderType=cv2.BORDER_CONSTANT)
+    veil: Image = np.asarray(cv2.blur(alpha, (1, fall), anchor=(0, fall - 1), borderType=cv2.BORDER_CONSTANT), np.float32)
     veil *= np.float32(1.6 * wet)
     np.minimum(veil, np.float32(wet), out=veil)
     veil *= smoothstep(np.abs(frame.grid()[0]), 0.12, 0.35)

@@ -66,9 +66,8 @@ def waves(seed: int, chop: float, wind_rad: float, tile_m: float) -> Image:
     rim = cv2.copyMakeBorder(height, 1, 1, 1, 1, cv2.BORDER_WRAP)
     half = np.float32(TILE / tile_m / 2)
     across, away = (rim[1:-1, 2:] - rim[1:-1, :-2]) * half, (rim[2:, 1:-1] - rim[:-2, 1:-1]) * half
-    tile = cv2.merge([height, across, away])
-    tile *= np.float32(chop / np.sqrt(float((across**2).mean() + (away**2).mean())))
-    return np.asarray(tile, np.float32)
+    scale = np.float32(chop / np.sqrt(float((across**2).mean() + (away**2).mean())))
+    return np.asarray(cv2.merge([height * scale, across * scale, away * scale]), np.float32)
 
 
 def _padded(tile: Image, melt: float = 0.0) -> Image:
@@ -201,7 +200,8 @@ def _strip(view: View, day: Outing, cascades: list[tuple[Image, float]], x: Imag
     facing = slope_z + grazing
     facing *= length
     np.clip(facing, 0, 1, out=facing)
-    mirror = cv2.pow(1 - facing, 5)
+    mirror = 1 - facing
+    cv2.pow(mirror, 5, mirror)
     mirror *= np.float32(0.98)
     mirror += np.float32(0.02)
     turn = facing  # twice its normal is what a mirrored ray turns by
@@ -224,7 +224,7 @@ def _strip(view: View, day: Outing, cascades: list[tuple[Image, float]], x: Imag
     turn *= np.float32(day.sun[2])
     glint += turn
     np.clip(glint, 0, 1, out=glint)
-    glint = cv2.pow(glint, 150)
+    cv2.pow(glint, 150, glint)
     glint *= np.float32(5 * (1 - day.overcast) ** 2)
     glint *= mirror + np.float32(0.1)
     glint *= near
@@ -262,7 +262,7 @@ def _sky(view: View, day: Outing, lean: Image, seed: int, rows: int) -> Light:
     up = np.clip((view.horizon_y + lean[None, :] - y) / np.float32(view.width * 0.5), 0, 1)
     cells = noise(draw, (view.height, view.width), 3, stretch=3, octaves=5)[:rows]
     cloud = smoothstep(cells, -0.4, 1.6) * np.float32(0.5 * (1 - day.haze))
-    ridge = noise(draw, (8, view.width), 5, octaves=6, gain=0.45)[:1]
+    ridge = noise(draw, (1, view.width), 5, octaves=6, gain=0.45, aspect=0)
     high = np.maximum((0.35 + 0.25 * ridge) * np.float32(day.land * 0.09 * view.width), 0)
     hill = np.clip(y - (view.horizon_y + lean[None, :] - high) + 0.5, 0, 1) if day.land else np.zeros(shape, np.float32)
     planes = []

@@ -11,8 +11,8 @@ from demo.light import Colour, Outing
 
 def lit(grey: Image, tint: Colour, relief: Image, unit_px: float, day: Outing, wet: float, facing: Colour) -> Light:
     """`grey` is the albedo, `relief` the height towards the camera in units, `facing` the card's own normal."""
-    across = cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=3, scale=-unit_px / 8)
-    up = cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=3, scale=unit_px / 8)
+    across: Image = np.asarray(cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=3, scale=-unit_px / 8), np.float32)
+    up: Image = np.asarray(cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=3, scale=unit_px / 8), np.float32)
     across += np.float32(facing[0])
     up += np.float32(facing[1])
     towards = np.float32(facing[2])
@@ -26,9 +26,10 @@ def lit(grey: Image, tint: Colour, relief: Image, unit_px: float, day: Outing, w
     length *= towards
     sun = day.sun
     direct = _cosine(across, up, length, sun)
-    half = np.array(sun) + (0, 0, 1)
+    half = np.array([sun[0], sun[1], sun[2] + 1])
     half /= max(float(np.sqrt((half**2).sum())), 0.05)
-    shine = cv2.pow(_cosine(across, up, length, (float(half[0]), float(half[1]), float(half[2]))), 36)
+    shine = _cosine(across, up, length, (float(half[0]), float(half[1]), float(half[2])))
+    cv2.pow(shine, 36, shine)
     shine *= np.float32(wet * 0.35 * (1 - day.overcast))
     up += 1
     up *= np.float32(0.5)  # how much of the sky it sees

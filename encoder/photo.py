@@ -31,7 +31,8 @@ _JPEG_FLAGS = {
     4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-# Opened by kind rather than by `Image.open`, which would try every format it knows and has a pixel limit of its own.
+Image.MAX_IMAGE_PIXELS = None  # of all Pillow: its own limit lies below ours, which `read_header` has checked before
+# Opened by kind rather than by `Image.open`, which would try every format it knows.
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "jpeg": JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
@@ -167,7 +168,9 @@ def _rgb(image: Image.Image, edges: Edges, factor: int) -> Pixels:
     if image.mode != mode:
         image = image.convert(mode)
     if factor > 1:
-        image = image.reduce(factor, edges)
+        left, top, right, bottom = edges
+        right, bottom = _whole_steps(left, right, image.width, factor), _whole_steps(top, bottom, image.height, factor)
+        image = image.reduce(factor, (left, top, right, bottom))
         edges = (0, 0, image.width, image.height)
     left, top, right, bottom = edges
     pixels = np.asarray(image)[top:bottom, left:right]
@@ -175,6 +178,12 @@ def _rgb(image: Image.Image, edges: Edges, factor: int) -> Pixels:
         return pixels
     colour, alpha = pixels[:, :, :3].astype(np.uint16), pixels[:, :, 3:].astype(np.uint16)
     return ((colour * alpha + BACKDROP * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _whole_steps(start: int, end: int, most: int, factor: int) -> int:
+    """The end nearest to `end` that is a whole number of steps from the start: a part of a step would count as a whole one."""
+    nearest = start + round((end - start) / factor) * factor
+    return nearest if nearest <= most else nearest - factor
 
 
 def _stored(box: Box, header: Header, orientation: int) -> Edges:

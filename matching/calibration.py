@@ -80,7 +80,7 @@ class Calibration:
         return self.intercept + sum(self.coefficients[name] * value for name, value in parts)
 
     def chances(self, confidence: float) -> tuple[float, float]:
-        """(P(right), P(new)) at this confidence; together at most 1."""
+        """(P(right), P(new)) at this confidence; together at most 1. Beyond the trials the curves go on as they were."""
         known = self.known(confidence)
         return known * self.right(confidence), 1.0 - known
 

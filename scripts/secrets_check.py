@@ -1,7 +1,7 @@
 """Looks for keys, tokens and passwords in the project's own files, and fails where it finds one.
 
 Detectors that go by the randomness of a string are left out: this project is full of hashes. A finding that is none
-gets `pragma: allowlist secret` in a comment on its line, with the reason.
+ends its line with `# pragma: allowlist secret: ` and the reason.
 """
 
 from __future__ import annotations

@@ -127,9 +127,9 @@ def fold_batch_norms(module: nn.Module) -> nn.Module:
 
 
 def fix_padding(module: nn.Module) -> nn.Module:
-    """timm's "same" convolutions work their padding out from each input's size; sides that are multiples of 32 always give the same.
+    """Fixed numbers for timm's "same" convolutions, which work their padding out from each input's size.
 
-    As numbers it becomes the convolution's own, without 150 nodes of arithmetic on shapes.
+    Sides that are multiples of 32 always give the same, and the graph is spared 150 nodes of arithmetic on shapes.
     """
     for name, child in module.named_children():
         if isinstance(child, Conv2dSame):

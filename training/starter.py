@@ -2,11 +2,11 @@
 
     python -m training.starter bundles/starter-lite0 ../shared/data/beluga/metadata.csv DRAWN/table.csv
 
-No network is trained. The features of ImageNet are pooled (generalised mean of power 3), brought to length 1, and projected by a
-regularised linear discriminant: the directions in which photos of one animal differ count less, those in which animals differ
-count more. Each table (path, identity, encounter) is a kind of photo and weighs the same. The tables that were used stand in
-the bundle, with figures by two-fold splits of the individuals: each half is measured with the matrix of the other; the bundle's own is
-fitted on all. `DRAWN/table.csv` is made of our own drawn animals, whose seed is not that of the demonstration or the tests:
+No network is trained. The features of ImageNet are pooled (generalised mean of power 3), brought to length 1, and projected
+by a regularised linear discriminant: the directions in which photos of one animal differ count less, those in which animals
+differ count more. Each table (path, identity, encounter) is a kind of photo and weighs the same. The tables that were used
+stand in the bundle, with figures by two-fold splits of the individuals: each half is measured with the matrix of the other;
+the bundle's own is fitted on all. `DRAWN/table.csv` is made of our own drawn animals, of a seed that nothing else uses:
 
     from demo.animals import encounter_of, photo
     rows = ["path,identity,encounter"]
@@ -128,7 +128,7 @@ def measure(kind: Kind, centre: Floats, matrix: Floats) -> dict[str, float]:
 
 
 def two_fold(kinds: Sequence[Kind]) -> dict[str, dict[str, float]]:
-    """Each half of the animals measured with the matrix of the other half; beside it a random projection of the same features."""
+    """Each half of the animals measured with the matrix of the other half; beside it a random projection."""
     random = np.linalg.qr(np.random.default_rng(7).standard_normal((kinds[0].features.shape[1], DIMENSION)))[0]
     folds: dict[str, list[dict[str, float]]] = {kind.name: [] for kind in kinds}
     for half in (0, 1):
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             {"name": kind.name, "photos": len(kind.animal), "individuals": int(kind.animal.max()) + 1} for kind in kinds
         ],
         "data": "ImageNet (backbone); Beluga ID 2022 and Flukeprint's drawn animals, seed 77 (projection)",
-        "licence": "Apache-2.0 (backbone and bundle); CDLA-Permissive-1.0 puts no terms on results computed from Beluga ID 2022",
+        "licence": "Apache-2.0; CDLA-Permissive-1.0 puts no terms on results computed from Beluga ID 2022",
     }
     metrics = {
         "how": "nearest neighbour; two-fold by individual, each half with the matrix fitted on the other, mean of both; "

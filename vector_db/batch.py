@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vector_db.conditions import Payload, payload_of
-from vector_db.errors import FactRefused, VectorRefused
+from vector_db.conditions import Payload, checked_id, payload_of
+from vector_db.errors import VectorRefused
 from vector_db.port import Point, Vector
 
 NORM_TOLERANCE = 1e-3  # float16 storage moves a norm by up to 5e-4
-MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,6 @@ def checked_query(vector: Vector, dimension: int) -> npt.NDArray[np.float32]:
     if not abs(norm - 1) <= NORM_TOLERANCE:
         _refuse_norm(query, "The vector to search for")
     return query
-
-
-def checked_id(given: int) -> int:
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not 0 <= given <= MAX_ID:
-        raise FactRefused(f"A point's id is {given!r}; expected a sighting's id, a whole number from 0.")
-    return int(given)
 
 
 def _refuse_shape(vector: Vector, dimension: int, what: str) -> None:

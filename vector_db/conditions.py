@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from datetime import date
 from math import copysign, isfinite
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vector_db.errors import FactRefused
@@ -25,6 +26,7 @@ Payload = dict[str, Any]
 SPECIES, VIEWPOINT, TAKEN, PLACE = "species", "viewpoint", "taken", "place"
 HAIR = 1e-9
 MILLIMETRE = 0.001
+MAX_ID = 2**63 - 1
 
 
 class Equal(NamedTuple):
@@ -70,9 +72,9 @@ def conditions(where: Filter) -> tuple[Condition, ...]:
     """Everything that must hold for a point to match."""
     found: list[Condition] = []
     if where.species is not None:
-        found.append(Equal(SPECIES, where.species))
+        found.append(Equal(SPECIES, _text(where.species)))
     if where.viewpoint is not None:
-        found.append(Equal(VIEWPOINT, where.viewpoint))
+        found.append(Equal(VIEWPOINT, _text(where.viewpoint)))
     if where.after is not None or where.before is not None:
         found.append(Between(TAKEN, _day(where.after), _day(where.before)))
     if where.near is not None:
@@ -83,7 +85,7 @@ def conditions(where: Filter) -> tuple[Condition, ...]:
     if where.within is not None:
         found.append(AnyBox(_boxes(where.within)))
     if where.exclude:
-        found.append(NotAmong(tuple(sorted(where.exclude))))
+        found.append(NotAmong(tuple(sorted(checked_id(id) for id in where.exclude))))
     return tuple(found)
 
 
@@ -91,9 +93,9 @@ def payload_of(facts: Facts) -> Payload:
     """What a point carries; an absent fact is an absent key."""
     payload: Payload = {}
     if facts.species is not None:
-        payload[SPECIES] = facts.species
+        payload[SPECIES] = _text(facts.species)
     if facts.viewpoint is not None:
-        payload[VIEWPOINT] = facts.viewpoint
+        payload[VIEWPOINT] = _text(facts.viewpoint)
     if facts.taken is not None:
         payload[TAKEN] = _day(facts.taken)
     if facts.place is not None:
@@ -114,6 +116,26 @@ def facts_of(payload: Payload | None) -> Facts:
         taken=None if day is None else date(day // 10000, day // 100 % 100, day % 100),
         place=None if spot is None else Place(_outside(spot["lat"], 90), _outside(spot["lon"], 180)),
     )
+
+
+def checked_id(given: int) -> int:
+    try:
+        id = -1 if isinstance(given, bool) else index(given)
+    except TypeError:
+        id = -1
+    if not 0 <= id <= MAX_ID:
+        raise FactRefused(f"A point's id is {given!r}; expected a sighting's id, a whole number from 0.")
+    return id
+
+
+def _text(given: str) -> str:
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:  # half a character, which no engine takes
+        raise FactRefused(
+            f"The text {given!r} cannot be written ({error.reason}). Give it again without that character."
+        ) from error
+    return given
 
 
 def _day(day: date | None) -> int | None:

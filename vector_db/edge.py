@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vector_db.batch import checked, checked_id, checked_query
-from vector_db.conditions import conditions, facts_of
+from vector_db.batch import checked, checked_query
+from vector_db.conditions import checked_id, conditions, facts_of
 from vector_db.edge_engine import EdgeEngine
 from vector_db.edge_process import EdgeProcess
 from vector_db.errors import IndexDamaged

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import qdrant_edge as edge
 
@@ -28,12 +28,6 @@ GRAPH_BUILD_WIDTH = 200
 GRAPH_SEARCH_WIDTH = 512  # recall@10 .984 of isotropic clusters; 256 finds .946
 _PAGE = 10_000
 _FLOAT = array("f").itemsize
-
-
-class ShardInfo(NamedTuple):
-    points: int
-    indexed: int
-    segments: int
 
 
 class Shard:
@@ -61,19 +55,7 @@ class Shard:
         self._shard.update(edge.UpdateOperation.delete_points(list(ids)))
 
     def search(self, vector: Floats, limit: int, where: Sequence[Condition], exact: bool) -> list[tuple[int, float]]:
-        codes = edge.QuantizationSearchParams(rescore=True, oversampling=max(SHORTLIST_FACTOR, SHORTLIST / limit))
-        found = self._shard.query(
-            edge.QueryRequest(
-                limit=limit,
-                query=edge.Query.Nearest(_numbers(vector)),
-                filter=_filter(where),
-                params=edge.SearchParams(exact=True)
-                if exact
-                else edge.SearchParams(hnsw_ef=max(GRAPH_SEARCH_WIDTH, 2 * limit), quantization=codes),
-                with_payload=False,
-                with_vector=False,
-            )
-        )
+        found = self._nearest(vector, limit, _filter(where), exact)
         return [(int(point.id), point.score) for point in found]
 
     def count(self) -> int:
@@ -82,12 +64,8 @@ class Shard:
     def ids(self) -> bytes:
         """int64 of each point, in the engine's order."""
         found = array("q")
-        start: int | None = 0
-        while start is not None:
-            request = edge.ScrollRequest(offset=start, limit=_PAGE, with_payload=False, with_vector=False)
-            records, following = self._shard.scroll(request)
+        for records in self._pages(with_payload=False):
             found.extend(int(record.id) for record in records)
-            start = None if following is None else int(following)
         return found.tobytes()
 
     def points(self, ids: Sequence[int]) -> tuple[list[int], Floats, list[Payload]]:
@@ -99,30 +77,44 @@ class Shard:
 
     def probe(self) -> None:
         """Read everything once, as far as that is quick (1 s for 100,000 points), and raise where it is not all there."""
-        held = self.count()
-        if held == 0:
-            return
-        slope = math.sqrt(1 / self._dimension)
-        scored = self.search(array("f", [slope] * self._dimension).tobytes(), held, (), exact=True)
-        if len(scored) != held:
-            raise ValueError(f"{held} points, of which {len(scored)} have a vector")
-        if strange := [id for id, score in scored if not 0 < abs(score) < 1.001]:  # zeroed, NaN or without measure
-            raise ValueError(f"{len(strange)} of {held} vectors are no unit vectors")
-        start: int | None = 0
-        while start is not None:
-            request = edge.ScrollRequest(offset=start, limit=_PAGE, with_payload=True, with_vector=False)
-            _, following = self._shard.scroll(request)
-            start = None if following is None else int(following)
-
-    def info(self) -> ShardInfo:
-        info = self._shard.info()
-        return ShardInfo(self.count(), info.indexed_vectors_count, info.segments_count)
+        slope = array("f", [math.sqrt(1 / self._dimension)] * self._dimension).tobytes()
+        for records in self._pages(with_payload=True):
+            ids = {int(record.id) for record in records}
+            scored = self._nearest(slope, len(ids), edge.Filter(must=[edge.HasIdCondition(set(ids))]), exact=True)
+            if len(scored) != len(ids):
+                raise ValueError(f"of {len(ids)} points {len(ids) - len(scored)} have no vector")
+            if strange := [point.id for point in scored if not 0 < abs(point.score) < 1.001]:  # zeroed, NaN, without measure
+                raise ValueError(f"the vectors of {len(strange)} points are no unit vectors")
 
     def flush(self) -> None:
         self._shard.flush()
 
     def close(self) -> None:
         self._shard.close()
+
+    def _nearest(self, vector: Floats, limit: int, where: edge.Filter | None, exact: bool) -> list[edge.ScoredPoint]:
+        codes = edge.QuantizationSearchParams(rescore=True, oversampling=max(SHORTLIST_FACTOR, SHORTLIST / limit))
+        return self._shard.query(
+            edge.QueryRequest(
+                limit=limit,
+                query=edge.Query.Nearest(_numbers(vector)),
+                filter=where,
+                params=edge.SearchParams(exact=True)
+                if exact
+                else edge.SearchParams(hnsw_ef=max(GRAPH_SEARCH_WIDTH, 2 * limit), quantization=codes),
+                with_payload=False,
+                with_vector=False,
+            )
+        )
+
+    def _pages(self, *, with_payload: bool) -> Iterator[list[edge.Record]]:
+        start: int | None = 0
+        while start is not None:
+            request = edge.ScrollRequest(offset=start, limit=_PAGE, with_payload=with_payload, with_vector=False)
+            records, following = self._shard.scroll(request)
+            if records:
+                yield records
+            start = None if following is None else int(following)
 
     def _index_facts(self) -> None:
         for key, schema in (

@@ -46,7 +46,8 @@ def open_edge(
 def open_server(options: ServerOptions, *, collection: str, dimension: int, on_open: OnOpen) -> VectorIndex:
     """A collection of a Qdrant server; it is made, with its payload indexes, where it does not exist."""
     try:
-        from vector_db.server import ServerIndex, connect
+        from vector_db.server import ServerIndex
+        from vector_db.server_client import connect
     except ModuleNotFoundError as missing:
         raise IndexUnavailable(
             f"A Qdrant server is chosen ({options.url}), and {missing.name} is not installed. "

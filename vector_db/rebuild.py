@@ -53,8 +53,15 @@ class Rebuild:
                 f"{free >> 20} MB are free, {3 * size >> 20} MB are needed. Searches go on as before; "
                 "free some and run `flukeprint reindex`."
             )
-        with self._engine.disk():
+        try:
             shutil.copytree(self._source, self._target)
+        except OSError as error:
+            self._refuse_spoilt()  # a shard that was given up while it was copied
+            reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error
+            raise IndexUnavailable(
+                f"The index could not be copied to be built for fast search: {reason}. Searches go on as before; "
+                "run `flukeprint reindex` to try again."
+            ) from error
 
     def copied(self) -> None:
         """In the engine's turn: writes may go on."""

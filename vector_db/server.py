@@ -1,7 +1,6 @@
 """A collection of a Qdrant server or cluster behind the port, through qdrant-client.
 
-Writes are awaited, so that a search finds what was taken. Failures that pass (no connection, 429, 5xx) are tried again with
-`Patience`; what the server refuses is not. A collection that was deleted meanwhile is made again and filled by
+Writes are awaited, so that a search finds what was taken. A collection that was deleted meanwhile is made again and filled by
 `on_open`, like a local index whose files were lost: the catalogue has everything. One that holds vectors of another length is
 left alone and refused, since it may be somebody else's.
 """
@@ -10,25 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from functools import partial
 from threading import RLock, get_ident
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
-import httpx
 import numpy as np
 import numpy.typing as npt
 from qdrant_client import QdrantClient, models
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from vector_db.batch import checked, checked_id, checked_query
-from vector_db.conditions import conditions, facts_of
-from vector_db.errors import IndexDamaged, IndexUnavailable, VectorIndexError
+from vector_db.batch import checked, checked_query
+from vector_db.conditions import checked_id, conditions, facts_of
+from vector_db.errors import IndexDamaged, IndexUnavailable
 from vector_db.nearest import limits, nearest
-from vector_db.patience import Again, Patience
 from vector_db.port import NO_FILTER, Filter, IndexInfo, Neighbour, Point, Vector, VectorIndex
+from vector_db.server_client import Caller, Missing
 from vector_db.server_models import FACT_INDEXES, collection, query_filter, search_params
 from vector_db.server_options import ServerOptions
 
@@ -36,25 +29,6 @@ log = logging.getLogger(__name__)
 
 PART = 500  # points a request: 5 MB of JSON at 512 dimensions, of the 32 MB that a server takes
 PAGE = 10_000
-_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
-
-
-class _Missing(Exception):
-    """There is no such collection."""
-
-
-def connect(options: ServerOptions) -> QdrantClient:
-    """Opens no connection yet. The key goes as a header: the client would warn about one sent over http on each start."""
-    if options.api_key is not None and options.url.startswith("http://"):
-        log.warning("The API key goes to %s unencrypted; use https where others can listen.", options.url)
-    return QdrantClient(
-        url=options.url,
-        headers=None if options.api_key is None else {"api-key": options.api_key},
-        timeout=options.timeout_s,
-        prefer_grpc=options.prefer_grpc,
-        grpc_port=options.grpc_port,
-        check_compatibility=False,
-    )
 
 
 class ServerIndex:
@@ -78,9 +52,8 @@ class ServerIndex:
         self._options = options
         self._name = collection
         self._on_open = on_open
-        self._patience = Patience(options.retries, options.backoff_s, options.longest_backoff_s, options.give_up_s)
+        self._caller = Caller(options, serial=serial)
         self._one_opening = RLock()
-        self._turn = RLock() if serial else nullcontext()
         self._opener: int | None = None
         self._why_empty: str | None = None
         try:
@@ -195,63 +168,20 @@ class ServerIndex:
 
     def _ask(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """What the client answers; where the collection is gone, what it answers once that is made again."""
-        action = partial(call, *args, **named)
         try:
-            return self._tried(action)
-        except _Missing as missing:
+            return self._caller.call(call, *args, **named)
+        except Missing as missing:
             if self._opener == get_ident():
-                raise IndexUnavailable(
-                    f"The collection {self._name} on {self._options.url} went while it was opened. Run this again."
-                ) from missing
-            log.warning("The collection %s is gone and is made again from the catalogue.", self._name)
-            self._open()
-            return self._tried(action)
-
-    def _tried(self, action: Callable[[], Any]) -> Any:
+                raise self._went() from missing
+        log.warning("The collection %s is gone and is made again from the catalogue.", self._name)
+        self._open()
         try:
-            return self._patience.call(lambda: self._once(action))
-        except Again as given_up:
-            raise IndexUnavailable(
-                f"The Qdrant server at {self._options.url} does not answer ({given_up.__cause__}); it was tried up to "
-                f"{self._options.retries + 1} times. Check that it runs and that the address is right."
-            ) from given_up.__cause__
+            return self._caller.call(call, *args, **named)
+        except Missing as missing:
+            raise self._went() from missing
 
-    def _once(self, action: Callable[[], Any]) -> Any:
-        """What went wrong, as one of three: trying again may help, the collection is missing, or the server said no."""
-        try:
-            with self._turn:
-                return action()
-        except ResourceExhaustedResponse as busy:
-            raise Again(busy.retry_after_s) from busy
-        except ResponseHandlingException as failed:
-            if isinstance(failed.source, httpx.TransportError):
-                raise Again from failed
-            raise IndexUnavailable(
-                f"{self._options.url} answered something that no Qdrant server says: {failed}. Check the address."
-            ) from failed
-        except UnexpectedResponse as answer:
-            if answer.status_code == 404:
-                raise _Missing from answer
-            if answer.status_code == 429 or (answer.status_code or 0) >= 500:
-                raise Again from answer
-            raise self._refused(answer) from answer
-        except grpc.RpcError as failed:
-            if failed.code() in _PASSING:
-                raise Again from failed
-            if failed.code() is grpc.StatusCode.NOT_FOUND:
-                raise _Missing from failed
-            raise IndexUnavailable(f"{self._options.url} refused the request: {failed.details()}") from failed
-        except ValueError as error:  # the in-memory engine's word for a missing collection
-            if "not found" in str(error):
-                raise _Missing from error
-            raise
-
-    def _refused(self, refused: UnexpectedResponse) -> VectorIndexError:
-        if refused.status_code in (401, 403):
-            return IndexUnavailable(
-                f"The Qdrant server at {self._options.url} refuses us ({refused.status_code}). Check the API key."
-            )
+    def _went(self) -> IndexUnavailable:
         return IndexUnavailable(
-            f"The Qdrant server at {self._options.url} refused the request: {refused}. "
-            "A server of another version may be the cause; see its log."
+            f"The collection {self._name} on {self._options.url} went while it was used. "
+            "See who deletes it, and run this again."
         )

@@ -6,7 +6,7 @@ import pytest
 from filling import fill, see
 
 from catalog.catalogue import Catalogue
-from catalog.errors import EditConflict, NotKnown
+from catalog.errors import EditConflict, NotKnown, ValueRefused
 from catalog.values import GivenRow
 from catalog.write import Write
 
@@ -34,6 +34,18 @@ def test_an_import_of_the_same_source_goes_on(catalogue: Catalogue) -> None:
     assert catalogue.start_import("/other", images=None, fingerprint="one").id != first.id
     with pytest.raises(NotKnown, match="There is no import 99"):
         catalogue.import_(99)
+
+
+def test_odd_bytes_in_a_path_are_refused_and_in_a_row_kept(catalogue: Catalogue) -> None:
+    with pytest.raises(ValueRefused, match=r"The path /ph\\udcffotos holds bytes that are no text; rename"):
+        catalogue.start_import("/ph\udcffotos", images=None, fingerprint="f")
+    number = catalogue.start_import("/photos", images=None, fingerprint="f").id
+    catalogue.add_import_rows(number, [GivenRow("k", 1, {"path": "a\udcff\0.jpg"})])
+    row = catalogue.waiting_import_rows(number, 1)[0]
+    assert row.given == {"path": "a\udcff\0.jpg"}
+    with catalogue.write("import", who="Ada", what="") as write:
+        write.mark_row(row.id, "set_aside", "no such file: a\udcff\0.jpg")
+    assert [row.reason for row in catalogue.import_rows(number)] == [r"no such file: a\udcff.jpg"]
 
 
 def test_rows_that_are_known_keep_their_state(catalogue: Catalogue) -> None:

@@ -199,9 +199,10 @@ def test_a_photo_by_reference_is_read_from_where_it_lies(tmp_path: Path) -> None
             look(row)
 
 
-def test_a_photo_that_lies_nowhere_is_kept_although_references_are_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", [None, Path("/card/IMG\udcff.jpg")])
+def test_a_photo_that_no_path_leads_to_is_kept_although_references_are_asked_for(tmp_path: Path, source: Path | None) -> None:
     store, data = PhotoStore(tmp_path, "reference"), picture()
-    row = put(store, data)
+    row = put(store, data, source=source)
     assert row.kept == "original"
     assert store.read(row) == data
 

@@ -60,6 +60,13 @@ def test_an_individual_that_is_not_there_is_said_to_be_so(catalogue: Catalogue, 
         catalogue.find_individual(given)
 
 
+def test_a_number_beyond_any_row_is_said_to_be_of_none(catalogue: Catalogue) -> None:
+    for look in (catalogue.find_individual, catalogue.event, catalogue.sighting, catalogue.identification):
+        with pytest.raises(NotKnown, match="There is no"):
+            look(10**30)
+    assert catalogue.owners([2**62]) == {}
+
+
 def test_a_tombstone_says_what_became_of_it(catalogue: Catalogue) -> None:
     fill(catalogue, {"Muddy": 1, "Fleck": 0, "Patch": 0})
     with catalogue.write("test", who="Ada", what="") as write:

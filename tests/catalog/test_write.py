@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -88,9 +89,20 @@ def test_a_photo_is_added_once_and_stays_as_it_was(catalogue: Catalogue) -> None
     with catalogue.write("enrol", who="Ada", what="") as write:
         write.add_photo(photo("Muddy-0.jpg"))
         write.add_photo(photo("new.jpg"))
-        write.add_photo(photo("new.jpg"))
+        write.add_photo(replace(photo("new.jpg"), name="renamed.jpg"))
+    assert catalogue.photo(photo("new.jpg").sha256) == photo("new.jpg")
     assert [row.name for row in catalogue.photos() if row.name.startswith("Muddy")] == ["Muddy-0.jpg"]
     assert catalogue.counts().photos == 2
+
+
+def test_text_that_no_database_takes_is_kept_readable(catalogue: Catalogue) -> None:
+    with catalogue.write("enrol", who="Ada", what="of IMG\udcff\0.jpg") as write:
+        write.add_individual("Muddy")
+        write.add_photo(replace(photo("odd.jpg"), name="IMG\udcff.jpg", creator="Ada\0\0"))
+    kept = catalogue.photo(photo("odd.jpg").sha256)
+    assert kept is not None
+    assert (kept.name, kept.creator) == (r"IMG\udcff.jpg", "Ada")
+    assert catalogue.event(write.event_id).what == r"of IMG\udcff.jpg"
 
 
 def test_facts_are_kept_as_given_and_the_day_follows_from_the_moment(catalogue: Catalogue) -> None:
@@ -201,6 +213,30 @@ def test_a_name_may_be_given_again_once_its_bearer_is_gone(catalogue: Catalogue)
         again = write.add_individual("Muddy")
         see(write, again, "E", "Muddy-0.jpg")
     assert catalogue.find_individual("Muddy").id == again == 2
+
+
+def test_what_a_write_has_looked_up_it_looks_up_again_after_a_change(catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 1, "Fleck": 0})
+    with catalogue.write("test", who="Ada", what="") as write:
+        assert write.individuals_named(["Muddy", "Fleck", "New"]) == {"Muddy": 1, "Fleck": 2}
+        assert write.sighting_by_photo(photo("Muddy-0.jpg").sha256) == 1
+        write.set("individual", 1, name="New")
+        write.set("individual", 2, live=False)
+        write.set("sighting", 1, live=False)
+        assert write.individuals_named(["Muddy", "Fleck", "New"]) == {"New": 1}
+        assert write.sighting_by_photo(photo("Muddy-0.jpg").sha256) is None
+        with pytest.raises(NotKnown, match=r'Individual 2 \("Fleck"\) has been deleted'):
+            see(write, 2, "E", "f.jpg")
+
+
+def test_one_may_take_the_name_of_another_that_dies_in_the_same_event(catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 0})
+    with catalogue.write("test", who="Ada", what="") as write:
+        write.set("individual", 1, live=False)
+    fill(catalogue, {"Muddy": 0})
+    with catalogue.write("test", who="Ada", what="") as write:
+        write.restore({("individual", 1, "live"): True, ("individual", 2, "live"): False})
+    assert catalogue.find_individual("Muddy").id == 1
 
 
 def test_changes_say_what_was_and_what_is_and_collapse_to_one_a_field(catalogue: Catalogue) -> None:

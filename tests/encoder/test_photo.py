@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import os
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -22,6 +26,7 @@ from encoder.preprocess import resize
 from encoder.values import Box, Limits, Pixels
 
 PIXELS = photo_like(150, 110)
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def decoded(data: bytes, box: Box | None = None, target: tuple[int, int] | None = None) -> Pixels:
@@ -311,12 +316,24 @@ def test_a_file_of_zero_bytes_is_refused(tmp_path: Path) -> None:
         read_photo(tmp_path / "empty.jpg")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may read every file, so as root this becomes nobody for a moment."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret.jpg"
     path.write_bytes(saved(PIXELS, "JPEG"))
     path.chmod(stat.S_IWUSR)
-    with pytest.raises(PhotoMissing, match="permissions"):
+    with unprivileged(), pytest.raises(PhotoMissing, match=r"secret\.jpg may not be read.*permissions"):
         read_photo(path)
 
 
@@ -336,3 +353,27 @@ def test_limits_are_the_caller_s(tmp_path: Path) -> None:
     with pytest.raises(PhotoTooLarge, match="150 x 110"):
         read_header(path.read_bytes(), Limits(max_pixels=150 * 110 - 1))
     assert read_header(path.read_bytes(), Limits(max_pixels=150 * 110)).width == 150
+
+
+def test_a_photo_of_196_megapixels_is_read_in_bounded_memory() -> None:
+    """Four bytes a pixel while Pillow holds it, and no second copy: it is averaged down to what the encoder needs."""
+    code = (
+        "import io, resource, sys, struct, zlib\n"
+        "from encoder.header import read_header\n"
+        "from encoder.photo import decode\n"
+        "side = 14_000\n"
+        "def chunk(kind, body):\n"
+        "    return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))\n"
+        "pack = zlib.compressobj(1)\n"
+        "row = bytes([0]) + bytes(range(250)) * (3 * side // 250)\n"
+        "pixels = b''.join(pack.compress(row) for _ in range(side)) + pack.flush()\n"
+        "header = chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0))\n"
+        "data = b'\\x89PNG\\r\\n\\x1a\\n' + header + chunk(b'IDAT', pixels) + chunk(b'IEND', b'')\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "made = decode(data, read_header(data), None, (224, 224))\n"
+        "print(made.shape[0], (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    side, grown_mib = map(int, done.stdout.split())
+    assert 448 <= side < 600
+    assert grown_mib < 900

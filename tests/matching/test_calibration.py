@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from math import exp, isfinite
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,3 +123,14 @@ def test_the_built_in_claims_little(row: tuple[float, float, float, float]) -> N
     assert right <= 0.5 * (1 - NEW_SHARE) + 1e-9
     assert new == pytest.approx(NEW_SHARE, abs=1e-9)
     assert BUILT_IN.bar(confidence).new == 1.0
+
+
+def test_a_calibration_that_a_bundle_brings_is_lawful_and_says_what_it_was_fitted_on(root: Path) -> None:
+    brought = [json.loads(file.read_text())["calibration"] for file in root.glob("bundles/*/bundle.json")]
+    fitted = [Calibration.from_json(given) for given in brought if given is not None]
+    if not fitted:
+        pytest.skip("no bundle of this checkout brings a calibration")
+    for calibration in fitted:
+        assert calibration.basis.data
+        assert calibration.basis.individuals >= 20
+        assert not calibration.basis.optimistic

@@ -23,6 +23,9 @@ from encoder.photo import read_photo
 from encoder.preprocess import InputShape
 from training.config import Config
 from training.errors import CheckpointRefused
+from training.export import export_bundle, fold_batch_norms
+from training.half import halve
+from training.mixture import round_weights
 from training.photos import Photos
 from training.ship import CARD, YAML, Source, ship, with_calibration
 from training.train import train, trained
@@ -111,6 +114,17 @@ def test_calibration_is_added_and_the_vectors_stay_the_same_bundle(shipped: Path
     after = with_calibration(before, {"format": 1})
     assert load_bundle(shipped).calibration == {"format": 1} == after.calibration
     assert after.id == before.id
+
+
+def test_weights_rounded_before_are_stored_in_half_and_give_the_same_vectors(run: Path, tmp_path: Path) -> None:
+    config, module = trained(run)
+    settings = {"shape": config.shape, "mean": config.mean, "std": config.std, "training": {}, "metrics": {}, "version": "1"}
+    rounded = round_weights(fold_batch_norms(module))
+    whole = export_bundle(rounded, tmp_path / "rounded", name="r", **settings)
+    size, vectors = whole.model.stat().st_size, whole.golden
+    half = halve(whole)
+    assert half.model.stat().st_size < 0.65 * size
+    assert half.golden == vectors
 
 
 def test_run_that_has_not_ended_is_not_shipped(run: Path, tmp_path: Path) -> None:

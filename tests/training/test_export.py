@@ -1,0 +1,126 @@
+"""A module becomes a bundle that every runtime reads alike, or nothing is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("training.torchvision_shim")
+timm = pytest.importorskip("timm", reason="needs the extra train")
+onnx = pytest.importorskip("onnx", reason="needs the extra train")
+pytest.importorskip("onnxscript", reason="needs the extra train")
+pytest.importorskip("openvino", reason="needs the extra openvino")
+
+from encoder.encode import open_encoder  # noqa: E402
+from encoder.golden import golden_photo  # noqa: E402
+from encoder.preprocess import InputShape, to_tensor  # noqa: E402
+from encoder.session import open_session  # noqa: E402
+from training import export  # noqa: E402
+from training.export import export_bundle, fix_padding, fold_batch_norms  # noqa: E402
+
+# The exporter of torch warns of torch's own other parts.
+pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
+HALF = (0.5, 0.5, 0.5)
+
+
+def small_backbone() -> Any:
+    """TensorFlow's padding, as EfficientNet-Lite has it, and batch norms that have seen something."""
+    torch.manual_seed(3)
+    model = timm.create_model("test_efficientnet", pretrained=False, num_classes=0, pad_type="same").train()
+    with torch.no_grad():
+        for _ in range(20):
+            model(torch.randn(8, 3, 64, 64))
+    return model.eval()
+
+
+def exported(folder: Path, module: Any, shape: InputShape) -> Any:
+    return export_bundle(
+        module, folder, name="small", version="1", shape=shape, mean=HALF, std=HALF, training={"data": "none"}, metrics={}
+    )
+
+
+@pytest.mark.parametrize("side", [64, 96, 224])
+def test_folding_and_fixed_padding_change_nothing(side: int) -> None:
+    module = small_backbone()
+    pixels = torch.randn(2, 3, side, side)
+    with torch.inference_mode():
+        before = module(pixels)
+        after = fix_padding(fold_batch_norms(module))(pixels)
+    kinds = {type(part).__name__ for part in module.modules()}
+    assert not {"Conv2dSame", "BatchNorm2d", "BatchNormAct2d"} & kinds
+    assert torch.allclose(before, after, atol=1e-4, rtol=1e-4)
+
+
+def test_a_bundle_gives_torch_s_vectors_at_every_shape_of_its_rule(tmp_path: Path) -> None:
+    module = small_backbone()
+    shape = InputShape("budget", 96, 96)
+    bundle = exported(tmp_path / "bundle", module, shape)
+    assert open_encoder(bundle.folder).golden_difference() <= 1e-4
+    session = open_session(bundle)
+    for size in ((320, 240), (100, 400)):
+        tensor = to_tensor(golden_photo(9, *size), shape.fit(*size), HALF, HALF)
+        with torch.inference_mode():
+            embedding = module(torch.from_numpy(tensor))[0].numpy()
+        vector, norm = session.run(tensor)
+        assert np.abs(vector - embedding / np.linalg.norm(embedding)).max() <= 1e-4
+        assert norm == pytest.approx(np.linalg.norm(embedding), rel=1e-4)
+
+
+def test_the_model_holds_no_arithmetic_on_shapes_and_no_trace_of_its_maker(tmp_path: Path) -> None:
+    bundle = exported(tmp_path / "bundle", small_backbone(), InputShape("square", 96, 96))
+    model = onnx.load(bundle.model)
+    kinds = {node.op_type for node in model.graph.node}
+    assert not kinds & {"Shape", "Pad", "BatchNormalization", "Cast", "Concat"}
+    assert [i.name for i in model.graph.input] == ["pixels"]
+    assert [o.name for o in model.graph.output] == ["vector", "norm"]
+    assert str(tmp_path.anchor + "site-packages").encode() not in bundle.model.read_bytes()
+    assert b".py" not in bundle.model.read_bytes()
+    assert str(Path(__file__).parent).encode() not in bundle.model.read_bytes()
+
+
+def test_many_photos_at_once_give_the_same_vectors(tmp_path: Path) -> None:
+    """n is free in the file, for whoever has a processor that gains by it."""
+    import onnxruntime
+
+    bundle = exported(tmp_path / "bundle", small_backbone(), InputShape("square", 96, 96))
+    tensors = np.concatenate([to_tensor(golden_photo(n), bundle.shape.fit(320, 240), HALF, HALF) for n in range(3)])
+    bare = onnxruntime.InferenceSession(str(bundle.model), providers=["CPUExecutionProvider"])
+    vectors, norms = bare.run(["vector", "norm"], {"pixels": tensors})
+    session = open_session(bundle)
+    for vector, norm, tensor in zip(vectors, norms, tensors, strict=True):
+        ours, our_norm = session.run(tensor[None])
+        assert np.abs(ours - vector).max() <= 1e-5
+        assert our_norm == pytest.approx(norm, rel=1e-5)
+
+
+def test_nothing_is_written_when_the_runtimes_disagree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = export.fold_batch_norms
+
+    def wrongly(module: Any) -> Any:
+        made = real(module)
+        first = next(part for part in made.modules() if isinstance(part, torch.nn.Conv2d))
+        with torch.no_grad():
+            first.weight.mul_(1.1)
+        return made
+
+    monkeypatch.setattr(export, "fold_batch_norms", wrongly)
+    with pytest.raises(ValueError, match=r"disagree with torch.*nothing was written"):
+        exported(tmp_path / "bundle", small_backbone(), InputShape("square", 96, 96))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_written_over_another_replaces_it_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    first = exported(folder, small_backbone(), InputShape("square", 96, 96))
+    other = small_backbone()
+    with torch.no_grad():
+        other.conv_stem.weight.mul_(0.5)
+    second = exported(folder, other, InputShape("square", 64, 64))
+    assert second.model_sha256 != first.model_sha256
+    assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "model.onnx"]
+    assert json.loads((folder / "bundle.json").read_text("utf-8"))["input"]["width"] == 64
