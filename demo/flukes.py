@@ -140,7 +140,7 @@ def _pigment(frame: Frame, individual: int, seed: int, inside: Image) -> tuple[I
     u, v = frame.grid()
     out = np.abs(u)
     kind = float(draw.random())  # black, mixed, white
-    level = float(draw.normal(-1.5, 0.25) if kind < 0.22 else draw.normal(1.2, 0.3) if kind > 0.82 else draw.normal(0, 0.5))
+    level = float(draw.normal(-1.4, 0.3) if kind < 0.18 else draw.normal(1.2, 0.4) if kind > 0.84 else draw.normal(-0.1, 0.6))
     streaks = _fan(frame, draw)
     blots = frame.noise(draw, float(draw.uniform(3, 6)), octaves=5, gain=0.6)
     fleck = frame.noise(draw, 60, octaves=4, gain=0.7)
@@ -149,10 +149,10 @@ def _pigment(frame: Frame, individual: int, seed: int, inside: Image) -> tuple[I
     white = ((out - centre_u) / wide) ** 2 + ((v - centre_v) / high) ** 2
     np.clip(white, 0, 2.6, out=white)
     np.subtract(np.float32(1.1 + level), white, out=white)
-    white += np.float32(draw.normal(0, 0.25)) * np.clip(u * 6, -1, 1)  # one side is paler
-    rough = float(draw.uniform(0.25, 0.6))
+    white += np.float32(draw.normal(0, 0.45)) * np.clip(u * 6, -1, 1)  # one side is paler
+    rough = float(draw.uniform(0.35, 0.95))
     white += np.float32(rough) * streaks
-    white += np.float32(rough * 0.8) * blots
+    white += np.float32(rough) * blots
     margin = float(draw.uniform(0.0, 0.09))
     if margin > 0.015:
         white -= smoothstep(inside, margin, 0.0) * (np.float32(2.2) * smoothstep(out, 0.05, 0.2))

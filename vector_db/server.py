@@ -148,12 +148,12 @@ class ServerIndex:
 
     def _make_or_check(self) -> None:
         client, name = self._client, self._name
-        if not self._ask(client.collection_exists, name):
+        if not self._exists():
             self._why_empty = "there was no such collection"
             try:
                 self._ask(client.create_collection, name, **collection(self._options, self.dimension))
             except IndexUnavailable:
-                if not self._ask(client.collection_exists, name):  # else another process was quicker
+                if not self._exists():  # else another process was quicker
                     raise
         found = self._ask(client.get_collection, name)
         size = getattr(found.config.params.vectors, "size", None)
@@ -165,6 +165,12 @@ class ServerIndex:
         for key, schema in FACT_INDEXES.items():  # before there is a graph, which is built over them
             if key not in found.payload_schema:
                 self._ask(client.create_payload_index, name, key, schema, wait=True)
+
+    def _exists(self) -> bool:
+        try:
+            return bool(self._caller.call(self._client.collection_exists, self._name))
+        except Missing as missing:
+            raise IndexUnavailable(f"{self._options.url} is no Qdrant server: it knows no collections. Check it.") from missing
 
     def _ask(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """What the client answers; where the collection is gone, what it answers once that is made again."""

@@ -15,7 +15,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import httpx
 from qdrant_client import QdrantClient
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from vector_db.errors import IndexUnavailable
@@ -36,14 +36,19 @@ def connect(options: ServerOptions) -> QdrantClient:
     """Opens no connection yet. The key goes as a header: the client would warn about one sent over http on each start."""
     if options.api_key is not None and options.url.startswith("http://"):
         log.warning("The API key goes to %s unencrypted; use https where others can listen.", options.url)
-    return QdrantClient(
-        url=options.url,
-        headers=None if options.api_key is None else {"api-key": options.api_key},
-        timeout=options.timeout_s,
-        prefer_grpc=options.prefer_grpc,
-        grpc_port=options.grpc_port,
-        check_compatibility=False,
-    )
+    try:
+        return QdrantClient(
+            url=options.url,
+            headers=None if options.api_key is None else {"api-key": options.api_key},
+            timeout=options.timeout_s,
+            prefer_grpc=options.prefer_grpc,
+            grpc_port=options.grpc_port,
+            check_compatibility=False,
+        )
+    except ValueError as error:
+        raise IndexUnavailable(
+            f"{options.url!r} is no address of a Qdrant server ({_line(error)}). Give one like https://qdrant.example.org:6333."
+        ) from error
 
 
 class Caller:
@@ -73,6 +78,8 @@ class Caller:
                 return action()
         except ResourceExhaustedResponse as busy:
             raise Again(busy.retry_after_s) from busy
+        except QdrantException as busy:  # it named a day rather than a number of seconds
+            raise Again from busy
         except ResponseHandlingException as failed:
             if isinstance(failed.source, httpx.TransportError):
                 raise Again from failed

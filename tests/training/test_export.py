@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra train")
 pytest.importorskip("onnxscript", reason="needs the extra train")
 pytest.importorskip("openvino", reason="needs the extra openvino")
 
+from encoder.bundle import Bundle  # noqa: E402
 from encoder.encode import open_encoder  # noqa: E402
 from encoder.golden import golden_photo  # noqa: E402
 from encoder.preprocess import InputShape, to_tensor  # noqa: E402
@@ -71,27 +73,31 @@ def test_a_bundle_gives_torch_s_vectors_at_every_shape_of_its_rule(tmp_path: Pat
         assert norm == pytest.approx(np.linalg.norm(embedding), rel=1e-4)
 
 
-def test_the_model_holds_no_arithmetic_on_shapes_and_no_trace_of_its_maker(tmp_path: Path) -> None:
-    bundle = exported(tmp_path / "bundle", small_backbone(), InputShape("square", 96, 96))
-    model = onnx.load(bundle.model)
+@pytest.fixture(scope="module")
+def square(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return exported(tmp_path_factory.mktemp("square") / "bundle", small_backbone(), InputShape("square", 96, 96))
+
+
+def test_the_model_holds_no_arithmetic_on_shapes_and_no_trace_of_its_maker(square: Bundle) -> None:
+    model = onnx.load(square.model)
     kinds = {node.op_type for node in model.graph.node}
     assert not kinds & {"Shape", "Pad", "BatchNormalization", "Cast", "Concat"}
     assert [i.name for i in model.graph.input] == ["pixels"]
     assert [o.name for o in model.graph.output] == ["vector", "norm"]
-    assert str(tmp_path.anchor + "site-packages").encode() not in bundle.model.read_bytes()
-    assert b".py" not in bundle.model.read_bytes()
-    assert str(Path(__file__).parent).encode() not in bundle.model.read_bytes()
+    data = square.model.read_bytes()
+    assert b".py" not in data
+    assert b"site-packages" not in data
+    assert str(Path(__file__).parent).encode() not in data
 
 
-def test_many_photos_at_once_give_the_same_vectors(tmp_path: Path) -> None:
+def test_many_photos_at_once_give_the_same_vectors(square: Bundle) -> None:
     """n is free in the file, for whoever has a processor that gains by it."""
     import onnxruntime
 
-    bundle = exported(tmp_path / "bundle", small_backbone(), InputShape("square", 96, 96))
-    tensors = np.concatenate([to_tensor(golden_photo(n), bundle.shape.fit(320, 240), HALF, HALF) for n in range(3)])
-    bare = onnxruntime.InferenceSession(str(bundle.model), providers=["CPUExecutionProvider"])
+    tensors = np.concatenate([to_tensor(golden_photo(n), square.shape.fit(320, 240), HALF, HALF) for n in range(3)])
+    bare = onnxruntime.InferenceSession(str(square.model), providers=["CPUExecutionProvider"])
     vectors, norms = bare.run(["vector", "norm"], {"pixels": tensors})
-    session = open_session(bundle)
+    session = open_session(square)
     for vector, norm, tensor in zip(vectors, norms, tensors, strict=True):
         ours, our_norm = session.run(tensor[None])
         assert np.abs(ours - vector).max() <= 1e-5
@@ -99,28 +105,26 @@ def test_many_photos_at_once_give_the_same_vectors(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_when_the_runtimes_disagree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = export.fold_batch_norms
+    real = export.as_onnx
 
-    def wrongly(module: Any) -> Any:
-        made = real(module)
-        first = next(part for part in made.modules() if isinstance(part, torch.nn.Conv2d))
+    def wrongly(module: Any, sample: Any) -> Any:
+        first = next(part for part in module.modules() if isinstance(part, torch.nn.Conv2d))
         with torch.no_grad():
             first.weight.mul_(1.1)
-        return made
+        return real(module, sample)
 
-    monkeypatch.setattr(export, "fold_batch_norms", wrongly)
+    monkeypatch.setattr(export, "as_onnx", wrongly)
     with pytest.raises(ValueError, match=r"disagree with torch.*nothing was written"):
         exported(tmp_path / "bundle", small_backbone(), InputShape("square", 96, 96))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bundle_written_over_another_replaces_it_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "bundle"
-    first = exported(folder, small_backbone(), InputShape("square", 96, 96))
+def test_a_bundle_written_over_another_replaces_it_whole(square: Bundle, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(square.folder, tmp_path / "bundle"))
     other = small_backbone()
     with torch.no_grad():
         other.conv_stem.weight.mul_(0.5)
     second = exported(folder, other, InputShape("square", 64, 64))
-    assert second.model_sha256 != first.model_sha256
+    assert second.model_sha256 != square.model_sha256
     assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "model.onnx"]
     assert json.loads((folder / "bundle.json").read_text("utf-8"))["input"]["width"] == 64

@@ -150,6 +150,25 @@ def test_something_else_than_qdrant_at_the_address_is_said(http_qdrant: QdrantOv
         opened(quick(http_qdrant))
 
 
+def test_a_web_server_that_is_no_qdrant_is_said(http_qdrant: QdrantOverHttp) -> None:
+    http_qdrant.trouble = Trouble(404, 99)
+    with pytest.raises(IndexUnavailable, match="is no Qdrant server"):
+        opened(quick(http_qdrant))
+
+
+@pytest.mark.parametrize("url", ["ftp://somewhere", "http://[", "no scheme at all"])
+def test_an_address_that_cannot_be_is_said(url: str) -> None:
+    with pytest.raises(IndexUnavailable):
+        opened(ServerOptions(url, backoff_s=0.01, timeout_s=1, retries=0))
+
+
+def test_a_busy_server_that_names_a_day_is_tried_again(http_qdrant: QdrantOverHttp) -> None:
+    index = opened(quick(http_qdrant))
+    http_qdrant.trouble = Trouble(429, 1, headers={"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"})
+    assert index.count() == 0
+    index.close()
+
+
 @pytest.mark.parametrize(
     ("status", "says"), [(401, "Check the API key"), (403, "Check the API key"), (400, "refused the request")]
 )
