@@ -22,11 +22,12 @@ demo: setup ## Enrol drawn animals, identify unseen photos of them, and meet one
 serve: ## The REST service: not part of this version
 	@echo "This version has no service yet: use .venv/bin/flukeprint, or see 'make demo'." >&2; exit 1
 
+# Many tests wait for processes that they start and kill, so they share cores well; a file's tests stay together, with what they made.
 test: setup-test ## Every test
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 faults: setup-test ## The kill tests alone, 100 kills each
-	@FLUKEPRINT_TEST_KILLS=100 $(RUN) pytest -m faults $(ARGS)
+	@FLUKEPRINT_TEST_KILLS=100 $(RUN) pytest -m faults --timeout 3600 $(ARGS)
 
 check: lint types layers security secrets ## All the checks below; what CI and the pre-commit hooks run
 

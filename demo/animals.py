@@ -30,6 +30,7 @@ from demo.light import OUTINGS, Outing, outing
 
 Kind = Literal["fluke", "fin"]
 SIZE = (640, 480)  # width, height
+SMALLEST, LARGEST = 32, 16_384  # of a side, in pixels
 PHOTOS_AN_ENCOUNTER = 4
 SPECIES: dict[Kind, str] = {"fluke": "humpback whale", "fin": "bottlenose dolphin"}
 METRES: dict[Kind, float] = {"fluke": 2.2, "fin": 0.42}  # a unit of the animal's frame
@@ -174,6 +175,8 @@ def photo(
 
 def _drawn(seen: Shot, individual: int, photo: int, kind: Kind, encounter: int, seed: int, size: tuple[int, int]) -> Pixels:
     width, height = size
+    if min(size) < SMALLEST or max(size) > LARGEST:
+        raise ValueError(f"a picture of {width} x {height} was asked for; each side is {SMALLEST} to {LARGEST} pixels")
     day = day_of(individual, encounter, seed)
     unit_px = seen.size * width
     view = sea.View(
@@ -182,7 +185,7 @@ def _drawn(seen: Shot, individual: int, photo: int, kind: Kind, encounter: int, 
         metre_px=unit_px / METRES[kind],
         distance_m=seen.distance_m,
         camera_m=seen.camera_m,
-        water_y=height / 2 + (seen.water_y - 0.5) * width * 1.0,
+        water_y=min(height / 2 + (seen.water_y - 0.5) * width, height * 0.85),
         tilt=seen.tilt,
     )
     picture = int(rng("sea", seed, individual, photo).integers(2**31))

@@ -200,10 +200,7 @@ def _strip(view: View, day: Outing, cascades: list[tuple[Image, float]], x: Imag
     facing = slope_z + grazing
     facing *= length
     np.clip(facing, 0, 1, out=facing)
-    mirror = 1 - facing
-    cv2.pow(mirror, 5, mirror)
-    mirror *= np.float32(0.98)
-    mirror += np.float32(0.02)
+    mirror = _fresnel(facing)
     turn = facing  # twice its normal is what a mirrored ray turns by
     turn *= length
     turn *= 2
@@ -240,6 +237,15 @@ def _strip(view: View, day: Outing, cascades: list[tuple[Image, float]], x: Imag
         cv2.scaleAdd(far, day.horizon[c] * 0.9, light, light)
         planes.append(light)
     return planes, slope_x
+
+
+def _fresnel(facing: Image) -> Image:
+    """The share of light that water mirrors, seen under this cosine."""
+    mirror = 1 - facing
+    cv2.pow(mirror, 5, mirror)
+    mirror *= np.float32(0.98)
+    mirror += np.float32(0.02)
+    return mirror
 
 
 def _foam(colour: Light, x: Image, z: Image, tile: Image, tile_m: float, day: Outing) -> None:

@@ -14,6 +14,7 @@ changed into another of about unit length.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -26,7 +27,8 @@ from pathlib import Path
 
 FORMAT = 1
 NONE_YET = "there was no index yet"
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_ZEROS = bytes(_BLOCK)
 _SHARD = re.compile(r"shard-\d{1,9}")
 
 
@@ -171,9 +173,27 @@ def _sum(path: Path, known: Sum | None) -> Sum:
         return known
     crc = 0
     with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            crc = zlib.crc32(block, crc)
+        for at, block in _written(file.fileno()):
+            crc = zlib.crc32(block, zlib.crc32(at.to_bytes(8, "little"), crc))
     return Sum(state.st_size, state.st_mtime_ns, crc)
+
+
+def _written(fd: int) -> Iterator[tuple[int, bytes]]:
+    """The blocks that are not all zero. The engine's files are mostly holes: 167 MB for 50 points, 0.3 MB of it written."""
+    at = 0
+    while True:
+        try:
+            at = os.lseek(fd, at, os.SEEK_DATA) // _BLOCK * _BLOCK
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole from here on
+                return
+            raise
+        block = os.pread(fd, _BLOCK, at)
+        if not block:
+            return
+        if block != _ZEROS[: len(block)]:
+            yield at, block
+        at += len(block)
 
 
 def _write(path: Path, content: object) -> None:

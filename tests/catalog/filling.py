@@ -40,6 +40,9 @@ def fill(catalogue: Catalogue, who: dict[str, int], *, vectors: bool = True, pre
         catalogue.register_bundle(BUNDLE, sha256="ab" * 32, dimension=DIMENSION)
     seen: dict[str, list[int]] = {}
     with catalogue.write("enrol", who="tester", what="Enrolled some.") as write:
+        shots = [f"{prefix}{name}-{i}.jpg" for name, count in who.items() for i in range(count)]
+        write.sightings_by_photo((photo(shot).sha256, None) for shot in shots)  # asked once, for the large ones
+        write.encounters(f"{name} {i // 2}" for name, count in who.items() for i in range(count))
         for name, count in who.items():
             number = write.individual_named(name) or write.add_individual(name, "orca")
             seen[name] = [

@@ -32,6 +32,7 @@ def test_an_import_of_the_same_source_goes_on(catalogue: Catalogue) -> None:
     assert (again.id, again.images, again.fingerprint, again.finished_at) == (first.id, "/images", "two", None)
     assert again.started_at == first.started_at
     assert catalogue.start_import("/other", images=None, fingerprint="one").id != first.id
+    assert [one.source for one in catalogue.imports()] == ["/photos", "/other"]
     with pytest.raises(NotKnown, match="There is no import 99"):
         catalogue.import_(99)
 

@@ -140,6 +140,14 @@ def test_vectors_come_in_blocks_as_they_were_given(catalogue: Catalogue, monkeyp
     assert catalogue.live_ids("another").tolist() == []
 
 
+def test_what_a_calibration_needs_is_told_in_one_array(catalogue: Catalogue) -> None:
+    seen = fill(catalogue, {"Muddy": 3, "Fleck": 1})
+    with catalogue.write("test", who="Ada", what="") as write:
+        write.set("sighting", seen["Muddy"][0], live=False)
+    assert catalogue.enrolled(BUNDLE).tolist() == [[2, 1, 1], [3, 1, 2], [4, 2, 3]]  # sighting, individual, encounter
+    assert catalogue.enrolled("another").shape == (0, 3)
+
+
 def test_the_index_is_told_a_vector_with_its_facts(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.vectors.BLOCK", 2)
     seen = fill(catalogue, {"Muddy": 5})["Muddy"]

@@ -11,7 +11,7 @@ from filling import BUNDLE, DIMENSION, fill, photo, see, vector
 from sqlalchemy import text
 
 from catalog.catalogue import Catalogue
-from catalog.errors import CatalogueRefused, EditConflict, NameRefused, NotKnown, ValueRefused
+from catalog.errors import CatalogueRefused, CatalogueUnavailable, EditConflict, NameRefused, NotKnown, ValueRefused
 from catalog.values import Change
 from catalog.write import Write
 
@@ -314,6 +314,25 @@ def test_threads_that_write_at_once_each_get_their_turn(catalogue: Catalogue) ->
     assert failed == []
     assert [event.id for event in catalogue.history(limit=100)] == list(range(40, 0, -1))
     assert catalogue.counts().sightings == 40
+
+
+def test_a_thread_that_waits_too_long_for_its_turn_is_told(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.catalogue.WAIT_S", 0.05)
+    said: list[str] = []
+
+    def write_too() -> None:
+        try:
+            catalogue.set_fact("a", "b")
+        except CatalogueUnavailable as refused:
+            said.append(str(refused))
+
+    with catalogue.write("enrol", who="Ada", what=""):
+        other = threading.Thread(target=write_too)
+        other.start()
+        other.join()
+    assert len(said) == 1
+    assert "is locked" in said[0]
+    assert catalogue.fact("a") is None
 
 
 def test_a_write_inside_a_write_is_a_mistake_that_is_told_at_once(catalogue: Catalogue) -> None:

@@ -504,4 +504,4 @@ class Histories(RuleBasedStateMachine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_stands_is_what_the_standing_edits_would_have_made_on_their_own(engine: str) -> None:
     machine = type("Machine", (Histories,), {"engine": engine})
-    run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=40))
+    run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=40))

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,10 +46,14 @@ def emptied(path: Path) -> None:
     os.truncate(path, 0)
 
 
+def copy(folder: Path, to: Path) -> None:
+    """With its holes, which are most of it."""
+    subprocess.run(["cp", "-r", "--sparse=always", folder, to], check=True)
+
+
 DAMAGES: list[Callable[[Path], None]] = [flipped, halved, zeroed, emptied, Path.unlink]
 KINDS = {
-    "log": "wal/closed-*",
-    "log's open part": "wal/open-*",
+    "log": "wal/open-*",
     "segment's state": "segments/*/segment.json",
     "segment's version": "segments/*/version.info",
     "shard's settings": "edge_config.json",
@@ -82,38 +87,60 @@ def files_of(folder: Path, kind: str) -> list[Path]:
     return sorted(path for path in shard.glob(KINDS[kind]) if path.is_file() and path.stat().st_size)
 
 
+def refute_mended(sound: tuple[Path, list[Neighbour]], hurt: Path, file: Path, damage: Callable[[Path], None]) -> str | None:
+    """Why the damage was not noticed, or not mended; None where it was both."""
+    folder, answer = sound
+    copy(folder, hurt)
+    damage(hurt / file.relative_to(folder))
+    books = Books(POINTS)
+    index = books.open(hurt, codes_above=CODES_ABOVE)
+    try:
+        if file.name not in (index.info().rebuilt or ""):
+            return f"not noticed: {index.info()}"
+        if index.search(QUERY, 20, exact=True) != answer:
+            return "another answer"
+        return books.refute(index)
+    finally:
+        index.close()
+        shutil.rmtree(hurt)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_of_each_kind_of_file_is_noticed_and_mended(
+    sound: tuple[Path, list[Neighbour]], tmp_path: Path, kind: str
+) -> None:
+    damage = DAMAGES[list(KINDS).index(kind) % len(DAMAGES)]
+    file = files_of(sound[0], kind)[0]
+    assert refute_mended(sound, tmp_path / "hurt", file, damage) is None, damage.__name__
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_damage_of_every_kind_of_file_is_noticed_and_mended(
+def test_every_damage_of_every_file_is_noticed_and_mended(
     sound: tuple[Path, list[Neighbour]], tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    folder, answer = sound
-    seen = 0
     for kind in KINDS:
-        for file in files_of(folder, kind)[:1]:
-            seen += 1
-            hurt = tmp_path / f"{seen}"
-            shutil.copytree(folder, hurt)
-            damage(hurt / file.relative_to(folder))
-            books = Books(POINTS)
-            index = books.open(hurt, codes_above=CODES_ABOVE)
-            try:
-                assert file.name in (index.info().rebuilt or ""), f"{kind}: {index.info()}"
-                assert index.search(QUERY, 20, exact=True) == answer, kind
-                assert books.refute(index) is None, kind
-            finally:
-                index.close()
-            shutil.rmtree(hurt)
-    assert seen >= 12
+        for file in files_of(sound[0], kind):
+            assert refute_mended(sound, tmp_path / "hurt", file, damage) is None, file
 
 
-@pytest.mark.parametrize("kind", ["vectors, appended", "ids", "segment's state", "facts", "vectors' number"])
-@pytest.mark.parametrize("damage", [emptied, Path.unlink], ids=["emptied", "gone"])
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("vectors, appended", emptied),
+        ("vectors' number", zeroed),
+        ("ids", Path.unlink),
+        ("segment's state", flipped),
+        ("facts", zeroed),
+        ("log", emptied),
+    ],
+)
 def test_what_is_lost_after_a_crash_is_noticed_without_a_seal(
-    sound: tuple[Path, list[Neighbour]], tmp_path: Path, damage: Callable[[Path], None], kind: str
+    sound: tuple[Path, list[Neighbour]], tmp_path: Path, kind: str, damage: Callable[[Path], None]
 ) -> None:
     folder, answer = sound
     hurt = tmp_path / "index"
-    shutil.copytree(folder, hurt)
+    copy(folder, hurt)
     (hurt / "seal.json").unlink()  # as after a power cut
     for file in files_of(folder, kind):
         damage(hurt / file.relative_to(folder))
@@ -121,12 +148,12 @@ def test_what_is_lost_after_a_crash_is_noticed_without_a_seal(
     index = books.open(hurt, codes_above=CODES_ABOVE)
     assert index.search(QUERY, 20, exact=True) == answer
     assert books.refute(index) is None
-    assert index.info().rebuilt or books.added
+    assert index.info().rebuilt or books.added or kind == "log"  # which holds nothing that is not on disk
     index.close()
 
 
 def test_sound_index_is_opened_as_it_is(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:
-    shutil.copytree(sound[0], tmp_path / "index")
+    copy(sound[0], tmp_path / "index")
     books = Books(POINTS)
     for _ in range(2):
         index = books.open(tmp_path / "index", codes_above=CODES_ABOVE)
@@ -137,7 +164,7 @@ def test_sound_index_is_opened_as_it_is(sound: tuple[Path, list[Neighbour]], tmp
 
 
 def test_file_that_does_not_belong_there_is_noticed(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:
-    shutil.copytree(sound[0], tmp_path / "index")
+    copy(sound[0], tmp_path / "index")
     (shard,) = (tmp_path / "index").glob("shard-*")
     (shard / "segments" / "stray").write_text("of another index")
     index = Books(POINTS).open(tmp_path / "index", codes_above=CODES_ABOVE)
@@ -162,7 +189,7 @@ def test_file_that_does_not_belong_there_is_noticed(sound: tuple[Path, list[Neig
 def test_index_with_another_stamp_is_begun_anew(
     sound: tuple[Path, list[Neighbour]], tmp_path: Path, stamp: str | dict | None, why: str
 ) -> None:
-    shutil.copytree(sound[0], tmp_path / "index")
+    copy(sound[0], tmp_path / "index")
     path = tmp_path / "index" / "stamp.json"
     if stamp is None:
         path.unlink()
@@ -176,7 +203,7 @@ def test_index_with_another_stamp_is_begun_anew(
 
 
 def test_other_dimension_than_the_folder_holds_begins_anew(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:
-    shutil.copytree(sound[0], tmp_path / "index")
+    copy(sound[0], tmp_path / "index")
     index = Books().open(tmp_path / "index", dimension=16)
     assert "with 32 dimensions" in (index.info().rebuilt or "")
     assert index.count() == 0
@@ -186,7 +213,7 @@ def test_other_dimension_than_the_folder_holds_begins_anew(sound: tuple[Path, li
 def test_unreadable_seal_is_no_worse_than_none(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:
     for content in ("", "{", '{"shard": "shard-2", "files": {"x": 1}}', "[]"):
         folder = tmp_path / str(len(content))
-        shutil.copytree(sound[0], folder)
+        copy(sound[0], folder)
         (folder / "seal.json").write_text(content)
         books = Books(POINTS)
         index = books.open(folder, codes_above=CODES_ABOVE)
@@ -197,9 +224,9 @@ def test_unreadable_seal_is_no_worse_than_none(sound: tuple[Path, list[Neighbour
 
 def test_leftovers_of_a_crash_are_cleared_away(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:
     folder = tmp_path / "index"
-    shutil.copytree(sound[0], folder)
+    copy(sound[0], folder)
     (shard,) = folder.glob("shard-*")
-    shutil.copytree(shard, folder / "shard-9")
+    copy(shard, folder / "shard-9")
     (folder / "seal.json").unlink()
     (shard / "temp_segments" / "half").mkdir(parents=True)
     (shard / "temp_segments" / "half" / "file").write_text("done")
@@ -235,19 +262,18 @@ def test_engine_that_crashes_on_a_call_again_and_again_begins_anew(tmp_path: Pat
     index.close()
 
 
-def test_damage_under_a_running_engine_is_said_then_mended_by_the_next_call(tmp_path: Path) -> None:
+def test_engine_that_fails_is_said_and_looked_at_before_the_next_call(tmp_path: Path) -> None:
     books = Books(POINTS)
     index = books.open(tmp_path / "index")
-    (shard,) = (tmp_path / "index").glob("shard-*")
-    index._engine._drop()  # type: ignore[attr-defined]
-    (tmp_path / "index" / "seal.json").unlink(missing_ok=True)
-    index.count()
-    real = index._engine.ask  # type: ignore[attr-defined]
-    with pytest.raises(IndexDamaged, match="flukeprint reindex"):
-        real("points", ["no id"])
-    assert books.refute(index) is None
     index.close()
-    assert shard.exists()
+    index = books.open(tmp_path / "index")
+    assert (tmp_path / "index" / "seal.json").exists()
+    with pytest.raises(IndexDamaged, match="flukeprint reindex"):
+        index._engine.ask("points", ["no id"])  # type: ignore[attr-defined]
+    assert not (tmp_path / "index" / "seal.json").exists()
+    assert books.refute(index) is None
+    assert books.runs == 3
+    index.close()
 
 
 def test_answers_are_the_same_after_a_rebuild(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:

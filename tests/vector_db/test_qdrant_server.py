@@ -84,7 +84,7 @@ def test_contract_refuses_what_qdrant_would_not_understand(contract: Contract | 
 
 
 def test_the_key_goes_with_every_request(http_qdrant: QdrantOverHttp) -> None:
-    opened(quick(http_qdrant, api_key="s3cret")).close()
+    opened(quick(http_qdrant, api_key="s3cret")).close()  # pragma: allowlist secret: of this test alone
     assert http_qdrant.keys == {"s3cret"}
 
 
