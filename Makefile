@@ -26,8 +26,8 @@ serve: ## The REST service: not part of this version
 test: setup-test ## Every test
 	@$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
-faults: setup-test ## The kill tests alone, 100 kills each
-	@FLUKEPRINT_TEST_KILLS=100 $(RUN) pytest -m faults --timeout 3600 $(ARGS)
+faults: setup-test ## The kill tests alone, 100 kills each, and a minute of asking while enrolling
+	@FLUKEPRINT_TEST_KILLS=100 FLUKEPRINT_TEST_TOGETHER_S=60 $(RUN) pytest -m faults --timeout 3600 $(ARGS)
 
 check: lint types layers security secrets ## All the checks below; what CI and the pre-commit hooks run
 

@@ -139,7 +139,7 @@ class Pose:
         a, b, c, d = ((q - p).item() / delta for p, q in ((x0, xu), (x0, xv), (y0, yu), (y0, yv)))
         det = a * d - b * c
         u = v = np.zeros((ny, nx))
-        for _ in range(7):
+        for _ in range(6):
             px, py = self.project(u, v)
             ex, ey = x - px, y - py
             u = np.clip(u + (d * ex - b * ey) / det, -4, 4)

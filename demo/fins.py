@@ -77,7 +77,7 @@ def card(individual: int, seed: int, side: str, unit_px: float, day: Outing, wet
     grey, tint, grain = _pigment(frame, individual, seed, side, inside)
     relief = np.sqrt(np.minimum(inside, 0.20))
     relief *= np.float32(0.16)
-    relief += np.sqrt(np.minimum(deep, 0.9) + np.float32(0.03)) * np.float32(0.65)
+    relief += np.sqrt(np.minimum(deep, 0.9) + np.float32(0.10)) * np.float32(0.65)
     relief += grain * np.float32(0.0012)
     relief = cv2.GaussianBlur(relief, (0, 0), max(unit_px * 0.025, 0.5))
     if side == "right":

@@ -151,7 +151,7 @@ def _pigment(frame: Frame, individual: int, seed: int, inside: Image) -> tuple[I
     np.subtract(np.float32(1.1 + level), white, out=white)
     white += np.float32(draw.normal(0, 0.45)) * np.clip(u * 6, -1, 1)  # one side is paler
     rough = float(draw.uniform(0.35, 0.95))
-    white += np.float32(rough) * streaks
+    white += np.float32(rough) * streaks * smoothstep(out, 0.0, 0.12)  # the sides' streaks do not meet
     white += np.float32(rough) * blots
     margin = float(draw.uniform(0.0, 0.09))
     if margin > 0.015:

@@ -7,6 +7,7 @@ what lies behind it, the animal's base too. Lengths are metres at the distance o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import cos, sin
 
 import cv2
@@ -52,22 +53,29 @@ class Water:
 
 def waves(seed: int, chop: float, wind_rad: float, tile_m: float) -> Image:
     """(TILE, TILE, 3): height in metres, slope across, slope away, of a pattern that repeats every `tile_m`."""
-    draw = rng("waves", seed)
-    k = np.fft.fftfreq(TILE, 1 / TILE)
-    kz, kx = k[:, None], k[None, : TILE // 2 + 1]
-    size = np.hypot(kx, kz)
-    size[0, 0] = 1
-    along = (kx * sin(wind_rad) + kz * cos(wind_rad)) / size
-    power = np.exp(-((PEAK / size) ** 2)) / size**3.6 * (0.25 + along**2)
-    power[0, 0] = 0
-    phase = draw.standard_normal((2, *power.shape), dtype=np.float32)
-    spectrum = np.sqrt(power).astype(np.float32) * (phase[0] + 1j * phase[1])
+    amplitude, turn_x, turn_z = _spectrum()
+    along = turn_x * np.float32(sin(wind_rad)) + turn_z * np.float32(cos(wind_rad))
+    phase = rng("waves", seed).standard_normal((2, *amplitude.shape), dtype=np.float32)
+    phase *= amplitude * np.sqrt(0.25 + along * along)
+    spectrum = phase[0] + 1j * phase[1]
     height = np.fft.irfft2(spectrum, (TILE, TILE)).astype(np.float32)
     rim = cv2.copyMakeBorder(height, 1, 1, 1, 1, cv2.BORDER_WRAP)
     half = np.float32(TILE / tile_m / 2)
     across, away = (rim[1:-1, 2:] - rim[1:-1, :-2]) * half, (rim[2:, 1:-1] - rim[:-2, 1:-1]) * half
     scale = np.float32(chop / np.sqrt(float((across**2).mean() + (away**2).mean())))
     return np.asarray(cv2.merge([height * scale, across * scale, away * scale]), np.float32)
+
+
+@cache
+def _spectrum() -> tuple[Image, Image, Image]:
+    """Of all waves of a tile the amplitude and the direction; nothing of it is drawn."""
+    k = np.fft.fftfreq(TILE, 1 / TILE)
+    kz, kx = k[:, None], k[None, : TILE // 2 + 1]
+    size = np.hypot(kx, kz)
+    size[0, 0] = 1
+    amplitude = np.exp(-((PEAK / size) ** 2) / 2) / size**1.8
+    amplitude[0, 0] = 0
+    return amplitude.astype(np.float32), (kx / size).astype(np.float32), (kz / size).astype(np.float32)
 
 
 def _padded(tile: Image, melt: float = 0.0) -> Image:
@@ -118,7 +126,7 @@ def _layers(view: View) -> Image:
     """Rows of still water at which the sea is cut, near to far, one to two rows of the picture."""
     bottom = view.height + 0.25 * view.height
     top = max(view.horizon_y + 1.2, -0.35 * view.height)
-    return np.linspace(bottom, top, max(round((bottom - top) / 2), 16), dtype=np.float32)
+    return np.linspace(bottom, top, max(round((bottom - top) / 2.4), 16), dtype=np.float32)
 
 
 def _rise(view: View, z: Image, columns: Image, tile: Image, tile_m: float) -> Image:
@@ -137,9 +145,9 @@ def _rise(view: View, z: Image, columns: Image, tile: Image, tile_m: float) -> I
 def _layer_seen(rows: Image, height: int) -> tuple[Image, npt.NDArray[np.bool_]]:
     """For each pixel the layer seen there, between two of them as a fraction, and whether it is above all water."""
     layers, width = rows.shape
-    first = np.clip(np.ceil(rows), 0, height).astype(np.int32)
+    first = np.clip(np.ceil(rows), 0, height).astype(np.intp)
     first *= width
-    first += np.arange(width, dtype=np.int32)
+    first += np.arange(width)
     counts = np.bincount(first.ravel(), minlength=(height + 1) * width).reshape(height + 1, width)
     seen = np.cumsum(counts[:height], axis=0, dtype=np.int32)
     np.subtract(layers, seen, out=seen)  # the first layer at or above the pixel

@@ -91,7 +91,7 @@ def _sniff(data: bytes) -> Header:
         return _webp(data)
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _tiff(data)
-    if data.startswith(b"BM") and len(data) > 30:
+    if data.startswith(b"BM") and len(data) > 34:
         return _bmp(data)
     what = next((name for pattern, name in _OTHERS if pattern.match(data)), "not a photo of a known kind")
     raise NotAPhoto(f"This is {what}: expected JPEG, PNG, WebP, TIFF or BMP. Save it as JPEG and try again.")
@@ -204,4 +204,7 @@ def _bmp(data: bytes) -> Header:
         width, height = struct.unpack_from("<HH", data, 18)
     else:
         width, height = struct.unpack_from("<ii", data, 18)
+        (compression,) = struct.unpack_from("<I", data, 30)
+        if compression in (1, 2):  # never a photo, and slow enough to decode that a hostile one would hold a core for minutes
+            raise NotAPhoto("This is a run-length coded BMP, which photos are not. Save it as JPEG and try again.")
     return Header("bmp", (width, abs(height)))

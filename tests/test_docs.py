@@ -12,6 +12,7 @@ import pytest
 
 import cli
 import settings
+from demo import folder, show
 from scripts import reference
 from scripts.tree import ROOT, own_files
 
@@ -122,3 +123,11 @@ def test_the_files_that_the_readme_names_exist(root: Path) -> None:
     named = re.findall(r"`([a-z_]+/[a-z_]+\.py)`", (root / "README.md").read_text("utf-8"))
     assert len(named) > 8
     assert [name for name in named if not (root / name).is_file()] == []
+
+
+def test_the_tour_names_drawings_that_the_demo_leaves(root: Path) -> None:
+    named = set(re.findall(r"demo/data/(\w+/[\w/.-]+)", (root / "README.md").read_text("utf-8")))
+    everybody, data = range(show.KNOWN + show.STRANGERS), Path()
+    drawn = {folder.path_of(data / "later", one, photo).as_posix() for one in everybody for photo in show.LATER}
+    assert len(named) > 4
+    assert named <= drawn | {f"photos/{folder.TABLE}"}

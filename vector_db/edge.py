@@ -127,8 +127,6 @@ class EdgeIndex:
                 engine.turn.wait()
             if self._rebuild is not None:
                 self._rebuild.touched.update(ids)
-            with engine.disk():
-                engine.folder.break_seal()
             engine.ask(verb, *args)
 
     def _begin_rebuild(self) -> Rebuild | None:

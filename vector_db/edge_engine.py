@@ -9,6 +9,7 @@ begins with an empty shard, which `on_start` fills.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ class EdgeEngine:
         self._on_start = on_start
         self._dimension = dimension
         self._crashes = 0
+        self._owner = os.getpid()
         self._worker: EdgeProcess | None = None
         self._lock = FolderLock(path, f"The index {path} ({collection})")
 
@@ -57,6 +59,8 @@ class EdgeEngine:
         with self.turn:
             if self.closed:
                 raise IndexUnavailable("The index is closed. Open it again before it is asked.")
+            if os.getpid() != self._owner:  # two processes on one socket would take each other's answers
+                raise IndexUnavailable("The index was opened before this process was forked off. Open it after that.")
             for left in reversed(range(TRIES)):
                 try:
                     answer = action(self._worker or self._start())
@@ -73,8 +77,6 @@ class EdgeEngine:
                     log.warning("The index worker is gone and is started anew: %s", gone)
                 except EngineFailed as failed:
                     self._drop()  # the next call looks at the files, and starts from what the catalogue says
-                    with self.disk():
-                        self.folder.break_seal()
                     raise self._translated(failed) from failed
         raise AssertionError("the last try returns or raises")
 
@@ -143,7 +145,6 @@ class EdgeEngine:
             if wrong is None:
                 wrong = self._refused(worker)
                 if wrong is None:
-                    self.folder.break_seal()  # the engine touches its files by opening them
                     return worker
                 worker.kill()
                 worker = EdgeProcess(self.folder.log, self._lock.fd)
@@ -159,8 +160,10 @@ class EdgeEngine:
     def _refused(self, worker: EdgeProcess) -> str | None:
         """Why the engine does not open the shard; None where it did."""
         try:
+            sealed = self.folder.sealed
+            self.folder.break_seal()  # the engine changes files by opening them
             worker.ask("open", str(self.folder.shard), self._dimension)
-            if not self.folder.sealed:
+            if not sealed:
                 worker.ask("probe")
         except EngineFull:
             raise

@@ -2,7 +2,7 @@
 
     lock          who has it open
     stamp.json    collection, dimension, and the shard folder that counts: replaced in one step, so a crash leaves old or new
-    seal.json     size and checksum of every file, written at a clean close, gone before the first write after it
+    seal.json     size and checksum of every file, written at a clean close, gone while the index is open
     shard-7/      the engine's own files; any other shard folder is a leftover and goes at the next start
     engine.log    what the engine last said
 
@@ -100,7 +100,7 @@ class EdgeFolder:
         shutil.rmtree(shard, ignore_errors=True)
 
     def break_seal(self) -> None:
-        """Before the first write: what is sealed no longer describes the files."""
+        """Before the shard is opened: what is sealed no longer describes the files, even where nothing is written."""
         if self.sealed:
             (self.path / "seal.json").unlink(missing_ok=True)
             self.sealed = False

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from vector_db.port import Neighbour
 
 MARGIN = 8
+MOST = 1 << 40  # an engine's own counting ends before Python's
 
 
 def limits(top: int) -> Iterator[int]:
     """How many to ask for, until `nearest` is satisfied; nothing where nothing is wanted."""
-    limit = top + MARGIN
+    limit = min(top, MOST) + MARGIN
     while top > 0:
         yield limit
         limit *= 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Quantization = Literal["none", "int8", "binary"]
@@ -16,7 +16,7 @@ class ServerOptions:
     """
 
     url: str  # http(s)://host:port
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     prefer_grpc: bool = False  # not proven by our tests
     grpc_port: int = 6334
     timeout_s: int = 30  # a request, whole seconds

@@ -14,7 +14,6 @@ from PIL import Image
 
 from demo import animals
 from encoder.encode import Encoder, open_encoder
-from encoder.photo import decode
 from encoder.values import Taken
 
 WHOLE_NUMBERS = st.integers(0, 2**40)
@@ -79,17 +78,18 @@ def test_a_size_that_cannot_be_drawn_is_refused(size: tuple[int, int]) -> None:
         animals.draw(0, 0, size=size)
 
 
-@pytest.mark.parametrize("individual", [10, 33])
+@pytest.mark.parametrize("individual", [4, 7])
 def test_a_larger_picture_shows_the_same_scene_with_more_detail(individual: int) -> None:
     small = animals.draw(individual, 0)
-    large = animals.draw(individual, 0, size=(2560, 1920))
+    large = animals.draw(individual, 0, size=(1920, 1440))
     reduced = cv2.resize(large, animals.SIZE, interpolation=cv2.INTER_AREA)
     blurred = [cv2.GaussianBlur(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), (0, 0), 3).ravel() for each in (small, reduced)]
     assert np.corrcoef(*blurred)[0, 1] > 0.97
-    enlarged = cv2.resize(small, (2560, 1920), interpolation=cv2.INTER_CUBIC)
-    water = (slice(1700, 1900), slice(0, 2560))
-    fine = [cv2.Laplacian(each[water], cv2.CV_64F, ksize=5).var() for each in (large, enlarged)]
-    assert fine[0] > 2 * fine[1]
+    enlarged = cv2.resize(small, (1920, 1440), interpolation=cv2.INTER_CUBIC)
+    water = (slice(1275, 1425), slice(0, 1920))
+    smooth = [cv2.GaussianBlur(each[water], (0, 0), 1.5) for each in (large, enlarged)]  # without the film's grain
+    fine = [cv2.Laplacian(each, cv2.CV_64F).var() for each in smooth]
+    assert fine[0] > 1.5 * fine[1]
 
 
 def test_a_jpeg_tells_date_and_place() -> None:
@@ -111,8 +111,10 @@ def test_the_encoder_reads_what_the_jpeg_tells(starter: Encoder) -> None:
 
 
 def test_the_jpeg_shows_what_was_drawn() -> None:
-    drawn, shown = animals.draw(3, 0), decode(animals.photo(3, 0))
-    assert np.abs(drawn.astype(int) - np.asarray(shown, int)).mean() < 6
+    drawn = animals.draw(3, 0)
+    shown = cv2.imdecode(np.frombuffer(animals.photo(3, 0), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert shown is not None
+    assert np.abs(drawn.astype(int) - shown).mean() < 6
 
 
 def test_photos_of_one_encounter_share_day_place_and_side() -> None:
@@ -145,7 +147,7 @@ def test_flukes_show_their_underside_and_fins_mostly_one_side() -> None:
 
 def test_an_individual_resembles_itself_more_than_others_and_most_within_an_encounter(starter: Encoder) -> None:
     """Neither trivial nor impossible: with the starter bundle most are found on another day, and days still tell."""
-    photos = [(individual, photo) for individual in range(24) for photo in (0, 1, 4, 5)]
+    photos = [(individual, photo) for individual in range(18) for photo in (0, 1, 4, 5)]
     vectors = np.stack([starter.encode(animals.photo(*each)).vector for each in photos])
     cosine = vectors @ vectors.T
     individual = np.array([each[0] for each in photos])

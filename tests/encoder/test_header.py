@@ -207,6 +207,13 @@ def test_any_bytes_at_all_give_a_header_or_a_refusal(data: bytes, start: bytes) 
     read_taken(header)
 
 
+def test_a_run_length_coded_bmp_is_refused() -> None:
+    data = bytearray(_bmp(100, 100))
+    data[30] = 1
+    with pytest.raises(NotAPhoto, match="run-length"):
+        read_header(bytes(data))
+
+
 def test_what_pretends_to_be_a_jpeg_is_refused() -> None:
     with pytest.raises(PhotoDamaged, match="holds no picture"):
         read_header(b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(200))

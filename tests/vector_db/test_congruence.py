@@ -200,6 +200,7 @@ def test_nothing_is_found_where_nothing_is_asked_or_held(opens: Opens) -> None:
     query = unit(np.random.default_rng(3), 1, DIMENSION)[0]
     assert index.search(query, 10) == []
     assert index.search(query, 0) == []
+    assert index.search(query, 2**70) == []
     assert index.count() == 0
     assert index.ids().tolist() == []
     assert list(index.points([1, 2])) == []

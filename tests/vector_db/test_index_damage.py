@@ -163,6 +163,22 @@ def test_sound_index_is_opened_as_it_is(sound: tuple[Path, list[Neighbour]], tmp
         index.close()
 
 
+def test_index_whose_owner_was_killed_without_a_write_is_opened_as_it_is(
+    sound: tuple[Path, list[Neighbour]], tmp_path: Path
+) -> None:
+    """The engine changes files by opening them; that must not pass for damage."""
+    copy(sound[0], tmp_path / "index")
+    books = Books(POINTS)
+    for _ in range(3):
+        index = books.open(tmp_path / "index", codes_above=CODES_ABOVE)
+        index._engine._drop()  # type: ignore[attr-defined]
+        assert index.count() == len(POINTS)
+        assert index.info().rebuilt is None
+        index._engine._drop()  # type: ignore[attr-defined]
+        index.close()
+    assert books.added == 0
+
+
 def test_file_that_does_not_belong_there_is_noticed(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:
     copy(sound[0], tmp_path / "index")
     (shard,) = (tmp_path / "index").glob("shard-*")
@@ -265,14 +281,10 @@ def test_engine_that_crashes_on_a_call_again_and_again_begins_anew(tmp_path: Pat
 def test_engine_that_fails_is_said_and_looked_at_before_the_next_call(tmp_path: Path) -> None:
     books = Books(POINTS)
     index = books.open(tmp_path / "index")
-    index.close()
-    index = books.open(tmp_path / "index")
-    assert (tmp_path / "index" / "seal.json").exists()
     with pytest.raises(IndexDamaged, match="flukeprint reindex"):
         index._engine.ask("points", ["no id"])  # type: ignore[attr-defined]
-    assert not (tmp_path / "index" / "seal.json").exists()
     assert books.refute(index) is None
-    assert books.runs == 3
+    assert books.runs == 2
     index.close()
 
 

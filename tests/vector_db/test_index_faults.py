@@ -302,6 +302,30 @@ def test_orphaned_worker_leaves_also_when_a_fork_of_its_owner_keeps_the_socket(t
     index.close()
 
 
+def test_a_fork_of_the_owner_is_told_to_open_the_index_itself(tmp_path: Path) -> None:
+    owner = script(
+        """
+        import os
+        from pathlib import Path
+        from index_catalogue import Books, plain_points
+        index = Books(plain_points(1, 5)).open(Path(sys.argv[3]))
+        if os.fork() == 0:
+            try:
+                index.count()
+            except Exception as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.wait()
+        print(index.count())
+        index.close()
+        """,
+        tmp_path / "index",
+    )
+    said, errors = owner.communicate(timeout=60)
+    assert "before this process was forked" in said, errors
+    assert said.splitlines()[-1] == "5"
+
+
 def test_searches_go_on_beside_writes(index: VectorIndex, books: Books) -> None:
     queries = unit(np.random.default_rng(4), 20, DIMENSION)
     fixed = Truth(list(books.points.values()))

@@ -88,6 +88,10 @@ def test_the_key_goes_with_every_request(http_qdrant: QdrantOverHttp) -> None:
     assert http_qdrant.keys == {"s3cret"}
 
 
+def test_the_key_is_not_printed_with_the_options() -> None:
+    assert "s3cret" not in repr(ServerOptions("http://x", api_key="s3cret"))
+
+
 def test_no_key_is_sent_where_none_is_set(http_qdrant: QdrantOverHttp) -> None:
     opened(quick(http_qdrant)).close()
     assert http_qdrant.keys == {None}
