@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ LATER = [DAYS * PHOTOS_AN_ENCOUNTER + photo for photo in range(3)]  # of one day
 EVERY = 5
 WHO = "the demo"
 MARK = ".drawn-animals"
-WIDTHS = (18, 11, 29, 6, 8)  # with two spaces between them, 80 columns hold them
+COLUMNS = 80
+WIDTHS = (18, 11, 29, 6, 8)  # with two spaces between them
 HEADS = ("photo", "answer", "best candidates", "time", "that was")
 COLOURS = {"right": "32", "wrong": "31", "unsure": "33"}
 
@@ -85,24 +87,27 @@ def show(folder: Path) -> None:
         total = len(seen) + len(unseen)
         table = make_folder(folder / "photos", seen, on_progress=lambda done, _: bar.at(done, total))
         make_folder(folder / "later", unseen, on_progress=lambda done, _: bar.at(len(seen) + done, total))
-    print(f"{KNOWN} animals, which do not exist, were drawn with {len(seen)} photos of two days each,")
-    print(
-        f"and {len(unseen)} photos of a third day, of them and of {STRANGERS} strangers ({time.perf_counter() - began:.0f} s)."
+    spent = time.perf_counter() - began
+    _say(
+        f"{KNOWN} animals, which do not exist, drawn with {len(seen)} photos of two days, and {len(unseen)} photos of a third "
+        f"day, of them and of {STRANGERS} strangers, in {spent:.0f} s."
     )
     with open_station(read_settings({}, data_dir=data), streams=os.cpu_count() or 1) as station:
         with terminal.Bar("photos imported") as bar:
             done = import_rows(station, table, who=WHO, on_progress=lambda now: bar.at(now.done, now.total))
-        print(f"Imported {done.enrolled} photos in {done.seconds:.1f} s, {done.enrolled / done.seconds:.0f} a second.")
+        _say(f"Imported {done.enrolled} photos in {done.seconds:.1f} s, {done.enrolled / done.seconds:.0f} a second.")
         single = [_ask(station, folder, individual, LATER[:1]) for individual in everybody]
         together = [_ask(station, folder, individual, LATER) for individual in everybody]
-        print(f"\nThe first photo of the third day, for one of every {EVERY} animals. It is called")
-        print("after the animal on it; * marks one that is not in the catalogue. Unsure is what")
-        print(f"cannot be named without calling more than {MAX_FALSE_MATCH:.0%} of new animals known.\n")
+        _say(
+            f"The first photo of the third day, of one of every {EVERY} animals. A photo is called after the animal on it; "
+            "* marks an animal that is not in the catalogue. Unsure is what cannot be named without calling more than "
+            f"{MAX_FALSE_MATCH:.0%} of new animals known, and is not surely new either."
+        )
         _put_rows(single[::EVERY])
-        print("\nThree photos of one encounter get one answer; the same animals again:\n")
+        _say("Three photos of one encounter get one answer; the same animals again:")
         _put_rows(together[::EVERY])
         _meet_a_stranger(station, folder, single[KNOWN:])
-        print(f"\nProbabilities: {station.calibration().reason}.")
+        _say(f"Probabilities: {station.calibration().reason}.")
     _put_counts(single, together)
     _put_next(folder, data)
 
@@ -140,18 +145,25 @@ def _meet_a_stranger(station: Station, folder: Path, asked: Sequence[Asked]) -> 
     """The first stranger that was called new is enrolled, and asked about again with another photo."""
     met = next((number for number, one in enumerate(asked) if one.answer.decision == "new"), None)
     if met is None:
-        print("\nNone of the strangers was called new: to this encoder they look too much like animals that it knows.")
+        _say("None of the strangers was called new: to this encoder they look too much like animals that it knows.")
         return
     individual = KNOWN + met
     first = path_of(folder / "later", individual, LATER[0])
     enrol(station, name_of(individual), [Source(first.name, Given(), path=first)], who=WHO)
     again = _ask(station, folder, individual, LATER[1:2])
-    print(f"\n{name_of(individual)} is the first stranger that was called new. It is enrolled with that")
-    print("photo, and another one is asked about:\n")
+    _say(
+        f"{name_of(individual)} is the first stranger that was called new. It is enrolled with that photo, and asked about "
+        "with another one of the same encounter:"
+    )
     _put_rows([asked[met], again])
 
 
+def _say(text: str) -> None:
+    print("\n" + textwrap.fill(text, COLUMNS))
+
+
 def _put_rows(asked: Sequence[Asked]) -> None:
+    print()
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for row in [HEADS, tuple("-" * width for width in WIDTHS), *(one.row() for one in asked)]:
         cells = [
@@ -164,20 +176,22 @@ def _put_rows(asked: Sequence[Asked]) -> None:
 
 
 def _put_counts(single: Sequence[Asked], together: Sequence[Asked]) -> None:
-    print("\nAll that were asked about, each against two days' photos of every known animal:\n")
+    _say("How many were right, of all that were asked about:")
     rows = []
     for who, part in ((f"{KNOWN} known animals", slice(KNOWN)), (f"{STRANGERS} strangers", slice(KNOWN, None))):
         for how, asked in (("one photo", single[part]), ("three photos", together[part])):
             verdicts = [one.verdict for one in asked]
             top = sum(one.on_top for one in asked) if part.stop else None
             rows.append((f"{who}, {how}", *(verdicts.count(verdict) for verdict in COLOURS), top))
+    print()
     terminal.put_table(rows, ("", *COLOURS, "right on top"))
 
 
 def _put_next(folder: Path, data: Path) -> None:
     other = path_of(folder / "later", 1, LATER[1])
     bin_folder = shlex.quote(str(ROOT / ".venv" / "bin"))
-    print("\nGo on with it:\n")
+    _say("Go on with it:")
+    print()
     print(f"  export PATH={bin_folder}:$PATH FLUKEPRINT_DATA_DIR={shlex.quote(str(data))}")
     print(f"  flukeprint identify {shlex.quote(str(other))}")
     print(f"  flukeprint show {name_of(1)}")

@@ -2,9 +2,10 @@
 
 Reads JPEG, PNG, WebP, TIFF and BMP, of 1 to 16 bits, grey, palette, CMYK or with alpha, the first frame of those that hold
 several, upright by EXIF. Any bytes give pixels or a `PhotoRefused`, and memory is bounded by the header's size, which is
-checked before anything is decoded. Transparency is laid over mid-grey, which is near 0 once normalised: neither a bright nor
-a dark background is learnt. Colour profiles are not applied. JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop keeps at
-least twice the size that it will be scaled to (embedding similarity .996 and up; below the target it breaks, .54).
+checked before anything is decoded: up to 9 bytes a pixel, far less for a JPEG that is reduced. Transparency is laid over
+mid-grey, which is near 0 once normalised: neither a bright nor a dark background is learnt. Colour profiles are not applied.
+JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop keeps at least twice the size that it will be scaled to (embedding
+similarity .996 and up; below the target it breaks, .54).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import BmpImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -23,6 +25,7 @@ from .header import Header
 from .values import DEFAULT_LIMITS, Box, Limits, Pixels
 
 BACKDROP = 128
+STRIP = 64  # rows
 OVERSAMPLING = 2  # a reduced crop keeps this many times the target, see above
 _JPEG_FLAGS = {
     1: cv2.IMREAD_COLOR_RGB,
@@ -146,6 +149,8 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
                     f"The photo's colours are of the kind {image.mode}, which is not read. "
                     "Save it in RGB with 8 or 16 bits a channel."
                 )
+            if header.format != "webp" and _covered(image) < image.width * image.height:
+                raise PhotoDamaged("The photo ends early: strips of it are missing. Copy it again from the camera.")
             image.load()
             return _rgb(image, edges, factor)
     except (PhotoDamaged, NotAPhoto):
@@ -157,6 +162,12 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
             f"The photo is a {header.format.upper()} by its header, but cannot be decoded ({error}). "
             "Copy it again, or save it again with another program."
         ) from error
+
+
+def _covered(image: ImageFile.ImageFile) -> int:
+    """Pixels that the file has data for; Pillow would leave the others black. (A WebP's are not listed.)"""
+    extents = [tile.extents or (0, 0, *image.size) for tile in image.tile]
+    return sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
 
 
 def _rgb(image: Image.Image, edges: Edges, factor: int) -> Pixels:
@@ -173,10 +184,15 @@ def _rgb(image: Image.Image, edges: Edges, factor: int) -> Pixels:
         image = image.reduce(factor, (left, top, right, bottom))
         edges = (0, 0, image.width, image.height)
     left, top, right, bottom = edges
-    pixels = np.asarray(image)[top:bottom, left:right]
-    if not see_through:
-        return pixels
-    colour, alpha = pixels[:, :, :3].astype(np.uint16), pixels[:, :, 3:].astype(np.uint16)
+    pixels = np.empty((bottom - top, right - left, 3), np.uint8)
+    for start in range(top, bottom, STRIP):  # numpy would copy all of it twice at once
+        rows = np.asarray(image.crop((left, start, right, min(start + STRIP, bottom))))
+        pixels[start - top : start - top + len(rows)] = _over_backdrop(rows) if see_through else rows
+    return pixels
+
+
+def _over_backdrop(rows: npt.NDArray[np.uint8]) -> Pixels:
+    colour, alpha = rows[:, :, :3].astype(np.uint16), rows[:, :, 3:].astype(np.uint16)
     return ((colour * alpha + BACKDROP * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 

@@ -207,6 +207,19 @@ def test_any_bytes_at_all_give_a_header_or_a_refusal(data: bytes, start: bytes) 
     read_taken(header)
 
 
+def test_a_tiff_whose_later_strips_are_missing_is_not_filled_with_black() -> None:
+    """The header's height is doubled; Pillow reads the strips there are and leaves the rest black."""
+    data = bytearray(saved(PIXELS, "TIFF"))
+    at = data.index(struct.pack("<HHI", 257, 4, 1))
+    data[at + 8 : at + 12] = struct.pack("<I", 96)
+    at = data.index(struct.pack("<HHI", 278, 4, 1))
+    data[at + 8 : at + 12] = struct.pack("<I", 48)
+    header = read_header(bytes(data))
+    assert header.stored == (64, 96)
+    with pytest.raises(PhotoDamaged, match="strips of it are missing"):
+        decode(bytes(data), header)
+
+
 def test_a_run_length_coded_bmp_is_refused() -> None:
     data = bytearray(_bmp(100, 100))
     data[30] = 1
