@@ -12,7 +12,12 @@ from settings import ROOT
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description="Enrol drawn animals, and identify others.")
-    parser.add_argument("--data-dir", type=Path, default=ROOT / "demo" / "data", help="where the demo keeps its things")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=ROOT / "demo" / "data",
+        help="where the demo keeps its things, an empty folder at first",
+    )
     folder: Path = parser.parse_args().data_dir.expanduser().absolute()
     from demo.show import show
 
@@ -21,6 +26,8 @@ def main() -> int:
     except FlukeprintError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read our output has left, as `| head` does
+        sys.stdout = None
     except KeyboardInterrupt:
         print("\ndemo: stopped; started again it begins anew.", file=sys.stderr)
         return 130

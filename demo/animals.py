@@ -219,15 +219,15 @@ def _composed(
     animal = cv2.remap(painted, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     line = background.waterline[window.columns]
     _mirrored(background, animal, window, line)
-    planes = cv2.split(animal)
     y = np.arange(window.top, window.top + window.height, dtype=np.float32)[:, None]
     above = np.clip(line - y + np.float32(0.5), 0, 1)
-    share = planes[3] * above
-    for plane, own in zip(background.colour, planes, strict=False):
+    share = 1 - animal[:, :, 3] * above
+    for c, plane in enumerate(background.colour):
         behind = plane[window.rows, window.columns]
-        behind += own * above - behind * share
+        behind *= share
+        behind += animal[:, :, c] * above
     solid = np.zeros((view.height, view.width), np.float32)
-    solid[window.rows, window.columns] = planes[3]
+    solid[window.rows, window.columns] = animal[:, :, 3]
     _foaming(background.colour, solid, background.waterline, day, seen, chance)
     return background.colour
 
@@ -247,11 +247,12 @@ def _mirrored(background: sea.Water, animal: Image, window: Window, line: Image)
     at_y += 2 * line - np.float32(window.top) - y
     fade = np.exp((line - y) * np.float32(1 / (0.16 * width)))
     fade *= np.clip(y - line + np.float32(0.5), 0, np.float32(0.55))
-    mirror = cv2.split(cv2.remap(animal, at_x, at_y, cv2.INTER_LINEAR))
-    share = mirror[3] * fade
-    for plane, shown in zip(background.colour, mirror, strict=False):
+    mirror = cv2.remap(animal, at_x, at_y, cv2.INTER_LINEAR)
+    share = 1 - mirror[:, :, 3] * fade
+    for c, plane in enumerate(background.colour):
         behind = plane[top:bottom, window.columns]
-        behind += shown * fade - behind * share
+        behind *= share
+        behind += mirror[:, :, c] * fade
 
 
 def _foaming(light: Light, solid: Image, line: Image, day: Outing, seen: Shot, chance: np.random.Generator) -> None:

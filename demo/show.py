@@ -37,7 +37,8 @@ DAYS = 2  # that the catalogue has seen, with three photos each
 LATER = [DAYS * PHOTOS_AN_ENCOUNTER + photo for photo in range(3)]  # of one day more
 EVERY = 5
 WHO = "the demo"
-MARK = ".drawn-animals"
+OWN = ROOT / "demo" / "data"
+MARK = ".drawn-animals"  # in a folder that the demo has made
 COLUMNS = 80
 WIDTHS = (18, 11, 29, 6, 8)  # with two spaces between them
 HEADS = ("photo", "answer", "best candidates", "time", "that was")
@@ -115,7 +116,7 @@ def show(folder: Path) -> None:
 def _made_ready(folder: Path) -> Path:
     """The data folder, emptied: the demo begins anew, and its drawings stay where this version drew them."""
     mark = folder / MARK
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not mark.exists())):
+    if folder != OWN and folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not mark.exists())):
         raise NotTheDemosFolder(f"{folder} holds something else than a demo; give --data-dir an empty folder, or a new one.")
     data, first = folder / "catalogue", path_of(folder / "photos", 0, 0)
     drawn = first.exists() and first.read_bytes() == photo(0, 0)  # else by another version: they are drawn anew
