@@ -153,7 +153,7 @@ def test_what_is_lost_after_a_crash_is_noticed_without_a_seal(
     damage(victim)
     if victim.exists() and victim.read_bytes() == before:  # zeros in a file of zeros: nothing is damaged
         shutil.rmtree(hurt)
-        return None
+        return
     books = Books(POINTS)
     index = books.open(hurt, codes_above=CODES_ABOVE)
     assert index.search(QUERY, 20, exact=True) == answer
