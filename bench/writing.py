@@ -22,7 +22,7 @@ from indexer.sightings import Source
 from indexer.station import Station, limits, open_station
 from settings import read_settings
 
-PHOTOS = 192
+PHOTOS = 768
 DRAWN = 24  # different drawings; the others are the same with other bytes after the picture's end, which are other photos
 SIZE = (2016, 1512)
 ROUNDS = 3

@@ -19,6 +19,7 @@ from catalog.values import Change, Entity, EventRow
 
 INDEXED = ("live", "species", "viewpoint", "taken_on", "lat", "lon")  # a sighting's fields that its point in the index carries
 TABLES = {"individual": individuals, "sighting": sightings}
+_LAST = select(func.max(events.c.id))
 
 
 def to_json(value: Any) -> str:
@@ -115,7 +116,7 @@ def root(connection: Connection, event_id: int) -> int:
 
 
 def last_id(connection: Connection) -> int:
-    return connection.scalar(select(func.max(events.c.id))) or 0
+    return connection.scalar(_LAST) or 0
 
 
 def changed_sightings(connection: Connection, after: int) -> list[int]:

@@ -1,9 +1,10 @@
 """The photo files: named after the hash of the bytes that were given, written whole or not at all.
 
-A photo is kept as the original, reduced to a long side, or by reference to where it lies. `put` writes to a temporary
-name, syncs, renames and syncs the folder, so what it returned outlives a power cut; a `batch` does the same for many
-with the waiting done together (64 photos of 100 kB: a sixth of the time). Put photos first, then the rows that name
-them: a photo without a row is harmless, a row without its photo is not. Putting a photo again changes nothing.
+A photo is kept as the original, reduced to a long side, or by reference to where it lies. `receive` writes it under a
+temporary name; `settle` syncs, renames and syncs the folders of many at once, so that the disk's waits overlap (64 photos
+of 100 kB: a sixth of the time of one after the other), and what it has settled outlives a power cut. Settle photos first, then
+write the rows that name them: a photo without a row is harmless, a row without its photo is not. Keeping a photo again
+changes nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 from catalog.errors import PhotoStoreFailed
@@ -31,6 +33,27 @@ JPEG_QUALITY = 90
 SYNCS_AT_ONCE = 8  # more gained nothing
 T = TypeVar("T")
 _ENDINGS = {"jpeg": "jpg", "png": "png", "webp": "webp", "tiff": "tif", "bmp": "bmp"}
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A photo on its way in, and the row to give to `Write.add_photo` once it is settled."""
+
+    row: PhotoRow
+    folders: tuple[Path, ...] = ()  # that name it, or will
+    temporary: Path | None = None  # None where nothing had to be written
+    final: Path | None = None
+
+    def settle(self) -> None:
+        if self.temporary is not None and self.final is not None:
+            self.temporary.replace(self.final)
+            self.temporary = None
+
+    def drop(self) -> None:
+        """Leave nothing behind, unless it is settled."""
+        if self.temporary is not None:
+            self.temporary.unlink(missing_ok=True)
+            self.temporary = None
 
 
 class PhotoStore:
@@ -50,7 +73,13 @@ class PhotoStore:
                 if time.time() - left.stat().st_mtime > OLD_S:
                     left.unlink()
 
-    def put(
+    def put(self, data: bytes, *, sha256: str, name: str, format: str, width: int, height: int, **more: Any) -> PhotoRow:
+        """Keep one photo; durable on return. Takes what `receive` takes."""
+        incoming = self.receive(data, sha256=sha256, name=name, format=format, width=width, height=height, **more)
+        self.settle([incoming])
+        return incoming.row
+
+    def receive(
         self,
         data: bytes,
         *,
@@ -61,22 +90,55 @@ class PhotoStore:
         height: int,
         creator: str | None = None,
         source: Path | None = None,
-    ) -> PhotoRow:
-        """Keep one photo; durable on return. `source` is where it lies, for keeping by reference."""
-        with self.batch() as batch:
-            return batch.put(
-                data, sha256=sha256, name=name, format=format, width=width, height=height, creator=creator, source=source
-            )
+    ) -> Incoming:
+        """Write one photo, without its name yet. `source` is where it lies, for keeping by reference."""
+        kept, path, written = self._chosen(data, sha256, format, source)
+        row = PhotoRow(sha256, kept, path, name, format, len(data), width, height, creator)
+        if written is None:
+            return Incoming(row)
+        final = self.folder / path
+        with _told(final, "written"):
+            if final.exists() and final.stat().st_size == len(written):
+                return Incoming(row, (final.parent,))  # who wrote it may not have synced the folder yet
+            folders: tuple[Path, ...] = (final.parent,)
+            if not final.parent.exists():
+                final.parent.mkdir(exist_ok=True)
+                folders = (final.parent, self.folder)
+            temporary = self.folder / INCOMING / f"{final.name}.{os.getpid()}.{uuid4().hex[:8]}"
+            with temporary.open("xb", buffering=0) as file:
+                incoming = Incoming(row, folders, temporary, final)
+                try:
+                    view = memoryview(written)
+                    while view:
+                        view = view[file.write(view) :]
+                except BaseException:
+                    incoming.drop()
+                    raise
+        return incoming
 
-    @contextmanager
-    def batch(self) -> Iterator[Batch]:
-        """Photos put in this block are durable when it ends; none of them has its name before."""
-        batch = Batch(self)
+    def settle(self, received: Sequence[Incoming]) -> None:
+        """All the bytes to disk first, then the names, then the folders. All of them, or none has its name."""
         try:
-            yield batch
-            batch.settle()
-        finally:
-            batch.drop()
+            with _told(self.folder, "written"):
+                written = [each for each in received if each.temporary is not None]
+                _at_once(_sync, [each.temporary for each in written if each.temporary])
+                for each in written:
+                    each.settle()
+                _at_once(_sync_folder, list({folder for each in received for folder in each.folders}))
+        except BaseException:
+            for each in received:
+                each.drop()
+            raise
+
+    def _chosen(self, data: bytes, given: str, format: str, source: Path | None) -> tuple[Keep, str, bytes | None]:
+        """How it is kept, where, and the bytes to write there."""
+        lies = None if source is None else str(source.absolute())
+        if self.keep == "reference" and lies is not None and storable(lies) == lies:  # else the bytes are kept
+            return "reference", lies, None
+        small = reduced(data, self.long_side) if self.keep == "reduced" else None
+        if small is not None:
+            return "reduced", f"{given[:2]}/{given}.{sha256(small).hexdigest()[:16]}.jpg", small
+        return "original", f"{given[:2]}/{given}.{_ENDINGS.get(format, 'bin')}", data
 
     def path_of(self, photo: PhotoRow) -> Path:
         return Path(photo.path) if photo.kept == "reference" else self.folder / photo.path
@@ -123,77 +185,6 @@ class PhotoStore:
         )
 
 
-class Batch:
-    """Photos on their way in; see `PhotoStore.batch`."""
-
-    def __init__(self, store: PhotoStore) -> None:
-        self._store = store
-        self._waiting: list[tuple[Path, Path, BinaryIO]] = []  # temporary name, name, open file
-        self._folders: set[Path] = set()
-
-    def put(
-        self,
-        data: bytes,
-        *,
-        sha256: str,
-        name: str,
-        format: str,
-        width: int,
-        height: int,
-        creator: str | None = None,
-        source: Path | None = None,
-    ) -> PhotoRow:
-        """The row to give to `Write.add_photo`, after the batch has ended."""
-        kept, path = self._keep(data, sha256, format, source)
-        return PhotoRow(sha256, kept, path, name, format, len(data), width, height, creator)
-
-    def _keep(self, data: bytes, given: str, format: str, source: Path | None) -> tuple[Keep, str]:
-        lies = None if source is None else str(source.absolute())
-        if self._store.keep == "reference" and lies is not None and storable(lies) == lies:  # else the bytes are kept
-            return "reference", lies
-        small = reduced(data, self._store.long_side) if self._store.keep == "reduced" else None
-        if small is not None:
-            path = f"{given[:2]}/{given}.{sha256(small).hexdigest()[:16]}.jpg"
-            self._write(path, small)
-            return "reduced", path
-        path = f"{given[:2]}/{given}.{_ENDINGS.get(format, 'bin')}"
-        self._write(path, data)
-        return "original", path
-
-    def _write(self, path: str, data: bytes) -> None:
-        final = self._store.folder / path
-        self._folders.add(final.parent)  # also where it is there already: who wrote it may not have synced yet
-        with _told(final, "written"):
-            if final.exists() and final.stat().st_size == len(data):
-                return
-            if not final.parent.exists():
-                final.parent.mkdir(exist_ok=True)
-                self._folders.add(self._store.folder)
-            temporary = self._store.folder / INCOMING / f"{final.name}.{os.getpid()}.{uuid4().hex[:8]}"
-            file = temporary.open("xb", buffering=0)
-            self._waiting.append((temporary, final, file))
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
-
-    def settle(self) -> None:
-        """All the bytes first, then the names, then the folders: the disk's waits overlap."""
-        with _told(self._store.folder, "written"):
-            _at_once(lambda waiting: os.fsync(waiting[2].fileno()), self._waiting)
-            for temporary, final, file in self._waiting:
-                file.close()
-                temporary.replace(final)
-            self._waiting.clear()
-            _at_once(_sync_folder, list(self._folders))
-
-    def drop(self) -> None:
-        """Leave nothing behind of what was not settled."""
-        while self._waiting:
-            temporary, _, file = self._waiting.pop()
-            file.close()
-            temporary.unlink(missing_ok=True)
-
-
 def reduced(data: bytes, long_side: int) -> bytes | None:
     """A JPEG of this long side, upright; None where it is no larger already, or cannot be decoded here."""
     import cv2
@@ -222,9 +213,12 @@ def _at_once(sync: Callable[[T], None], things: list[T]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there; its names are durable with the file system's own log
-        return
-    handle = os.open(folder, os.O_RDONLY)
+    if os.name != "nt":  # a folder cannot be opened there; its names are durable with the file system's own log
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows syncs only what may be written
     try:
         os.fsync(handle)
     finally:

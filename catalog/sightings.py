@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from catalog.chunks import chunks
 from catalog.errors import NotKnown, ValueRefused
@@ -13,6 +13,12 @@ from catalog.schema import encounters, individuals, photos, sightings
 from catalog.values import BoxXYWH, Owner, PhotoRow, Sighting
 
 _S = sightings.c
+# Made once: every identification asks it, and making it takes as long as answering it.
+_OWNERS = (
+    select(_S.id, _S.individual_id, individuals.c.name, individuals.c.species, _S.encounter_id, photos.c.name)
+    .select_from(sightings.join(individuals).join(photos))
+    .where(_S.id.in_(bindparam("ids", expanding=True)), _S.live)
+)
 
 
 def box_text(box: BoxXYWH | None) -> str:
@@ -36,12 +42,7 @@ def owners(connection: Connection, sighting_ids: Iterable[int]) -> dict[int, Own
     """Whose they are, for the live ones among them."""
     found: dict[int, Owner] = {}
     for some in chunks([int(i) for i in sighting_ids]):
-        query = (
-            select(_S.id, _S.individual_id, individuals.c.name, individuals.c.species, _S.encounter_id, photos.c.name)
-            .select_from(sightings.join(individuals).join(photos))
-            .where(_S.id.in_(some), _S.live)
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_OWNERS, {"ids": some}).all():
             found[row[0]] = Owner(*row[1:])
     return found
 

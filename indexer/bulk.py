@@ -1,9 +1,9 @@
 """The bulk way in: many rows, every one with a state in the catalogue, that may be killed at any moment and goes on.
 
-A pipeline of three: the rows wait in SQL; `streams` threads read, decode, encode and keep photos (all of it outside Python's
-lock); one writer commits them in batches, sightings and row states in one transaction, and hands the points to the index. So a
-crash loses at most the work of one batch, never a row. One bad photo is one row set aside with its reason; those are tried
-again at the next run, since the photo may have been mended in its place.
+A pipeline of three: the rows wait in SQL; `streams` threads read, decode, encode and write photos (all of it outside Python's
+lock); one writer makes the files durable and commits them in batches, sightings and row states in one transaction, and hands
+the points to the index. So a crash loses at most the work of one batch, never a row. One bad photo is one row set aside with
+its reason; those are tried again at the next run, since the photo may have been mended in its place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from catalog.values import GivenRow, ImportRow
 from encoder.errors import PhotoRefused
 from indexer.errors import RowRefused
 from indexer.given import Given, day_in, given
-from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare
+from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station
 from indexer.tables import Row, as_csv, read_folder, read_table
 
@@ -117,8 +117,7 @@ def _begin(station: Station, source: Path, root: Path, rows: Sequence[Row]) -> i
 def _prepared(station: Station, root: Path, import_id: int) -> Iterator[tuple[ImportRow, Work | Refusal]]:
     """Waiting rows, prepared by all cores, in their order; at most a few a stream are under way."""
     streams = station.settings.streams
-    # Twice as many threads as cores: half of a small photo's time is waiting for the disk to have it.
-    with ThreadPoolExecutor(2 * streams, thread_name_prefix="encode") as pool:
+    with ThreadPoolExecutor(streams + 1, thread_name_prefix="encode") as pool:  # one more, since reading a file may wait
         under_way: deque[tuple[ImportRow, Future[Work | Refusal]]] = deque()
         try:
             for row in _waiting(station, import_id):
@@ -130,7 +129,8 @@ def _prepared(station: Station, root: Path, import_id: int) -> Iterator[tuple[Im
                 yield first, future.result()
         finally:
             for _, future in under_way:
-                future.cancel()
+                if not future.cancel() and isinstance(work := future.result(), Work):
+                    work.prepared.incoming.drop()
 
 
 def _waiting(station: Station, import_id: int) -> Iterator[ImportRow]:
@@ -180,11 +180,12 @@ def _batches(items: Iterable[tuple[ImportRow, Work | Refusal]]) -> Iterator[list
 
 
 def _commit(station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str) -> tuple[int, int]:
-    """One transaction, then the index. How many were enrolled, and how many set aside."""
+    """The photos to disk, one transaction, then the index. How many were enrolled, and how many set aside."""
     refused = 0
+    works = [work for _, work in batch if isinstance(work, Work)]
+    settle(station, (work.prepared for work in works))
     with station.catalogue.write("import", who=who, what="") as write:
         recorder = Recorder(write, station.bundle_id)
-        works = [work for _, work in batch if isinstance(work, Work)]
         write.individuals_named(work.identity for work in works)
         write.sightings_by_photo((work.prepared.encoded.sha256, corners(work.prepared.given.box)) for work in works)
         for row, work in batch:

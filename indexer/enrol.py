@@ -13,7 +13,7 @@ from typing import Literal
 from catalog.names import clean_name
 from encoder.errors import PhotoRefused
 from indexer.errors import RowRefused
-from indexer.sightings import Prepared, Recorder, Source, hand_over, prepare
+from indexer.sightings import Prepared, Recorder, Source, hand_over, prepare, settle
 from indexer.station import Station
 
 
@@ -40,8 +40,9 @@ def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str) -
     """The photos of one call are one encounter, unless what is given with them says otherwise."""
     name = clean_name(name)
     ready = [_prepared(station, source) for source in sources]
-    if any(isinstance(item, Prepared) for item in ready):
+    if usable := [item for item in ready if isinstance(item, Prepared)]:
         station.adopt_bundle()
+        settle(station, usable)
     with station.catalogue.write("enrol", who=who, what="") as write:
         created = write.individual_named(name) is None
         recorder = Recorder(write, station.bundle_id)
@@ -67,5 +68,5 @@ def _recorded(recorder: Recorder, name: str, item: Prepared, occasion: str) -> O
     try:
         done = recorder.record(name, item, occasion=occasion)
     except RowRefused as error:
-        return Outcome(item.photo.name, "refused", reason=str(error))
-    return Outcome(item.photo.name, "enrolled" if done.state == "done" else "already", done.sighting_id)
+        return Outcome(item.incoming.row.name, "refused", reason=str(error))
+    return Outcome(item.incoming.row.name, "enrolled" if done.state == "done" else "already", done.sighting_id)

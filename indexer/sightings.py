@@ -1,19 +1,20 @@
 """One photo on its way into the catalogue: prepared outside the transaction, recorded inside it.
 
-Preparing (read, encode, keep the file) is the slow part. It is safe in several threads and again after a crash, since a
-photo's file is named by its content and a file that no row names harms nobody. Recording is a few rows. Enrolment and
-bulk import are both made of these two.
+Preparing (read, encode, write the file) is the slow part. It is safe in several threads and again after a crash, since a
+photo's file is named by its content and a file that no row names harms nobody. Settling makes the files of many durable at
+once, and recording is a few rows. Enrolment and bulk import are both made of these three.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from catalog.names import clean_name
-from catalog.values import BoxXYWH, PhotoRow
+from catalog.photos import Incoming
+from catalog.values import BoxXYWH
 from catalog.write import Write
 from encoder.photo import read_photo
 from encoder.values import Box, Encoded
@@ -40,7 +41,7 @@ class Source:
 class Prepared:
     given: Given  # completed from the photo's own metadata
     encoded: Encoded
-    photo: PhotoRow
+    incoming: Incoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,10 @@ class Recorded:
 
 
 def prepare(station: Station, source: Source) -> Prepared:
-    """Read, encode and keep one photo, durable; a `PhotoRefused` says what is wrong with it."""
+    """Read, encode and write one photo, not durable yet; a `PhotoRefused` says what is wrong with it."""
     data = source.data if source.path is None else read_photo(source.path, limits(station.settings))
     encoded = station.encoder.encode(data, source.given.box)
-    photo = station.photos.put(
+    incoming = station.photos.receive(
         data,
         name=source.name,
         sha256=encoded.sha256,
@@ -63,7 +64,12 @@ def prepare(station: Station, source: Source) -> Prepared:
         creator=encoded.taken.creator,
         source=source.path,
     )
-    return Prepared(source.given.or_from(encoded.taken), encoded, photo)
+    return Prepared(source.given.or_from(encoded.taken), encoded, incoming)
+
+
+def settle(station: Station, prepared: Iterable[Prepared]) -> None:
+    """Make their photo files durable, before any row names them."""
+    station.photos.settle([each.incoming for each in prepared])
 
 
 class Recorder:
@@ -94,7 +100,7 @@ class Recorder:
             return Recorded("already", known)
         individual_id, species = self._individual(individual_id, name, given.species)
         label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)
-        write.add_photo(prepared.photo)
+        write.add_photo(prepared.incoming.row)
         sighting_id = write.add_sighting(
             individual_id,
             write.encounter(label),

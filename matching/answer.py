@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from encoder.values import Box
@@ -91,4 +93,18 @@ class Answer:
     identification_id: int | None = None  # given when the catalogue has kept the answer
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: _plain(getattr(self, name)) for name in _names(Answer)}
+
+
+def _plain(value: Any) -> Any:
+    """As `dataclasses.asdict`, which copies each number by `deepcopy`: a third of its time."""
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if names := _names(value.__class__):
+        return {name: _plain(getattr(value, name)) for name in names}
+    return value
+
+
+@cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

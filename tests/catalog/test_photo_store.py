@@ -15,7 +15,7 @@ import pytest
 
 from catalog import photos
 from catalog.errors import PhotoStoreFailed
-from catalog.photos import Batch, Keep, PhotoStore, reduced
+from catalog.photos import Incoming, Keep, PhotoStore, reduced
 from catalog.values import PhotoRow
 
 
@@ -30,6 +30,10 @@ def picture(width: int = 640, height: int = 480, seed: int = 0) -> bytes:
 
 def put(store: PhotoStore, data: bytes, name: str = "IMG_1.jpg", **more: Any) -> PhotoRow:
     return store.put(data, sha256=sha256(data).hexdigest(), name=name, format="jpeg", width=640, height=480, **more)
+
+
+def receive(store: PhotoStore, data: bytes) -> Incoming:
+    return store.receive(data, sha256=sha256(data).hexdigest(), name="a.jpg", format="jpeg", width=640, height=480)
 
 
 def files(store: PhotoStore) -> list[str]:
@@ -73,29 +77,25 @@ def test_the_ending_says_the_format_and_a_strange_one_is_bin(tmp_path: Path) -> 
         assert row.path.endswith(f".{ending}")
 
 
-def test_a_batch_gives_names_only_when_it_ends(tmp_path: Path) -> None:
+def test_received_photos_have_their_names_when_they_are_settled(tmp_path: Path) -> None:
     store = PhotoStore(tmp_path)
     pictures = [picture(seed=i) for i in range(20)]
-    with store.batch() as batch:
-        rows = [
-            batch.put(data, sha256=sha256(data).hexdigest(), name=f"{i}.jpg", format="jpeg", width=640, height=480)
-            for i, data in enumerate([*pictures, pictures[0]])
-        ]
-        assert not any(store.path_of(row).exists() for row in rows)
+    received = [receive(store, data) for data in [*pictures, pictures[0]]]
+    rows = [each.row for each in received]
+    assert not any(store.path_of(row).exists() for row in rows)
+    store.settle(received)
     assert [store.read(row) for row in rows] == [*pictures, pictures[0]]
     assert files(store) == sorted({row.path for row in rows})
+    for each in received:
+        each.drop()  # of no effect any more
+    assert store.read(rows[0]) == pictures[0]
 
 
-def test_a_batch_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    store, data = PhotoStore(tmp_path), picture()
-
-    def interrupted(batch: Batch) -> None:
-        batch.put(data, sha256=sha256(data).hexdigest(), name="a.jpg", format="jpeg", width=640, height=480)
-        assert len(files(store)) == 1
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), store.batch() as batch:
-        interrupted(batch)
+def test_a_received_photo_that_is_dropped_leaves_nothing(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path)
+    incoming = receive(store, picture())
+    assert len(files(store)) == 1
+    incoming.drop()
     assert files(store) == []
 
 
