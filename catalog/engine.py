@@ -52,7 +52,7 @@ def _server(url: URL, *, durable: bool) -> Engine:
         engine = create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise CatalogueUnavailable(
-            f'The catalogue {place(url)} needs the package "{error.name}"; install it with: pip install "psycopg[binary]"'
+            f'The catalogue {place(url)} needs the package "{error.name}"; install it with: make setup EXTRAS=postgresql'
         ) from error
 
     @event.listens_for(engine, "connect")

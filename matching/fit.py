@@ -89,7 +89,8 @@ def calibrate(
     again = len({occasion.individual for occasion in occasions if occasion.repeated})
     if individuals < ENOUGH or again < ENOUGH_AGAIN:
         why = (
-            f"the catalogue has {individuals} individuals, {again} of them seen in two encounters or more; "
+            f"the catalogue has {individuals} individual{'' if individuals == 1 else 's'}, "
+            f"{again} seen in two encounters or more; "
             f"its own calibration needs {ENOUGH} and {ENOUGH_AGAIN}"
         )
         return stand_in(bundle, why, len(enrolled))

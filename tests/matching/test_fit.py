@@ -217,7 +217,7 @@ def test_individuals_seen_once_each_teach_nothing_of_known_animals() -> None:
     gallery = drawn(60, 4, occasions=1)
     made = calibrate(gallery, gallery)
     assert made.source == "none"
-    assert "0 of them seen in two encounters" in made.reason
+    assert "0 seen in two encounters" in made.reason
 
 
 def test_where_no_encounter_has_two_photos_the_calibration_calls_itself_optimistic() -> None:
