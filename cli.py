@@ -2,15 +2,18 @@
 
 Answers go to stdout, as a table for a person or as JSON with `--json`; everything else goes to stderr. The exit code is 0
 when it was done, 1 when the input was refused or something did not work, 2 when the command line itself is wrong. The
-parser is here, the verbs are in `verbs.py`: nothing heavy is imported before one runs, and `--help` answers at once.
+parser is here, the verbs are in `verbs.py` and, where they are about encoders, in `verbs_bundles.py`: nothing heavy is
+imported before one runs, and `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from errors import FlukeprintError
 
@@ -18,12 +21,13 @@ VERSION = "0.1.0"
 DONE, REFUSED = 0, 1  # argparse itself leaves with 2 for a wrong command line
 STOPPED = 130
 Verb = Callable[[argparse.Namespace], int]
+GROUPS = {"bundles": "encoders as files: list, compare, use and make them"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
-        code = _verb(args.verb)(args)
+        code = _verb(args.room, args.function)(args)
         sys.stdout.flush()
     except FlukeprintError as error:
         print(f"flukeprint: {error}", file=sys.stderr)
@@ -52,10 +56,8 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def _verb(name: str) -> Verb:
-    import verbs
-
-    found: Verb = getattr(verbs, "import_" if name == "import" else name)
+def _verb(room: str, name: str) -> Verb:
+    found: Verb = getattr(importlib.import_module(room), name)
     return found
 
 
@@ -70,15 +72,23 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"flukeprint {VERSION}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
 
-    def add(name: str, says: str, example: str) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(
-            name,
+    groups: dict[str, Any] = {}
+
+    def add(name: str, says: str, example: str, room: str = "verbs") -> argparse.ArgumentParser:
+        """A verb, or two words: a verb of a group, as "bundles list"."""
+        first, _, second = name.partition(" ")
+        if second and first not in groups:
+            group = verbs.add_parser(first, help=GROUPS[first], description=GROUPS[first], allow_abbrev=False)
+            groups[first] = group.add_subparsers(title="verbs", metavar="VERB", dest="what", required=True)
+        verb: argparse.ArgumentParser = (groups[first] if second else verbs).add_parser(
+            second or first,
             help=says,
             description=says[0].upper() + says[1:] + ".",
             epilog="example:\n  " + example.replace("\n", "\n  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        verb.set_defaults(room=room, function={"import": "import_"}.get(name, name.replace(" ", "_")))
         verb.add_argument("--data-dir", type=Path, metavar="DIR", help="the data folder (default: FLUKEPRINT_DATA_DIR)")
         verb.add_argument("--json", action="store_true", help="answer as JSON, for programs")
         return verb
@@ -87,10 +97,12 @@ def build_parser() -> argparse.ArgumentParser:
     _enrol(add)
     _catalogue(add)
     _keep(add)
+    _encoders(add)
     return parser
 
 
-Add = Callable[[str, str, str], argparse.ArgumentParser]
+class Add(Protocol):
+    def __call__(self, name: str, says: str, example: str, room: str = "verbs") -> argparse.ArgumentParser: ...
 
 
 def _ask(add: Add) -> None:
@@ -212,6 +224,103 @@ def _keep(add: Add) -> None:
     verb.add_argument("file", type=Path, metavar="FILE")
 
 
+def _encoders(add: Add) -> None:
+    room = "verbs_bundles"
+    add("bundles list", "list the bundles that are there, and which is in use", "flukeprint bundles list", room)
+
+    verb = add("bundles show", "show where a bundle came from and how it was measured", "flukeprint bundles show NAME", room)
+    verb.add_argument("bundle", metavar="ID", help="its id, or its name where only one has it")
+
+    verb = add("bundles compare", "put the figures of bundles side by side", "flukeprint bundles compare A B", room)
+    verb.add_argument("bundles", nargs="+", metavar="ID")
+
+    verb = add("bundles add", "copy a bundle into the data folder", "flukeprint bundles add ~/beluga-lite0", room)
+    verb.add_argument("folder", type=Path, metavar="FOLDER")
+
+    verb = add(
+        "bundles use",
+        "encode the catalogue with another bundle, calibrate anew, and switch to it; stopped, it goes on where it was",
+        "flukeprint bundles use beluga-lite0",
+        room,
+    )
+    verb.add_argument("bundle", metavar="ID")
+
+    verb = add("bundles remove", "remove a bundle that is not in use, and its vectors", "flukeprint bundles remove NAME", room)
+    verb.add_argument("bundle", metavar="ID")
+
+    verb = add(
+        "bundles make",
+        "make a bundle of any timm encoder, or of a training run",
+        "flukeprint bundles make --timm hf-hub:BVRA/MegaDescriptor-T-224 --licence CC-BY-NC-4.0 --out mega-t\n"
+        "flukeprint bundles make --run runs/one --data table.csv --images photos/ --licence CC0 --out bundles/one",
+        room,
+    )
+    verb.add_argument("--timm", metavar="NAME", help="a timm encoder that others have trained")
+    verb.add_argument("--checkpoint", type=Path, metavar="FILE", help="its weights (default: from timm's hub)")
+    verb.add_argument("--side", type=_count, metavar="PIXELS", help="the input's side, where the encoder takes another")
+    verb.add_argument("--run", type=Path, metavar="DIR", help="a folder that `flukeprint train` has made")
+    verb.add_argument("--data", type=Path, metavar="TABLE", help="the table that the run was taught from")
+    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that its paths are relative to")
+    verb.add_argument(
+        "--taught",
+        type=_whole_share,
+        default=1.0,
+        metavar="SHARE",
+        help="mix the run's encoder, by this share of the cosine, with the first weights as they were (default: 1)",
+    )
+    verb.add_argument("--half", action="store_true", help="store large weights in 16 bits, where vectors stay what they are")
+    verb.add_argument(
+        "--sibling", type=Path, metavar="BUNDLE", help="for a run taught on everything: whose figures and calibration it gets"
+    )
+    verb.add_argument("--name", help="what it is called (default: the encoder's or the run's name)")
+    verb.add_argument("--version", default="1", help="default: 1")
+    verb.add_argument("--licence", required=True, help="of the data and weights that it was made from")
+    verb.add_argument("--data-name", metavar="TEXT", help="what the data are called (default: the table's name)")
+    verb.add_argument("--weights-source", default="not stated", metavar="TEXT", help="where the first weights came from")
+    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="the bundle's folder")
+
+    verb = add(
+        "train",
+        "teach an encoder from labelled photos",
+        "flukeprint train --data metadata.csv --images photos/ --out runs/one --preset lite0\n"
+        "flukeprint train --data metadata.csv --images photos/ --out runs/one --resume",
+        room,
+    )
+    verb.add_argument(
+        "--data", required=True, type=Path, metavar="TABLE", help="CSV with path and identity, COCO JSON, or a folder each"
+    )
+    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that its paths are relative to (default: its own)")
+    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="the run's folder")
+    verb.add_argument("--preset", default="lite0", metavar="NAME", help="which encoder and schedule (default: lite0)")
+    verb.add_argument("--config", type=Path, metavar="FILE", help="TOML or JSON that changes settings of the preset")
+    verb.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    verb.add_argument("--everything", action="store_true", help="hold nothing back: for the bundle that follows a judged one")
+
+    verb = add(
+        "evaluate",
+        "measure how well a bundle tells animals apart",
+        "flukeprint evaluate --gallery gallery.csv --query query.csv --images photos/ --report report/",
+        room,
+    )
+    verb.add_argument("--bundle", type=Path, metavar="B", help="a bundle's folder or id (default: the one that would be used)")
+    verb.add_argument(
+        "--gallery", required=True, type=Path, metavar="TABLE", help="known photos: path, identity, encounter, date"
+    )
+    verb.add_argument("--query", required=True, type=Path, metavar="TABLE", help="photos to ask with; unknown animals are new")
+    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that paths begin at (default: the gallery's)")
+    verb.add_argument("--report", type=Path, metavar="DIR", help="write a page with curves and the worst confusions there")
+    verb.add_argument("--robustness", action="store_true", help="also with noise, blur and the like: 7 times as many photos")
+
+    verb = add(
+        "datasets",
+        "list public sets of labelled photos, and fetch those whose terms allow it",
+        "flukeprint datasets\nflukeprint datasets beluga-id-2022 --fetch ~/data",
+        room,
+    )
+    verb.add_argument("name", nargs="?", metavar="NAME", help="one of the list")
+    verb.add_argument("--fetch", type=Path, metavar="DIR", help="fetch it there; broken off, it goes on; checked at the end")
+
+
 def _boxes(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--box",
@@ -245,6 +354,10 @@ def _share(text: str) -> float:
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a share between 0 and 1, like 0.05")
     return share
+
+
+def _whole_share(text: str) -> float:
+    return 1.0 if text.strip() in ("1", "1.0") else _share(text)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from catalog.errors import NotKnown, ValueRefused
-from catalog.schema import bundles, calibrations, facts, identifications
+from catalog.schema import bundles, calibrations, facts, identifications, vectors
 from catalog.values import Calibration, Identification
 
 
@@ -54,6 +54,11 @@ def register_bundle(connection: Connection, now: datetime, bundle_id: str, sha25
     if not is_registered(connection, bundle_id, sha256, dimension):
         row = {"id": bundle_id, "sha256": sha256, "dimension": dimension, "first_used": now}
         connection.execute(insert(bundles).values(row))
+
+
+def forget_vectors(connection: Connection, bundle_id: str) -> None:
+    for table in (vectors, calibrations):
+        connection.execute(delete(table).where(table.c.bundle_id == bundle_id))
 
 
 def fact(connection: Connection, key: str) -> str | None:

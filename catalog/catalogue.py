@@ -277,6 +277,11 @@ class Catalogue:
             with self._writing() as connection:
                 answers.register_bundle(connection, _now(), bundle_id, sha256, dimension)
 
+    def forget_vectors(self, bundle_id: str) -> None:
+        """All that this bundle has made, and how it was calibrated. The photos can be encoded again."""
+        with self._writing() as connection:
+            answers.forget_vectors(connection, bundle_id)
+
     def bundles(self) -> list[Bundle]:
         """In the order of their first use."""
         with self._reading() as connection:

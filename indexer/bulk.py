@@ -125,9 +125,10 @@ def _prepared(station: Station, root: Path, import_id: int) -> Iterator[tuple[Im
                 if len(under_way) >= streams * AHEAD:
                     first, future = under_way.popleft()
                     yield first, future.result()
-            for first, future in under_way:
+            while under_way:
+                first, future = under_way.popleft()
                 yield first, future.result()
-        finally:
+        finally:  # nothing is left here, unless it ends early
             for _, future in under_way:
                 if not future.cancel() and isinstance(work := future.result(), Work):
                     work.prepared.incoming.drop()

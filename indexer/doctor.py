@@ -19,7 +19,8 @@ from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from errors import FlukeprintError
 from indexer.backup import PHOTOS_LEFT_OUT
-from indexer.station import IN_USE, bundle_for, make_folder, open_books, open_index, photo_store
+from indexer.registry import IN_USE
+from indexer.station import bundle_for, make_folder, open_books, open_index, photo_store
 from settings import Settings
 from vector_db.errors import IndexHeld
 from vector_db.port import VectorIndex

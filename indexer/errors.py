@@ -4,6 +4,7 @@ IndexerError
 ├── TableRefused        an import's folder or table cannot be read as one
 ├── RowRefused          one row or photo of many; it is set aside, the rest goes on
 ├── BundleMismatch      the encoder in use is not the one that made the catalogue's vectors
+├── BundleNotUsed       a bundle that is not there, or cannot be used or removed as things are
 ├── NotIndexed          kept in the catalogue, but the index did not take it yet
 └── BackupRefused       a backup that cannot be written, or a file that cannot be restored from
 """
@@ -27,6 +28,10 @@ class RowRefused(IndexerError):
 
 class BundleMismatch(IndexerError):
     """Vectors of two bundles never meet."""
+
+
+class BundleNotUsed(IndexerError):
+    """The catalogue's bundle stays as it was."""
 
 
 class NotIndexed(IndexerError):

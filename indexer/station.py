@@ -7,8 +7,6 @@ restore onto another machine, answers as before.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,18 +20,19 @@ from catalog.photos import PhotoStore
 from encoder.bundle import Bundle, load_bundle
 from encoder.encode import Encoder, open_encoder
 from encoder.values import Limits
+from indexer import registry
 from indexer.calibrating import fresh_calibration
 from indexer.errors import BundleMismatch
 from indexer.reconcile import Follower, reconcile
+from indexer.registry import IN_USE, SHIPPED, bundles_folder
 from matching.calibration import Calibration
-from settings import ROOT, Settings
+from settings import Settings
 from vector_db.growth import CODES_ABOVE, HNSW_ABOVE
 from vector_db.open import open_edge, open_server
 from vector_db.port import VectorIndex
 from vector_db.server_options import ServerOptions
 
-DEFAULT_BUNDLE = ROOT / "bundles" / "starter-lite0"
-IN_USE = "bundle"  # the catalogue's fact that names the bundle its vectors are of
+DEFAULT_BUNDLE = SHIPPED / "starter-lite0"
 
 
 @dataclass
@@ -68,14 +67,8 @@ class Station:
         """At the first write: this bundle is the catalogue's from now on, and the data folder keeps a copy of it."""
         if self.catalogue.fact(IN_USE) is not None:
             return
-        bundle = self.encoder.bundle
-        own = bundles_folder(self.settings) / bundle.id
-        if not own.exists():
-            own.parent.mkdir(parents=True, exist_ok=True)
-            copy = Path(tempfile.mkdtemp(prefix=".coming-", dir=own.parent))
-            shutil.copytree(bundle.folder, copy, dirs_exist_ok=True)
-            copy.rename(own)
-        self.catalogue.set_fact(IN_USE, bundle.id)
+        registry.add(self.settings, self.encoder.bundle.folder)
+        self.catalogue.set_fact(IN_USE, self.bundle_id)
 
     def close(self) -> None:
         try:
@@ -171,10 +164,6 @@ def limits(settings: Settings) -> Limits:
 
 def photo_store(settings: Settings) -> PhotoStore:
     return PhotoStore(settings.data_dir / "photos", keep=settings.keep_photos, long_side=settings.photo_long_side)
-
-
-def bundles_folder(settings: Settings) -> Path:
-    return settings.data_dir / "bundles"
 
 
 def make_folder(folder: Path) -> None:

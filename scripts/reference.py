@@ -70,8 +70,13 @@ PAGES = {Path("docs/commands.md"): commands, Path("docs/settings.md"): keys}
 
 
 def verbs_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Those of a group under both words, as "bundles list"."""
     (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(verbs.choices)
+    found: dict[str, argparse.ArgumentParser] = {}
+    for name, verb in verbs.choices.items():
+        is_group = any(isinstance(action, argparse._SubParsersAction) for action in verb._actions)
+        found |= {f"{name} {second}": one for second, one in verbs_of(verb).items()} if is_group else {name: verb}
+    return found
 
 
 def _common(parser: argparse.ArgumentParser) -> list[argparse.Action]:

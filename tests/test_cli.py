@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import cli
 from demo import animals
 
 SMALL = (320, 240)
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -252,3 +254,54 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writer)
     assert "Traceback" not in done.stderr
+
+
+def test_bundles_are_listed_shown_added_compared_and_used(run: Run, photos: Path, tmp_path: Path) -> None:
+    shipped = run("bundles", "list", "--json").json["bundles"][0]
+    assert (shipped["shipped"], shipped["in_use"], shipped["encoded"]) == (True, False, 0)
+    assert run("import", photos).code == 0
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "bundles" / shipped["name"], other)
+    contract = json.loads((other / "bundle.json").read_text()) | {"name": "other", "mean": [0.4, 0.4, 0.4]}
+    (other / "bundle.json").write_text(json.dumps(contract))
+    added = run("bundles", "add", other, "--json").json["id"]
+    used = run("bundles", "use", "other", "--json")
+    assert used.json == {
+        "bundle_id": added,
+        "before": shipped["id"],
+        "encoded": 9,
+        "sightings": 9,
+        "calibration": used.json["calibration"],
+    }
+    assert "*" in run("bundles", "list").out
+    assert run("identify", photos / "W1" / "1-0.jpg", "--json").json["bundle"] == added
+    assert set(run("bundles", "compare", "other", shipped["name"], "--json").json["figures"]) >= {"drawn.top1"}
+    assert run("bundles", "show", "other").out.startswith(f"{added}, in use")
+    assert run("bundles", "remove", "other").code == 1
+    assert run("bundles", "remove", shipped["id"]).code == 0
+    assert run("bundles", "add", photos).code == 1
+
+
+def test_a_bundle_is_evaluated_on_two_tables(run: Run, photos: Path, tmp_path: Path) -> None:
+    lines = [f"W{i}/{i}-{n}.jpg,W{i},W{i}-{n},2020-01-0{n + 1}" for i in range(3) for n in range(3)]
+    for name, of in (("gallery", lines[:6]), ("query", lines)):
+        (tmp_path / f"{name}.csv").write_text("path,identity,encounter,date\n" + "\n".join(of) + "\n")
+    tables = ("--gallery", tmp_path / "gallery.csv", "--query", tmp_path / "query.csv", "--images", photos)
+    said = run("evaluate", *tables, "--report", tmp_path / "report", "--json")
+    made = said.json
+    assert (made["n_query"], made["n_known"]) == (9, 6)
+    assert 0 <= made["top1"] <= made["top5"] <= 1
+    assert made["cross_encounter"]["n"] == made["cross_date"]["n"] == 6
+    assert {"map", "photos_per_s", "bundle"} <= set(made)
+    assert made["open_set"]["auroc"] is not None
+    assert "ece" in made["calibration"]
+    assert (tmp_path / "report" / "index.html").is_file()
+    assert "own encounter left out" in run("evaluate", *tables).out
+    assert run("evaluate", *tables[:2], "--query", tmp_path / "none.csv").code == 1
+
+
+def test_public_sets_are_listed_with_their_terms(run: Run) -> None:
+    assert "CDLA-Permissive-1.0" in run("datasets").out
+    assert run("datasets", "happywhale", "--json").json["licence"].startswith("the competition's rules")
+    assert run("datasets", "nothing").code == 1
+    assert "accept the rules" in run("datasets", "happywhale", "--fetch", "x").err.lower()

@@ -73,12 +73,13 @@ class Embedder(nn.Module):
 
 
 def make_embedder(config: Config) -> Embedder:
-    backbone = _backbone(config)
+    backbone = first_backbone(config)
     width = int(backbone.num_features)  # type: ignore[arg-type]
     return Embedder(backbone, width, config.dimension, list(_first(backbone, config.frozen_stages)))
 
 
-def _backbone(config: Config) -> nn.Module:
+def first_backbone(config: Config) -> nn.Module:
+    """With the weights that a run begins from."""
     kind, _, rest = config.weights.partition(":")
     try:
         if kind == "registry":

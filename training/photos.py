@@ -82,15 +82,16 @@ class Photos:
         for place, index in enumerate(indices):
             pixels = self.pixels(index)
             by_shape[config.shape.fit(pixels.shape[1], pixels.shape[0]).outer].append(place)
-        vectors = np.zeros((len(indices), config.dimension), np.float32)
+        vectors: dict[int, np.ndarray] = {}
         for places in by_shape.values():
             for start in range(0, len(places), batch):
                 some = places[start : start + batch]
                 crops = [self.pixels(indices[place]) for place in some]
                 tensors = [to_tensor(c, config.shape.fit(c.shape[1], c.shape[0]), config.mean, config.std) for c in crops]
                 stacked = torch.from_numpy(np.concatenate(tensors)).contiguous(memory_format=torch.channels_last)
-                vectors[some] = torch.nn.functional.normalize(module(stacked.to(device)).float()).cpu().numpy()
-        return vectors
+                made = torch.nn.functional.normalize(module(stacked.to(device)).float()).cpu().numpy()
+                vectors |= dict(zip(some, made, strict=True))
+        return np.stack([vectors[place] for place in range(len(indices))])
 
 
 def stage_shape(config: Config, done: float) -> InputShape:

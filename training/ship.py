@@ -6,22 +6,32 @@ what was not measured.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from encoder.bundle import CONTRACT, Bundle
+from encoder.bundle import CONTRACT, Bundle, load_bundle
+from matching.fit import calibrate
 
+from .calibrated import ExactIndex
 from .checkpoint import load_checkpoint
 from .config import Config
 from .errors import CheckpointRefused
-from .export import as_text, export_bundle
-from .train import trained
+from .export import as_text, export_bundle, fold_batch_norms
+from .half import halve
+from .manifest import make_manifest
+from .mixture import Mixture, PlainFeatures, projection, round_weights, side_by_side
+from .model import Embedder, first_backbone
+from .photos import Photos
+from .rows import Row, Table
+from .splits import Split, key
+from .train import measure, trained
 
 CARD, YAML = "MODEL_CARD.md", "model_contract.yaml"
 
@@ -36,31 +46,55 @@ class Source:
     notes: str = ""  # what else whoever uses it should know of how it was made
 
 
-def ship(run: Path, folder: Path, *, name: str, version: str, source: Source, judged: Path | None = None) -> Bundle:
-    """The bundle of a run folder. `judged` is the run whose figures are stated: its sibling where this one taught everything.
+def ship(
+    run: Path,
+    folder: Path,
+    *,
+    table: Table,
+    images: Path,
+    name: str,
+    version: str,
+    source: Source,
+    taught: float = 1.0,
+    half: bool = False,
+    sibling: Path | None = None,
+) -> Bundle:
+    """The bundle of a run folder, measured as it ships on the parts of the run's split that were held back.
 
-    Nothing is written unless torch, ONNX Runtime and OpenVINO agree.
+    With `taught` below 1 it is a mixture with the first weights; with `half` its large weights are stored in 16 bits. A run
+    that was taught everything has nothing left to be measured on: `sibling` is the bundle of the same making, taught on
+    the split, whose figures and calibration it is given, labelled so. Nothing is written unless torch, ONNX Runtime and
+    OpenVINO agree.
     """
     config, module = trained(run)
-    judge = judged or run
-    figures = _read(judge / "figures.json")
-    manifest, split = _read(run / "manifest.json"), _read(run / "split.json")
-    parts = list(split["parts"].values())
-    taught = len(parts) if load_checkpoint(run)["everything"] else parts.count("train")
+    everything = bool(load_checkpoint(run)["everything"])
+    if everything and sibling is None:
+        raise CheckpointRefused(f"{run} was taught on everything, so nothing is left to measure: name its sibling's bundle.")
+    manifest = make_manifest(table, images)
+    split = Split.load(run / "split.json", table, manifest.whole)
+    if not (run / "figures.json").exists():
+        raise CheckpointRefused(f"{run} has not ended: it has no figures.json. Resume it.")
+    lessons = table.rows if everything else split.rows(table, "train")
+    module = _as_shipped(module, config, lessons, images, taught, half)
+    if sibling is not None:
+        before = load_bundle(sibling)
+        measured = dict(before.metrics) | {"of": f"{before.id}, a sibling trained on the split, with the same configuration"}
+        calibration = before.calibration
+    else:
+        made = measure(module, config, table, images, split)
+        measured = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
+        calibration = _calibration(module, config, split.rows(table, "stranger"), images)
     training = {
         "data": source.data,
         "licence": source.licence,
         "first_weights": source.weights,
-        "data_sha256": manifest["whole"],
-        "photos": taught,
-        "split_seed": split["seed"],
+        "data_sha256": manifest.whole,
+        "photos": len(lessons),
+        "split_seed": split.seed,
+        "taught_share": taught,
         "config": config.as_json(),
         "torch": torch.__version__,
     } | ({"notes": source.notes} if source.notes else {})
-    measured = {
-        "of": "this run" if judged is None else "a sibling trained on the split, with the same configuration",
-        **{part: summary(made) for part, made in figures.items()},
-    }
     bundle = export_bundle(
         module,
         folder,
@@ -72,9 +106,39 @@ def ship(run: Path, folder: Path, *, name: str, version: str, source: Source, ju
         training=training,
         metrics=measured,
     )
+    if half:
+        bundle = halve(bundle)
+    if calibration is not None:
+        bundle = with_calibration(bundle, calibration)
     (folder / CARD).write_text(card(bundle, source, config), "utf-8")
     (folder / YAML).write_text(contract(bundle), "utf-8")
     return bundle
+
+
+def _as_shipped(
+    module: Embedder, config: Config, lessons: Sequence[Row], images: Path, taught: float, half: bool
+) -> torch.nn.Module:
+    """The module whose vectors will be served: mixed, folded and rounded before it is measured."""
+    made: torch.nn.Module = module
+    if taught < 1:
+        plain = PlainFeatures(first_backbone(config)).eval()
+        photos = Photos(lessons, images, config)
+        new, old = (photos.embed(each, range(len(lessons)), config.device) for each in (module, plain))
+        made = Mixture(module, plain, taught, projection(side_by_side(new, old, taught), config.dimension)).eval()
+    return round_weights(fold_batch_norms(copy.deepcopy(made))) if half else made
+
+
+def _calibration(module: torch.nn.Module, config: Config, rows: Sequence[Row], images: Path) -> dict[str, Any] | None:
+    """On animals that it was not taught, as if they were a catalogue; None where they are too few."""
+    if not rows:
+        return None
+    vectors = Photos(rows, images, config).embed(module, range(len(rows)), config.device)
+    number = {name: at for at, name in enumerate(sorted({row.identity for row in rows}))}
+    places = [(row.identity, row.encounter or str(row.date or key(row))) for row in rows]
+    encounter = {place: at for at, place in enumerate(sorted(set(places)))}
+    index = ExactIndex(vectors, [number[row.identity] for row in rows], [encounter[place] for place in places])
+    fitted = calibrate(index, index, data="animals that the encoder was not taught")
+    return dict(fitted.to_json()) if fitted.source == "catalogue" else None
 
 
 def with_calibration(bundle: Bundle, calibration: Mapping[str, Any]) -> Bundle:
@@ -175,12 +239,3 @@ def contract(bundle: Bundle) -> str:
         ],
     }
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in given.items())
-
-
-def _read(source: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(source.read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        raise CheckpointRefused(
-            f"{source} cannot be read ({error}): the run has not ended, or is not one. Resume it."
-        ) from error

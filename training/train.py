@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .checkpoint import NAME, load_checkpoint, refuse_other_run, save_checkpoint
 from .config import Config
 from .errors import CheckpointRefused, DataRefused
@@ -94,7 +96,7 @@ def train(
     return final
 
 
-def measure(module: Embedder, config: Config, table: Table, images: Path, split: Split) -> dict[str, Any]:
+def measure(module: torch.nn.Module, config: Config, table: Table, images: Path, split: Split) -> dict[str, Any]:
     """The figures of each part that asks, by its name."""
     module.eval()
     photos = Photos(table.rows, images, config)

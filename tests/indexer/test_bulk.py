@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog.photos import INCOMING
 from demo import animals
 from indexer.bulk import Progressed, import_rows, set_aside_csv
 from indexer.errors import TableRefused
@@ -17,6 +18,8 @@ def test_a_folder_is_imported_and_twice_changes_nothing(station: Station, whales
     first = import_rows(station, whales, who="me")
     assert (first.rows, first.enrolled, first.set_aside, first.individuals) == (24, 24, 0, 6)
     before = station.catalogue.counts()
+    assert len([station.photos.verify(photo) for photo in station.catalogue.photos()]) == 24
+    assert not any((station.photos.folder / INCOMING).iterdir())
     again = import_rows(station, whales, who="me")
     assert (again.enrolled, again.already) == (0, 24)
     assert station.catalogue.counts() == before

@@ -23,11 +23,13 @@ from encoder.photo import read_photo
 from encoder.preprocess import InputShape
 from training.config import Config
 from training.errors import CheckpointRefused
+from training.evaluate import Labelled, figures
 from training.export import export_bundle, fold_batch_norms
 from training.half import halve
 from training.mixture import round_weights
 from training.photos import Photos
 from training.ship import CARD, YAML, Source, ship, with_calibration
+from training.splits import Split
 from training.train import train, trained
 
 # The exporter of torch warns of torch's own other parts.
@@ -60,9 +62,9 @@ def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shipped(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shipped(run: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / "drawn"
-    ship(run, folder, name="drawn", version="1", source=SOURCE)
+    ship(run, folder, table=draw_photos(images), images=images, name="drawn", version="1", source=SOURCE)
     return folder
 
 
@@ -101,12 +103,32 @@ def test_card_and_contract_are_written_from_the_bundle(shipped: Path) -> None:
     assert given["examples"][0]["vector_begins"] == pytest.approx(bundle.golden[0].vector[:8])
 
 
-def test_figures_of_a_sibling_are_labelled_so(run: Path, images: Path, tmp_path: Path) -> None:
-    train(SMALL, draw_photos(images), images, tmp_path / "all", everything=True)
-    bundle = ship(tmp_path / "all", tmp_path / "bundle", name="drawn", version="2", source=SOURCE, judged=run)
-    assert str(bundle.metrics["of"]).startswith("a sibling trained on the split")
-    assert bundle.training["photos"] == len(draw_photos(images).rows)
-    assert bundle.metrics["closed"] == ship(run, tmp_path / "own", name="drawn", version="1", source=SOURCE).metrics["closed"]
+def test_figures_of_a_sibling_are_labelled_so(shipped: Path, images: Path, tmp_path: Path) -> None:
+    table = draw_photos(images)
+    train(SMALL, table, images, tmp_path / "all", everything=True)
+    given = {"table": table, "images": images, "name": "drawn", "version": "2", "source": SOURCE}
+    with pytest.raises(CheckpointRefused, match="nothing is left to measure: name its sibling"):
+        ship(tmp_path / "all", tmp_path / "bundle", **given)
+    bundle = ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, **given)
+    judged = load_bundle(shipped)
+    assert f"{judged.id}, a sibling trained on the split" in str(bundle.metrics["of"])
+    assert bundle.training["photos"] == len(table.rows)
+    assert bundle.metrics["closed"] == judged.metrics["closed"]
+
+
+def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path) -> None:
+    table = draw_photos(images)
+    bundle = ship(run, tmp_path / "b", table=table, images=images, name="m", version="1", source=SOURCE, taught=0.5, half=True)
+    encoder = open_encoder(bundle.folder)
+    split = Split.load(run / "split.json", table, bundle.training["data_sha256"])
+    rows = {name: split.rows(table, *name.split()) for name in ("train", "closed stranger")}
+    labelled = {
+        name: Labelled(of, np.stack([encoder.encode(read_photo(images / row.path)).vector for row in of]))
+        for name, of in rows.items()
+    }
+    encoder.close()
+    assert figures(labelled["train"], labelled["closed stranger"])["top1"] == bundle.metrics["closed"]["top1"]
+    assert bundle.training["taught_share"] == 0.5
 
 
 def test_calibration_is_added_and_the_vectors_stay_the_same_bundle(shipped: Path) -> None:
@@ -127,10 +149,11 @@ def test_weights_rounded_before_are_stored_in_half_and_give_the_same_vectors(run
     assert half.golden == vectors
 
 
-def test_run_that_has_not_ended_is_not_shipped(run: Path, tmp_path: Path) -> None:
+def test_run_that_has_not_ended_is_not_shipped(run: Path, images: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     for name in ("checkpoint.pt", "manifest.json", "split.json"):
         (tmp_path / "run" / name).write_bytes((run / name).read_bytes())
+    table = draw_photos(images)
     with pytest.raises(CheckpointRefused, match="has not ended"):
-        ship(tmp_path / "run", tmp_path / "bundle", name="x", version="1", source=SOURCE)
+        ship(tmp_path / "run", tmp_path / "bundle", table=table, images=images, name="x", version="1", source=SOURCE)
     assert not (tmp_path / "bundle").exists()
