@@ -18,6 +18,7 @@ from .export import export_bundle
 from .model import load_backbone
 
 import timm  # isort: skip
+from timm.data.config import resolve_data_config  # isort: skip
 
 
 def borrow(
@@ -39,7 +40,7 @@ def borrow(
         raise ConfigRefused(
             f"{backbone} cannot be made: {error}. Name a timm model, and give --checkpoint FILE where there is no network."
         ) from error
-    settings = timm.data.resolve_data_config({}, model=module)
+    settings = resolve_data_config({}, model=module)
     _, height, width = settings["input_size"]
     width, height = (side or width), (side or height)
     if width % STEP or height % STEP:

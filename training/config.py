@@ -63,6 +63,7 @@ class Config:
     day_rivals: float = (
         0.0  # weight of telling a photo from the animals of its own day alone, which light and water cannot help
     )
+    species: float = 0.0  # weight of also telling the species, by a head that training drops at its end
     sampler: Sampler = "cross-encounter"
 
     photos: int = 60_000  # shown in all
@@ -97,6 +98,8 @@ class Config:
             raise ConfigRefused(
                 f"day_rivals is {self.day_rivals} with the loss {self.loss}: expected 0 or more, and not softmax."
             )
+        if self.species < 0:
+            raise ConfigRefused(f"species is {self.species}, the weight of a loss: expected 0 or more.")
         if self.batch < 4 or self.batch % 2:
             raise ConfigRefused(f"batch is {self.batch}: expected an even number from 4 up, since photos are drawn in pairs.")
         if not 0 < self.augment.zoom <= 1 or not 0 <= self.ema < 1:

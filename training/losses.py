@@ -14,6 +14,7 @@ import torch
 from pytorch_metric_learning import losses
 
 from .config import Config
+from .errors import ConfigRefused
 
 NEARLY_ONE = 1 - 1e-6  # the slope of acos is endless at 1
 
@@ -63,6 +64,28 @@ def among(loss: Any, embeddings: torch.Tensor, labels: torch.Tensor, rivals: tor
     """The loss with each photo told from its rivals only: (n, individuals) bool, its own individual among them."""
     logits = loss.logits(embeddings, labels)
     return torch.nn.functional.cross_entropy(logits.masked_fill(~rivals, float("-inf")), labels)
+
+
+class SpeciesHead(torch.nn.Module):
+    """Tells the species from the embedding; photos whose species is not known are not asked."""
+
+    UNKNOWN = -100  # what cross entropy leaves out
+
+    def __init__(self, species: Sequence[str | None], dimension: int) -> None:
+        super().__init__()
+        names = sorted({name for name in species if name is not None})
+        if len(names) < 2:
+            raise ConfigRefused(f"species is weighted, but the photos taught name {len(names)}: expected two or more.")
+        number = {name: at for at, name in enumerate(names)}
+        self.of = torch.tensor([number.get(name or "", self.UNKNOWN) for name in species])
+        self.tell = torch.nn.Linear(dimension, len(names))
+
+    def forward(self, embeddings: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        wanted = self.of[list(rows)].to(embeddings.device)
+        if (wanted == self.UNKNOWN).all():
+            return embeddings.sum() * 0
+        told = self.tell(torch.nn.functional.normalize(embeddings))
+        return torch.nn.functional.cross_entropy(told, wanted)
 
 
 def make_loss(config: Config, counts: Sequence[int]) -> torch.nn.Module:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from .config import Config
-from .losses import among, make_loss
+from .losses import SpeciesHead, among, make_loss
 from .model import Embedder, make_embedder
 from .photos import Batch, Photos, stage_shape
 from .rows import Row
@@ -59,8 +59,11 @@ class Run:
             self._seen_on[self._days[None]] = True  # of an unknown day all are rivals
         self.model = make_embedder(config).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = make_loss(config, [counts[name] for name in names] * sides).to(config.device)
+        self.species = (
+            SpeciesHead([row.species for row in rows], config.dimension).to(config.device) if config.species else None
+        )
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self._groups = _groups(self.model, self.loss, config)
+        self._groups = _groups(self.model, [self.loss, *([self.species] if self.species else [])], config)
         self._optimiser = torch.optim.AdamW(self._groups)
         self._photos = Photos(rows, images, config)
         self._sampling = Sampling(rows, config.sampler, config.batch, config.seed)
@@ -115,6 +118,8 @@ class Run:
         if self.config.day_rivals:
             rivals = self._seen_on[[self._days[self._rows[i].date] for i in batch.indices]].to(self.config.device)
             loss = loss + self.config.day_rivals * among(self.loss, embeddings, labels, rivals)
+        if self.species is not None:
+            loss = loss + self.config.species * self.species(embeddings, batch.indices)
         return loss
 
     def _labels(self, batch: Batch) -> torch.Tensor:
@@ -146,6 +151,7 @@ class Run:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "loss": self.loss.state_dict(),
+            "species": self.species.state_dict() if self.species else {},
             "optimiser": self._optimiser.state_dict(),
         }
 
@@ -154,6 +160,8 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.loss.load_state_dict(state["loss"])
+        if self.species is not None:
+            self.species.load_state_dict(state["species"])
         self._optimiser.load_state_dict(state["optimiser"])
 
 
@@ -167,10 +175,10 @@ def schedule(done: float, warmup: float) -> float:
     return rise * max(0.005, round(0.5 * (1 + math.cos(math.pi * done)), 12))
 
 
-def _groups(model: Embedder, loss: nn.Module, config: Config) -> list[dict[str, Any]]:
+def _groups(model: Embedder, losses: Sequence[nn.Module], config: Config) -> list[dict[str, Any]]:
     """The new parts learn faster; gains and biases do not decay."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    new = [model.project.weight, *loss.parameters()]
+    new = [model.project.weight, *(p for loss in losses for p in loss.parameters())]
     kinds = [
         (new, config.head_lr, config.weight_decay),
         ([p for _, p in named if p.ndim > 1 and p is not model.project.weight], config.lr, config.weight_decay),

@@ -75,15 +75,15 @@ def ship(
     if not (run / "figures.json").exists():
         raise CheckpointRefused(f"{run} has not ended: it has no figures.json. Resume it.")
     lessons = table.rows if everything else split.rows(table, "train")
-    module = _as_shipped(module, config, lessons, images, taught, half)
+    shipped = _as_shipped(module, config, lessons, images, taught, half)
     if sibling is not None:
         before = load_bundle(sibling)
         measured = dict(before.metrics) | {"of": f"{before.id}, a sibling trained on the split, with the same configuration"}
         calibration = before.calibration
     else:
-        made = measure(module, config, table, images, split)
+        made = measure(shipped, config, table, images, split)
         measured = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
-        calibration = _calibration(module, config, split.rows(table, "stranger"), images)
+        calibration = _calibration(shipped, config, split.rows(table, "stranger"), images)
     training = {
         "data": source.data,
         "licence": source.licence,
@@ -96,7 +96,7 @@ def ship(
         "torch": torch.__version__,
     } | ({"notes": source.notes} if source.notes else {})
     bundle = export_bundle(
-        module,
+        shipped,
         folder,
         name=name,
         version=version,

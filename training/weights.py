@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -62,8 +63,9 @@ def renamed(theirs: Mapping[str, torch.Tensor], blocks: list[tuple[int, int]]) -
 
 def pretrained(variant: str = "lite0") -> torch.nn.Module:
     """timm's EfficientNet-Lite with ImageNet weights, in eval mode."""
-    model: torch.nn.Module = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
+    model: Any = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
     blocks = [(stage, block) for stage, members in enumerate(model.blocks) for block in range(len(members))]
     theirs = torch.load(registry_file(variant), map_location="cpu", weights_only=True)
     model.load_state_dict(renamed(theirs, blocks), strict=True)
-    return model.eval()
+    made: torch.nn.Module = model.eval()
+    return made

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
 
 from training.config import Config  # noqa: E402
-from training.losses import ArcFace, SubCenterArcFace, among, make_loss, margins  # noqa: E402
+from training.errors import ConfigRefused  # noqa: E402
+from training.losses import ArcFace, SpeciesHead, SubCenterArcFace, among, make_loss, margins  # noqa: E402
 
 SCALE = 16.0
 
@@ -93,3 +94,15 @@ def _each() -> object:
             return loss_dict["loss"]["losses"]
 
     return Each()
+
+
+def test_species_head_asks_only_photos_whose_species_is_known() -> None:
+    torch.manual_seed(0)
+    head = SpeciesHead(["orca", None, "beluga", None], 4)
+    embeddings = torch.randn(4, 4)
+    told = head.tell(torch.nn.functional.normalize(embeddings))[[0, 2]]
+    by_hand = -torch.log_softmax(told, dim=1)[[0, 1], [1, 0]].mean()
+    assert head(embeddings, [0, 1, 2, 3]).item() == pytest.approx(by_hand.item(), abs=1e-6)
+    assert head(embeddings, [1, 3, 1, 3]).item() == 0
+    with pytest.raises(ConfigRefused, match="name 1: expected two or more"):
+        SpeciesHead(["orca", "orca"], 4)

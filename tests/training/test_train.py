@@ -23,7 +23,7 @@ from drawn_photos import draw_photos  # noqa: E402
 from encoder.preprocess import InputShape  # noqa: E402
 from training.checkpoint import NAME, load_checkpoint, save_checkpoint  # noqa: E402
 from training.config import Augment, Config  # noqa: E402
-from training.errors import CheckpointRefused, DataRefused  # noqa: E402
+from training.errors import CheckpointRefused, ConfigRefused, DataRefused  # noqa: E402
 from training.manifest import make_manifest  # noqa: E402
 from training.photos import Photos, stage_shape  # noqa: E402
 from training.rows import Table  # noqa: E402
@@ -110,6 +110,17 @@ def test_interrupted_run_resumes_to_the_same_bits(images: Path, table: Table, fi
     assert load_checkpoint(tmp_path)["step"] == 6
     train(config, table, images, tmp_path, resume=True)
     assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path), strict=True))
+
+
+def test_species_head_learns_resumes_and_is_not_in_the_encoder(images: Path, table: Table, tmp_path: Path) -> None:
+    two = Table(table.source, tuple(replace(row, species=f"kind {row.identity in ('w0', 'w1', 'w2')}") for row in table.rows))
+    config = replace(SMALL, species=0.5)
+    train(config, two, images, tmp_path / "one")
+    assert load_checkpoint(tmp_path / "one")["species"].keys() >= {"tell.weight", "tell.bias"}
+    _, module = trained(tmp_path / "one")
+    assert not any("tell" in name for name, _ in module.named_parameters())
+    with pytest.raises(ConfigRefused, match="expected two or more"):
+        train(config, table, images, tmp_path / "two")
 
 
 KILLED = """
