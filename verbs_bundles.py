@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,11 +173,26 @@ def train(args: argparse.Namespace) -> int:
         if len(found) > SHOWN:
             print(f"flukeprint: and {len(found) - SHOWN} more findings", file=sys.stderr)
         refuse_errors(found)
-    with _extra(), terminal.Bar("steps") as bar:
+    with _extra(), ExitStack() as open_things:
+        from training.tracking import Tracked, is_installed
         from training.train import Report
         from training.train import train as teach
 
-        told = Report(progress=_epochs(bar, len(table.rows), config.batch * config.accumulate), evaluated=_measured)
+        bar = open_things.enter_context(terminal.Bar("steps"))
+        tracked = open_things.enter_context(Tracked(args.out, config.as_json())) if is_installed() else None
+        shown = _epochs(bar, len(table.rows), config.batch * config.accumulate)
+
+        def progress(now: Progress) -> None:
+            shown(now)
+            if tracked is not None:
+                tracked.progress(now.step, now.loss, now.photos_per_s)
+
+        def evaluated(step: int, measured: Mapping[str, Any]) -> None:
+            _measured(step, measured)
+            if tracked is not None:
+                tracked.evaluated(step, measured)
+
+        told = Report(progress=progress, evaluated=evaluated)
         made = teach(config, table, images, args.out, resume=args.resume, everything=args.everything, report=told)
     if args.json:
         terminal.put_json({"run": str(args.out), "figures": made})

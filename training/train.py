@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -26,7 +26,8 @@ from .model import Embedder, make_embedder
 from .photos import Photos
 from .rows import NEW, Table
 from .run import Progress, Run
-from .splits import Split, make_split
+from .splits import Part, Split, make_split
+from .table import write_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def train(
     split: Split | None = None,
     report: Report = SILENT,
 ) -> Mapping[str, Any]:
-    """The figures of the finished run; `out` holds config, split, manifest, checkpoint and figures.
+    """The figures of the finished run; `out` holds config, split (also as tables), manifest, checkpoint and figures.
 
     With `everything`, all named photos teach and nothing is measured: how a bundle is made once its sibling was judged.
     """
@@ -73,6 +74,8 @@ def train(
         run.restore(state)
     (out / "config.json").write_text(json.dumps(config.as_json(), indent=1), "utf-8")
     split.save(out / "split.json")
+    for part in get_args(Part):  # as tables, to measure any bundle with: `flukeprint evaluate`
+        write_csv(split.rows(table, part), out / f"{part}.csv")
     manifest.save(out / "manifest.json")
 
     saved = time.monotonic()

@@ -29,6 +29,7 @@ from training.photos import Photos, stage_shape  # noqa: E402
 from training.rows import Table  # noqa: E402
 from training.run import Progress, Run, schedule  # noqa: E402
 from training.splits import Split  # noqa: E402
+from training.table import open_table  # noqa: E402
 from training.train import Report, train, trained  # noqa: E402
 
 SMALL = Config(
@@ -94,6 +95,13 @@ def test_two_runs_with_one_seed_agree_bit_for_bit_and_another_seed_does_not(
     assert json.loads(json.dumps(again)) == json.loads((finished / "figures.json").read_text())
     train(replace(SMALL, seed=4), table, images, tmp_path / "other")
     assert not same(states(finished)[0], states(tmp_path / "other")[0])
+
+
+def test_split_is_written_as_tables_of_the_rows_that_it_has(table: Table, finished: Path) -> None:
+    parts = {name: open_table(finished / f"{name}.csv").rows for name in ("train", "closed", "occasion", "stranger")}
+    assert sorted(row.path for rows in parts.values() for row in rows) == sorted(row.path for row in table.rows)
+    assert {row.identity for row in parts["stranger"]}.isdisjoint(row.identity for row in parts["train"])
+    assert all(row.encounter and row.date for rows in parts.values() for row in rows)
 
 
 def test_interrupted_run_resumes_to_the_same_bits(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
