@@ -238,6 +238,10 @@ def evaluate(args: argparse.Namespace) -> int:
         terminal.put_table(rows, ("gallery", "queries", "top-1", "top-5", "mAP"))
         auroc, ece = _figure(made["open_set"]["auroc"]), _figure(made["calibration"]["ece"])
         print(f"Known against new, AUROC: {auroc}; calibration error: {ece}")
+        missed = [
+            f"{name} {_figure(one['value'])} ({one['target']})" for name, one in made["targets"].items() if one["met"] is False
+        ]
+        print(f"Targets missed: {', '.join(missed) or 'none'}")
     for one in judged.set_aside[:SHOWN]:
         print(f"flukeprint: {one.row.path} was left out: {one.reason}", file=sys.stderr)
     if page:

@@ -26,6 +26,7 @@ from encoder.values import Pixels
 from .corruptions import CORRUPTIONS, STRENGTHS, Corruption
 from .evaluate import Labelled, figures
 from .rows import Row, Table
+from .targets import targets
 from .validate import read_crop
 
 Tick = Callable[[], None]
@@ -72,6 +73,7 @@ def judge(
     }
     if robustness:
         made["robustness"] = measure_robustness(encoder, known, asked, images, made, tick=tick)
+    made["targets"] = targets(made)
     return Judged(made, known, asked, (*refused_known, *refused_asked))
 
 

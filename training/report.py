@@ -56,7 +56,13 @@ def as_page(judged: Judged, images: Path) -> str:
         _table(made),
         "<h2>Known or new</h2>",
         _plot("ROC: known animals accepted against new ones accepted", [roc(best[isknown], best[isnew])], (0, 1)),
+        _plot(
+            "DET: known animals refused against new ones accepted",
+            [[(accepted, 1 - kept) for accepted, kept in roc(best[isknown], best[isnew])]],
+            (0, 1),
+        ),
         _plot("Best scores of known (filled) and new animals", histograms(best[isknown], best[isnew]), (-1, 1)),
+        _targets(made.get("targets", {})),
         "<h2>Said and true</h2>",
         _plot(
             "Stated probability against the share that was right",
@@ -119,6 +125,14 @@ def _table(made: dict[str, Any]) -> str:
     ranking = f"<table>{head}{''.join(lines)}</table>"
     auroc, ece = _figure(made["open_set"]["auroc"]), _figure(made["calibration"]["ece"])
     return f"{ranking}<p>Known against new: AUROC {auroc}. Calibration error (own encounter left out): {ece}.</p>"
+
+
+def _targets(made: dict[str, Any]) -> str:
+    said = {True: "met", False: "missed", None: "not measured"}
+    lines = [
+        f"<tr><td>{name}<td>{one['target']}<td>{_figure(one['value'])}<td>{said[one['met']]}" for name, one in made.items()
+    ]
+    return f"<table><tr><th>at 5 % of new animals accepted<th>target<th>measured<th>{''.join(lines)}</table>"
 
 
 def _figure(value: float | None) -> str:

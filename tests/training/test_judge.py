@@ -74,7 +74,7 @@ def test_report_stands_alone_and_shows_the_worst_confusions_as_pairs(judged: Jud
     assert page.count("data:image/jpeg;base64,") == 2 * page.count(" taken for ")
     assert page.count(" taken for ") >= 3
     assert "http" not in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
 
 
 def test_roc_runs_from_nothing_accepted_to_everything() -> None:
