@@ -26,12 +26,14 @@ from .validate import read_crop
 
 WORST = 12
 SIDE = 280  # of a plot
+FEW = 12  # points that are marked each
 Points = Sequence[tuple[float, float]]
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#123}"
     "table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ccd}"
-    "th:first-child,td:first-child{text-align:left}figure{display:inline-block;margin:1rem}"
-    "figcaption{font-size:13px;color:#456}img{height:12rem;margin:2px}"
+    "th:first-child,td:first-child{text-align:left}"
+    "figure{display:inline-block;vertical-align:top;margin:.5rem 1.5rem .5rem 0;max-width:18rem}.pair{max-width:100%}"
+    "figcaption{font-size:13px;color:#456}img{max-height:12rem;max-width:min(30rem,45vw);margin:2px}"
 )
 
 
@@ -61,7 +63,7 @@ def as_page(judged: Judged, images: Path) -> str:
             [[(accepted, 1 - kept) for accepted, kept in roc(best[isknown], best[isnew])]],
             (0, 1),
         ),
-        _plot("Best scores of known (filled) and new animals", histograms(best[isknown], best[isnew]), (-1, 1)),
+        _plot("Best scores of known (blue) and of new animals (red)", *histograms(best[isknown], best[isnew])),
         _targets(made.get("targets", {})),
         "<h2>Said and true</h2>",
         _plot(
@@ -90,13 +92,16 @@ def roc(known_best: npt.NDArray[np.floating], new_best: npt.NDArray[np.floating]
     return [(0.0, 0.0), *((float((new_best >= t).mean()), float((known_best >= t).mean())) for t in thresholds)]
 
 
-def histograms(known_best: npt.NDArray[np.floating], new_best: npt.NDArray[np.floating]) -> list[Points]:
-    edges = np.linspace(-1, 1, 41)
-    drawn: list[Points] = []
-    for values in (known_best, new_best):
-        share = np.histogram(values[np.isfinite(values)], edges)[0] / max(len(values), 1)
-        drawn.append(list(zip(((edges[1:] + edges[:-1]) / 2).tolist(), share.tolist(), strict=True)))
-    return drawn
+def histograms(
+    known_best: npt.NDArray[np.floating], new_best: npt.NDArray[np.floating]
+) -> tuple[list[Points], tuple[float, float]]:
+    """The share of each group's scores in thirty bins, and what the bins span."""
+    both = [values[np.isfinite(values)] for values in (known_best, new_best)]
+    low, high = (float(of(np.concatenate([*both, [0.0] if not any(map(len, both)) else []]))) for of in (np.min, np.max))
+    edges = np.linspace(low, high if high > low else low + 1, 31)
+    middles = ((edges[1:] + edges[:-1]) / 2).tolist()
+    shares = [np.histogram(values, edges)[0] / max(len(values), 1) for values in both]
+    return [list(zip(middles, share.tolist(), strict=True)) for share in shares], (float(edges[0]), float(edges[-1]))
 
 
 def worst(judged: Judged, whole: Asked) -> list[tuple[Row, Row, float]]:
@@ -148,8 +153,10 @@ def _plot(caption: str, curves: Sequence[Points], across: tuple[float, float]) -
         points = " ".join(f"{(x - low) / (high - low) * SIDE:.1f},{SIDE - y / height * SIDE:.1f}" for x, y in curve)
         colour = ("#0b6e8a", "#c4572f")[index % 2]
         drawn.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        if len(curve) <= FEW:  # each of them was measured; the line between is not
+            drawn += [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in (p.split(",") for p in points.split())]
     frame = f'<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="#99a"/>'
-    words = f"{html.escape(caption)} (across {low:g} to {high:g}, up 0 to {height:.2g})"
+    words = f"{html.escape(caption)} (across {low:.3g} to {high:.3g}, up 0 to {height:.2g})"
     size = f'viewBox="-2 -2 {SIDE + 4} {SIDE + 4}" width="{SIDE}"'
     box = f'<svg {size} role="img" aria-label="{words}">{frame}{"".join(drawn)}</svg>'
     return f"<figure>{box}<figcaption>{words}</figcaption></figure>"
@@ -157,7 +164,8 @@ def _plot(caption: str, curves: Sequence[Points], across: tuple[float, float]) -
 
 def _pair(query: Row, other: Row, score: float, images: Path) -> str:
     said = f"{query.identity} ({query.path}) taken for {other.identity} ({other.path}), {score:.2f}"
-    return f"<figure>{_photo(query, images)}{_photo(other, images)}<figcaption>{html.escape(said)}</figcaption></figure>"
+    both = _photo(query, images) + _photo(other, images)
+    return f"<figure class=pair>{both}<figcaption>{html.escape(said)}</figcaption></figure>"
 
 
 def _photo(row: Row, images: Path) -> str:
