@@ -216,7 +216,7 @@ def evaluate(args: argparse.Namespace) -> int:
             folder = registry.find(settings, catalogue, str(folder)).bundle.folder
     gallery, query = open_table(args.gallery), open_table(args.query)
     images = args.images or args.gallery.parent
-    encoder = open_encoder(folder, runtime=settings.runtime, limits=limits(settings))
+    encoder = open_encoder(folder, runtime=settings.runtime, streams=settings.streams, limits=limits(settings))
     try:
         with terminal.Bar("photos") as bar:
             rounds = 8 if args.robustness else 1

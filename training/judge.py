@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,14 @@ def judge(
     *,
     robustness: bool = False,
     seed: int = 0,
+    threads: int = 1,
     tick: Tick = lambda: None,
 ) -> Judged:
-    """`robustness` encodes every query once more for each corruption: 7 in their middle strength."""
+    """`robustness` encodes every query once more for each corruption: 7 in their middle strength. `threads` are best as many as
+    the encoder has streams."""
     began = time.perf_counter()
-    known, refused_known = encode_rows(encoder, gallery.rows, images, tick)
-    asked, refused_asked = encode_rows(encoder, query.rows, images, tick)
+    known, refused_known = encode_rows(encoder, gallery.rows, images, tick, threads=threads)
+    asked, refused_asked = encode_rows(encoder, query.rows, images, tick, threads=threads)
     encoded = len(known.rows) + len(asked.rows)
     rate = encoded / (time.perf_counter() - began)
     made = figures(known, asked, seed=seed)
@@ -72,7 +75,7 @@ def judge(
         "set_aside": len(refused_known) + len(refused_asked),
     }
     if robustness:
-        made["robustness"] = measure_robustness(encoder, known, asked, images, made, tick=tick)
+        made["robustness"] = measure_robustness(encoder, known, asked, images, made, threads=threads, tick=tick)
     made["targets"] = targets(made)
     return Judged(made, known, asked, (*refused_known, *refused_asked))
 
@@ -83,22 +86,32 @@ def encode_rows(
     images: Path,
     tick: Tick = lambda: None,
     change: Callable[[Row, Pixels], Pixels] | None = None,
+    *,
+    threads: int = 1,
 ) -> tuple[Labelled, tuple[SetAside, ...]]:
     """The rows that serving takes, with their vectors; `change` is done to a photo's pixels first."""
-    kept: list[Row] = []
-    vectors: list[npt.NDArray[np.float32]] = []
-    refused: list[SetAside] = []
-    for row in rows:
+
+    def look(row: Row) -> npt.NDArray[np.float32] | SetAside:
         try:
             data, box = read_photo(images / row.path), row.box
             if change is not None:
                 pixels = change(row, read_crop(data, box))
                 data, box = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes(), None
-            vectors.append(encoder.encode(data, box).vector)
-            kept.append(row)
+            return encoder.encode(data, box).vector
         except PhotoRefused as error:
-            refused.append(SetAside(row, str(error)))
-        tick()
+            return SetAside(row, str(error))
+
+    kept: list[Row] = []
+    vectors: list[npt.NDArray[np.float32]] = []
+    refused: list[SetAside] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for row, seen in zip(rows, pool.map(look, rows), strict=True):
+            if isinstance(seen, SetAside):
+                refused.append(seen)
+            else:
+                kept.append(row)
+                vectors.append(seen)
+            tick()
     return Labelled(tuple(kept), np.array(vectors, np.float32).reshape(len(kept), -1)), tuple(refused)
 
 
@@ -110,13 +123,14 @@ def measure_robustness(
     plain: dict[str, Any],
     *,
     strengths: Sequence[int] = (1,),
+    threads: int = 1,
     tick: Tick = lambda: None,
 ) -> dict[str, Any]:
     """Top-1 of damaged queries against the sound gallery, and the relative drop from `plain`."""
     made: dict[str, Any] = {}
     for name, corruption in CORRUPTIONS.items():
         for strength in strengths:
-            damaged, _ = encode_rows(encoder, query.rows, images, tick, damage(corruption, strength))
+            damaged, _ = encode_rows(encoder, query.rows, images, tick, damage(corruption, strength), threads=threads)
             top1 = figures(gallery, damaged, rounds=1)["top1"] if damaged.rows else None
             drop = None if top1 is None or not plain["top1"] else 1 - top1 / plain["top1"]
             made.setdefault(name, {})[STRENGTHS[strength]] = {"n": len(damaged.rows), "top1": top1, "drop": drop}
