@@ -9,6 +9,7 @@ EncoderError
 │   ├── BoxOutside          the box is not inside the photo
 │   └── NoDetail            nothing to tell an animal by: flat grey, black, a few pixels
 ├── BundleRefused           the bundle: absent, changed, or not what it says it is
+├── FeaturesDamaged         kept local features that are not what was kept; they are made again
 └── RuntimeUnavailable      the chosen inference runtime is not installed or does not start
 """
 
@@ -51,6 +52,10 @@ class NoDetail(PhotoRefused):
 
 class BundleRefused(EncoderError):
     """The bundle is absent, was changed, or does not do what its contract says."""
+
+
+class FeaturesDamaged(EncoderError):
+    """Kept local features that cannot be read; making them again from the photo mends it."""
 
 
 class RuntimeUnavailable(EncoderError):

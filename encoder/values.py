@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3) uint8, RGB, upright
 Vector = npt.NDArray[np.float32]  # (dim,) float32, unit norm
+Points = npt.NDArray[np.float32]  # (n, 4) float32: x, y, size, angle in radians
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,17 @@ class Encoded:
     taken: Taken
     decode_ms: float
     encode_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFeatures:
+    """The places of a crop that can be found again, and what each looks like."""
+
+    points: Points  # in pixels of the crop scaled to its long side; the surest first
+    looks: npt.NDArray[np.uint8]  # (n, 128): RootSIFT in sixteen steps, 0-15, not normalised
+    origin: tuple[float, float]  # of the crop, in pixels of the upright photo as it was given
+    step: tuple[float, float]  # pixels of that photo, along and down, that one pixel here is
+
+    def in_photo(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """(len(rows), 2): where these points lie, in pixels of the upright photo."""
+        return np.asarray(self.points[rows, :2] * np.array(self.step) + np.array(self.origin), dtype=np.float64)
