@@ -7,7 +7,7 @@ written in the modules named after what they read.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine
 
-from catalog import answers, events, health, imports, individuals, sightings, vectors
+from catalog import answers, events, health, imports, individuals, local_features, sightings, vectors
 from catalog.engine import BEGIN, make_engine, wait_for_turn
 from catalog.errors import CatalogueUnavailable
 from catalog.faults import WAIT_S, locked, place, translated
@@ -177,6 +177,11 @@ class Catalogue:
             found = sightings.live_ids_by_photo(connection, keys.values())
         return {given: found[key] for given, key in keys.items() if key in found}
 
+    def photos_of(self, sighting_ids: Sequence[int]) -> dict[int, tuple[PhotoRow, BoxXYWH | None]]:
+        """Of the sightings there are, live or not: the photo, and the box of it."""
+        with self._reading() as connection:
+            return sightings.photos_of(connection, sighting_ids)
+
     def photo(self, sha256: str) -> PhotoRow | None:
         with self._reading() as connection:
             return sightings.photo(connection, sha256)
@@ -221,6 +226,18 @@ class Catalogue:
 
     def _blocks(self, bundle_id: str, sighting_ids: Iterable[int] | None) -> Iterator[ColumnElement[bool]]:
         return vectors.ranges(self.live_ids(bundle_id)) if sighting_ids is None else vectors.lists(sighting_ids)
+
+    # Local features: a cache.
+
+    def local_features(self, sighting_ids: Sequence[int]) -> dict[int, bytes]:
+        """As they were packed, of those that are kept."""
+        with self._reading() as connection:
+            return local_features.packed(connection, sighting_ids)
+
+    def put_local_features(self, features: Mapping[int, bytes]) -> None:
+        """In place of what is kept. A power cut may take the last ones: they can be made again."""
+        with self._writing(self._casual) as connection:
+            local_features.put(connection, features)
 
     # Events.
 

@@ -225,4 +225,11 @@ calibrations = Table(
     sqlite_autoincrement=True,
 )
 
+local_features = Table(  # a cache: made again from the photo where it is absent or damaged
+    "local_features",
+    metadata,
+    Column("sighting_id", Id, ForeignKey("sightings.id"), primary_key=True, autoincrement=False),
+    Column("packed", LargeBinary, nullable=False),  # as encoder.local packs them: 22 kB at the most
+)
+
 APPEND_ONLY = ("events", "changes")  # triggers refuse to update or delete a row of them

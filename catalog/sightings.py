@@ -114,6 +114,16 @@ def live_ids_by_photo(connection: Connection, pairs: Iterable[tuple[str, str]]) 
     return found
 
 
+def photos_of(connection: Connection, sighting_ids: Sequence[int]) -> dict[int, tuple[PhotoRow, BoxXYWH | None]]:
+    """Of those there are, live or not."""
+    found: dict[int, tuple[PhotoRow, BoxXYWH | None]] = {}
+    for some in chunks(list(sighting_ids)):
+        query = select(photos, _S.id, _S.box).select_from(sightings.join(photos)).where(_S.id.in_(some))
+        for row in connection.execute(query):
+            found[row.id] = PhotoRow(*row[:-2]), box_of(row.box)
+    return found
+
+
 def photo(connection: Connection, sha256: str) -> PhotoRow | None:
     row = connection.execute(select(photos).where(photos.c.sha256 == sha256)).one_or_none()
     return None if row is None else PhotoRow(*row)

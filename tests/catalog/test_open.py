@@ -84,20 +84,20 @@ def test_opening_what_is_at_head_imports_no_alembic(tmp_path: Path) -> None:
 
 
 def test_a_catalogue_of_an_older_revision_is_brought_to_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a second revision that exists for this test alone."""
+    """With a revision that exists for this test alone."""
     path = tmp_path / "old.db"
     with open_catalogue(url(path)) as old:
         fill(old, {"Muddy": 2})
     folder = tmp_path / "migrations"
     shutil.copytree(scripts().dir, folder)
-    (folder / "versions" / "0002_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '0002', '0001'\n\n\n"
+    (folder / "versions" / "9999_later.py").write_text(
+        f"import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = '9999', '{HEAD}'\n\n\n"
         "def upgrade():\n    with op.batch_alter_table('individuals', recreate='always') as batch:\n"
         "        batch.add_column(sa.Column('sex', sa.String(8)))\n"
     )
     monkeypatch.setattr("catalog.migrations.run.FOLDER", folder)
-    monkeypatch.setattr(opening, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(opening, "HEAD", "0002")
+    monkeypatch.setattr(opening, "REVISIONS", (*REVISIONS, "9999"))
+    monkeypatch.setattr(opening, "HEAD", "9999")
     with open_catalogue(url(path)) as new:
         assert [one.name for one in new.individuals()] == ["Muddy"]
         assert new.check().is_well()
@@ -110,13 +110,13 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path, monk
     before = statements(path)
     folder = tmp_path / "migrations"
     shutil.copytree(scripts().dir, folder)
-    (folder / "versions" / "0002_later.py").write_text(
-        "from alembic import op\nrevision, down_revision = '0002', '0001'\n\n\n"
+    (folder / "versions" / "9999_later.py").write_text(
+        f"from alembic import op\nrevision, down_revision = '9999', '{HEAD}'\n\n\n"
         "def upgrade():\n    op.execute('CREATE TABLE extra (id INTEGER)')\n    op.execute('CREATE TABLE extra (id INTEGER)')\n"
     )
     monkeypatch.setattr("catalog.migrations.run.FOLDER", folder)
-    monkeypatch.setattr(opening, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(opening, "HEAD", "0002")
+    monkeypatch.setattr(opening, "REVISIONS", (*REVISIONS, "9999"))
+    monkeypatch.setattr(opening, "HEAD", "9999")
     with pytest.raises(CatalogueUnavailable, match="extra"):
         open_catalogue(url(path))
     assert statements(path) == before
