@@ -21,6 +21,7 @@ VERSION = "0.1.0"
 DONE, REFUSED = 0, 1  # argparse itself leaves with 2 for a wrong command line
 STOPPED = 130
 Verb = Callable[[argparse.Namespace], int]
+_UNDERSCORED = str.maketrans(" -", "__")  # `bundles list` and `second-opinion` as functions
 GROUPS = {"bundles": "encoders as files: list, compare, use and make them"}
 
 
@@ -88,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        verb.set_defaults(room=room, function={"import": "import_"}.get(name, name.replace(" ", "_")))
+        verb.set_defaults(room=room, function={"import": "import_"}.get(name, name.translate(_UNDERSCORED)))
         verb.add_argument("--data-dir", type=Path, metavar="DIR", help="the data folder (default: FLUKEPRINT_DATA_DIR)")
         verb.add_argument("--json", action="store_true", help="answer as JSON, for programs")
         return verb
@@ -119,6 +120,11 @@ def _ask(add: Add) -> None:
         default=0.05,
         metavar="SHARE",
         help="accept that this share of truly new animals is called known (default: 0.05)",
+    )
+    verb.add_argument(
+        "--second-opinion",
+        choices=["auto", "on", "off"],
+        help="compare the nearest sightings point by point (default: FLUKEPRINT_SECOND_OPINION)",
     )
     _boxes(verb)
     _filters(verb)
@@ -205,6 +211,12 @@ def _catalogue(add: Add) -> None:
 
 
 def _keep(add: Add) -> None:
+    add(
+        "second-opinion",
+        "measure on this catalogue whether comparing photos point by point helps, and remember it",
+        "flukeprint second-opinion",
+    )
+
     add("reindex", "build the index anew from the catalogue's vectors", "flukeprint reindex")
 
     verb = add("doctor", "check everything, and say what to do about what it finds", "flukeprint doctor")

@@ -21,6 +21,7 @@ from errors import FlukeprintError
 PREFIX = "FLUKEPRINT_"
 IGNORED = f"{PREFIX}TEST_"  # the tests' own keys
 ROOT = Path(__file__).resolve().parent
+SecondOpinion = Literal["auto", "on", "off"]
 
 
 class SettingsRefused(FlukeprintError):
@@ -80,6 +81,11 @@ class Settings(BaseModel):
         gt=0,
         lt=1,
         description="The share of photographed animals that you expect to be new; probabilities are stated for it.",
+    )
+    second_opinion: SecondOpinion = Field(
+        "auto",
+        description="Compare the nearest sightings point by point: `auto` where `flukeprint second-opinion` has measured that "
+        "it helps, `on` always, followed where it helps, `off` never.",
     )
 
     qdrant_url: str | None = Field(None, description="Address of a Qdrant server; unset: Qdrant Edge in a process of its own.")

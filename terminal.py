@@ -58,6 +58,8 @@ def put_answer(answer: Answer) -> None:
     print(f"\nProbabilities are {BASES[grounds.source]}: {grounds.reason}.")
     spent = answer.timings_ms
     parts = f"decode {spent.decode:.0f}, encode {spent.encode:.0f}, search {spent.search:.0f}, decide {spent.decide:.0f}"
+    if spent.second is not None:
+        parts += f", second opinion {spent.second:.0f}"
     print(f"Identification {answer.identification_id}; milliseconds: {parts}.")
 
 

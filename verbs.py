@@ -36,7 +36,7 @@ def identify(args: argparse.Namespace) -> int:
     boxes = boxes_of(args, len(args.photos))
     with open_station(settings) as station:
         photos = [query_photo(station, Path(path), box) for path, box in zip(args.photos, boxes, strict=True)]
-        answer = identify_and_keep(station, photos, options, who=settings.user)
+        answer = identify_and_keep(station, photos, options, who=settings.user, second_opinion=args.second_opinion)
     if args.json:
         terminal.put_json(answer.to_json())
     else:
@@ -219,6 +219,17 @@ def history(args: argparse.Namespace) -> int:
     else:
         rows = [(e.id, f"{e.at:%Y-%m-%d %H:%M}", e.who, e.verb, e.what + (" (undone)" if e.undone else "")) for e in events]
         terminal.put_table(rows, ("event", "when (UTC)", "who", "verb", "what"))
+    return DONE
+
+
+def second_opinion(args: argparse.Namespace) -> int:
+    with open_station(settings_for(args)) as station, terminal.Bar("occasions") as bar:
+        opinion = station.measure_opinion(bar.at)
+    if args.json:
+        terminal.put_json(opinion.to_json())
+    else:
+        print(f"{opinion.reason[0].upper()}{opinion.reason[1:]}.")
+        print("It is followed from now on." if opinion.earned else "It is not followed here.")
     return DONE
 
 

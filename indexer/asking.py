@@ -16,13 +16,27 @@ from encoder.photo import read_photo
 from encoder.values import Box
 from indexer.station import Station, limits
 from matching.answer import Answer
-from matching.identify import DEFAULTS, Options, QueryPhoto, identify
+from matching.identify import DEFAULTS, Options, QueryPhoto, Second, identify
+from matching.opinion import Opinion
 from matching.similar import Similar, similar
+from settings import SecondOpinion
 from vector_db.port import NO_FILTER, Filter
 
+NOT_MEASURED = Opinion("", 0, 0.0, 0.0, False, "nobody has measured what it is worth here: flukeprint second-opinion does")
 
-def identify_and_keep(station: Station, photos: Sequence[QueryPhoto], options: Options = DEFAULTS, *, who: str) -> Answer:
-    """One encounter's photos, one answer, with the number under which it is kept."""
+
+def identify_and_keep(
+    station: Station,
+    photos: Sequence[QueryPhoto],
+    options: Options = DEFAULTS,
+    *,
+    who: str,
+    second_opinion: SecondOpinion | None = None,
+) -> Answer:
+    """One encounter's photos, one answer, with the number under which it is kept.
+
+    `second_opinion` is the settings' where it is not given.
+    """
     station.follower.follow()
     answer = identify(
         photos,
@@ -31,12 +45,23 @@ def identify_and_keep(station: Station, photos: Sequence[QueryPhoto], options: O
         catalogue=station.catalogue,
         calibration=station.calibration(),
         options=options,
+        second=second(station, second_opinion or station.settings.second_opinion),
     )
     told = answer.to_json()
     del told["identification_id"]
     asked = [{"name": photo["name"], "sha256": photo["sha256"], "box": photo["box"]} for photo in told["photos"]]
     kept = station.catalogue.keep_identification(who=who, bundle_id=station.bundle_id, photos=asked, answer=told)
     return replace(answer, identification_id=kept)
+
+
+def second(station: Station, wanted: SecondOpinion) -> Second | None:
+    """What a question is handed for its second opinion: nothing where it is off, or on its own and not worth it here."""
+    if wanted == "off":
+        return None
+    opinion = station.opinion()
+    if opinion is not None and (opinion.earned or wanted == "on"):
+        return Second(station.looking, opinion)
+    return Second(station.looking, NOT_MEASURED) if wanted == "on" else None
 
 
 def query_photo(station: Station, path: Path, box: Box | None = None) -> QueryPhoto:

@@ -23,9 +23,13 @@ from encoder.values import Limits
 from indexer import registry
 from indexer.calibrating import fresh_calibration
 from indexer.errors import BundleMismatch
+from indexer.looking import Looking
+from indexer.opining import fresh_opinion, measure_opinion
 from indexer.reconcile import Follower, reconcile
 from indexer.registry import IN_USE, SHIPPED, bundles_folder
 from matching.calibration import Calibration
+from matching.opinion import Opinion
+from matching.second_fit import Tick
 from settings import Settings
 from vector_db.growth import CODES_ABOVE, HNSW_ABOVE
 from vector_db.open import open_edge, open_server
@@ -48,6 +52,8 @@ class Station:
     _calibration: Calibration | None = None
     _calibrated_at: int = -1  # the event up to which the index was then
     _calibrating: threading.Lock = field(default_factory=threading.Lock)
+    _opinion: Opinion | None = None
+    _opined_at: int = -1
 
     @property
     def bundle_id(self) -> str:
@@ -62,6 +68,28 @@ class Station:
                     self.index, self.catalogue, self.encoder.bundle, self._calibration, new_share=self.settings.new_share
                 )
             return self._calibration
+
+    @property
+    def looking(self) -> Looking:
+        return Looking(self.catalogue, self.photos, limits(self.settings), self.settings.streams)
+
+    def opinion(self) -> Opinion | None:
+        """What a second look is worth in the catalogue as it is now; None where nobody has measured it."""
+        with self._calibrating:
+            if self._opined_at != self.follower.seen:
+                self._opined_at = self.follower.seen
+                self._opinion = fresh_opinion(self.index, self.catalogue, self.looking, self.bundle_id, self.settings.new_share)
+            return self._opinion
+
+    def measure_opinion(self, tick: Tick = lambda *_: None) -> Opinion:
+        """The same, measured now and kept."""
+        with self._calibrating:
+            self.follower.follow()
+            self._opined_at = self.follower.seen
+            self._opinion = measure_opinion(
+                self.index, self.catalogue, self.looking, self.bundle_id, self.settings.new_share, tick
+            )
+            return self._opinion
 
     def adopt_bundle(self) -> None:
         """At the first write: this bundle is the catalogue's from now on, and the data folder keeps a copy of it."""

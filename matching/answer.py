@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any
 
 from encoder.values import Box
 from matching.decision import Kind, Rates
+
+WHERE_IT_RAN = {"absent": True}  # a second opinion's: without one, the JSON does not name it
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What a second look saw of two photos."""
+
+    inliers: int  # points that agree under one pose
+    cosine: float  # the global score by itself; the proof's own is of both
+    points: tuple[tuple[tuple[float, float], tuple[float, float]], ...]  # x, y in the question's photo and in the sighting's,
+    # in pixels of the upright photos as they were given; the likest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +31,7 @@ class Proof:
     photo: str  # the file name that the sighting came with
     score: float
     query: int  # which of the answer's photos it resembles, from 0
+    agreement: Matched | None = field(default=None, metadata=WHERE_IT_RAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,16 @@ class Grounds:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondGrounds:
+    """A second opinion that was asked for, and whether the order follows it."""
+
+    followed: bool
+    share: float  # its part in the scores
+    compared: int  # pairs of photos
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Milliseconds, summed over the photos; `decide` is everything that is none of the others."""
 
@@ -78,6 +101,7 @@ class Timings:
     encode: float
     search: float
     decide: float
+    second: float | None = field(default=None, metadata=WHERE_IT_RAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +115,11 @@ class Answer:
     calibration: Grounds
     timings_ms: Timings
     identification_id: int | None = None  # given when the catalogue has kept the answer
+    second_opinion: SecondGrounds | None = field(default=None, metadata=WHERE_IT_RAN)
 
     def to_json(self) -> dict[str, Any]:
-        return {name: _plain(getattr(self, name)) for name in _names(Answer)}
+        told: dict[str, Any] = _plain(self)
+        return told
 
 
 def _plain(value: Any) -> Any:
@@ -101,10 +127,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if names := _names(value.__class__):
-        return {name: _plain(getattr(value, name)) for name in names}
+        told = ((name, getattr(value, name), absent) for name, absent in names)
+        return {name: _plain(one) for name, one, absent in told if one is not None or not absent}
     return value
 
 
 @cache
-def _names(kind: Hashable) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+def _names(kind: Hashable) -> tuple[tuple[str, bool], ...]:
+    """Its fields, and whether one that is None is left out."""
+    return tuple((field.name, "absent" in field.metadata) for field in fields(kind)) if is_dataclass(kind) else ()

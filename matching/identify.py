@@ -1,5 +1,7 @@
 """The whole story once: photos → vectors → neighbours → individuals → decision, on the parts it is handed.
 
+With a second opinion (`second.py`) the neighbours are looked at again by local features before they become individuals.
+
 Several photos are one encounter and get one answer. A photo that is refused is reported in the answer while another can be
 used; where none can, the first refusal is raised. Photos are encoded one after the other: a runtime that has threads uses
 them, and a service has other questions for its idle cores. Nothing is written here: keeping the answer is the caller's.
@@ -14,16 +16,29 @@ from dataclasses import dataclass
 
 from catalog.values import Owner
 from encoder.errors import PhotoRefused
-from encoder.values import Box, Encoded
-from matching.answer import Answer, Candidate, Grounds, PhotoAnswer, PhotoCandidate, Proof, Timings
+from encoder.values import Box, Encoded, LocalFeatures
+from matching.agreement import Agreement
+from matching.answer import (
+    Answer,
+    Candidate,
+    Grounds,
+    Matched,
+    PhotoAnswer,
+    PhotoCandidate,
+    Proof,
+    SecondGrounds,
+    Timings,
+)
 from matching.calibration import Calibration
-from matching.decision import MAX_FALSE_MATCH, decide, expected, share_out
+from matching.decision import MAX_FALSE_MATCH, SAME_PHOTO, decide, expected, share_out
 from matching.errors import QuestionRefused
 from matching.features import features
 from matching.fusion import DEPTH, fuse
 from matching.neighbours import gather
-from matching.ports import Encodes, Knows, Searches
+from matching.opinion import Opinion
+from matching.ports import Encodes, Knows, Looks, Searches
 from matching.ranking import Ranked, rank
+from matching.second import blend, candidates, compare
 from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
 
 MOST_CANDIDATES = 100
@@ -53,6 +68,34 @@ class Options:
 DEFAULTS = Options()
 
 
+@dataclass(frozen=True, slots=True)
+class Second:
+    """A second opinion as it is handed in: where local features come from, and what the catalogue knows it to be worth."""
+
+    looks: Looks
+    opinion: Opinion
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The neighbours after a second look, and what it saw."""
+
+    found: Sequence[Sequence[Neighbour]]
+    photos: Mapping[int, LocalFeatures]  # by number in the question
+    sightings: Mapping[int, LocalFeatures]
+    seen: Mapping[tuple[int, int], Agreement]  # by number in the question and sighting
+    cosine: Mapping[tuple[int, int], float]
+
+    def matched(self, photo: int, sighting: int) -> Matched | None:
+        agreement = self.seen.get((photo, sighting))
+        if agreement is None:
+            return None
+        ours = self.photos[photo].in_photo(agreement.first).round(1).tolist()
+        theirs = self.sightings[sighting].in_photo(agreement.second).round(1).tolist()
+        points = tuple(((a[0], a[1]), (b[0], b[1])) for a, b in zip(ours, theirs, strict=True))
+        return Matched(agreement.inliers, self.cosine[photo, sighting], points)
+
+
 def identify(
     photos: Sequence[QueryPhoto],
     *,
@@ -61,8 +104,12 @@ def identify(
     catalogue: Knows,
     calibration: Calibration,
     options: Options = DEFAULTS,
+    second: Second | None = None,
 ) -> Answer:
-    """Which animal is on these photos of one encounter, how sure, or is it new?"""
+    """Which animal is on these photos of one encounter, how sure, or is it new?
+
+    With `second`, what a second look saw is told, and followed where the catalogue's opinion says that it is worth it.
+    """
     if not photos:
         raise QuestionRefused("no photo was given; give at least one")
     looks = [_encode(photo, encoder) for photo in photos]
@@ -81,6 +128,14 @@ def identify(
     vectors = [look.vector for look in seen]
     found, individual_of = gather(clocked, vectors, owning, want=max(DEPTH, options.top), where=options.where)
     numbers = [number for number, look in enumerate(looks) if isinstance(look, Encoded)]
+    looked, second_s = None, 0.0
+    if second is not None and not _is_kept(found):
+        began = time.perf_counter()
+        looked = _look_again([photos[number] for number in numbers], numbers, found, individual_of, second)
+        second_s = time.perf_counter() - began
+        found = [list(each) for each in looked.found]
+        if looked.seen:
+            calibration = second.opinion.calibration or calibration
     rankings = [rank(each, individual_of, number) for number, each in zip(numbers, found, strict=True)]
     fused = fuse(rankings)
     decision = decide(features(fused, rankings), calibration, options.max_false_match, filtered=not options.where.is_empty())
@@ -92,7 +147,7 @@ def identify(
         for number, (photo, look) in enumerate(zip(photos, looks, strict=True))
     ]
     candidates = [
-        _candidate(place, ranked, chance, owners)
+        _candidate(place, ranked, chance, owners, looked)
         for place, (ranked, chance) in enumerate(zip(listed, chances, strict=True), start=1)
     ]
     return Answer(
@@ -114,9 +169,51 @@ def identify(
             decode=sum(look.decode_ms for look in seen),
             encode=sum(look.encode_ms for look in seen),
             search=clocked.spent_s * 1000,
-            decide=(time.perf_counter() - begun - clocked.spent_s) * 1000,
+            decide=(time.perf_counter() - begun - clocked.spent_s - second_s) * 1000,
+            second=None if looked is None else second_s * 1000,
         ),
+        second_opinion=None if looked is None or second is None else _grounds(second.opinion, len(looked.seen)),
     )
+
+
+def _is_kept(found: Sequence[Sequence[Neighbour]]) -> bool:
+    """Whether a photo is in the catalogue already: it is recognised as itself, and a second look could only blur that."""
+    return any(each and each[0].score >= SAME_PHOTO for each in found)
+
+
+def _look_again(
+    photos: Sequence[QueryPhoto],
+    numbers: Sequence[int],
+    found: Sequence[Sequence[Neighbour]],
+    owner: Mapping[int, int],
+    second: Second,
+) -> _Looked:
+    chosen = [candidates(each, owner) for each in found]
+    mine = [_local(photo, second.looks) for photo in photos]
+    theirs = second.looks.of_sightings(sorted({sighting for some in chosen for sighting in some}))
+    seen = compare(mine, chosen, theirs)
+    share = second.opinion.share if seen else 0.0
+    blended = [blend(each, row, seen, share) if share else each for row, each in enumerate(found)]
+    return _Looked(
+        found=blended,
+        photos={number: local for number, local in zip(numbers, mine, strict=True) if local is not None},
+        sightings=theirs,
+        seen={(numbers[row], sighting): agreement for (row, sighting), agreement in seen.items()},
+        cosine={(number, n.id): n.score for number, each in zip(numbers, found, strict=True) for n in each},
+    )
+
+
+def _grounds(opinion: Opinion, compared: int) -> SecondGrounds:
+    if not compared:
+        return SecondGrounds(False, 0.0, 0, "there was nothing to compare: the photos of the nearest sightings are gone")
+    return SecondGrounds(opinion.earned, opinion.share, compared, opinion.reason)
+
+
+def _local(photo: QueryPhoto, looks: Looks) -> LocalFeatures | None:
+    try:
+        return looks.of_photo(photo.data, photo.box) if isinstance(photo.data, bytes) else None
+    except PhotoRefused:  # the encoder took it; a second look is an extra
+        return None
 
 
 class _Clocked:
@@ -142,13 +239,19 @@ def _encode(photo: QueryPhoto, encoder: Encodes) -> Encoded | PhotoRefused:
         return refusal
 
 
-def _candidate(place: int, ranked: Ranked, probability: float, owners: Mapping[int, Owner]) -> Candidate:
+def _candidate(
+    place: int, ranked: Ranked, probability: float, owners: Mapping[int, Owner], looked: _Looked | None
+) -> Candidate:
     first = owners[ranked.evidence[0].sighting_id]
     shown: dict[int, Proof] = {}
     for evidence in ranked.evidence:  # best first, so a sighting that two photos resemble is shown with the better one
         owner = owners[evidence.sighting_id]
-        shown.setdefault(evidence.sighting_id, Proof(evidence.sighting_id, owner.photo, evidence.score, evidence.photo))
-    proofs = tuple(shown.values())[:PROOFS]
+        if evidence.sighting_id not in shown:
+            matched = looked.matched(evidence.photo, evidence.sighting_id) if looked is not None else None
+            shown[evidence.sighting_id] = Proof(evidence.sighting_id, owner.photo, evidence.score, evidence.photo, matched)
+        if len(shown) == PROOFS:
+            break
+    proofs = tuple(shown.values())
     return Candidate(place, ranked.individual_id, first.name, first.species, probability, ranked.score, proofs)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.values import Owner
-from encoder.values import Box, Encoded
+from encoder.values import Box, Encoded, LocalFeatures
 from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
 
 
@@ -32,6 +32,16 @@ class Searches(Protocol):
 class Knows(Protocol):
     def owners(self, sighting_ids: Sequence[int]) -> Mapping[int, Owner]:
         """The live ones among them; a tombstone is left out."""
+
+
+class Looks(Protocol):
+    """Local features, for a second opinion."""
+
+    def of_photo(self, data: bytes, box: Box | None = None) -> LocalFeatures:
+        """Of a question's photo, which the encoder has taken already."""
+
+    def of_sightings(self, sighting_ids: Sequence[int]) -> Mapping[int, LocalFeatures]:
+        """Of sightings; one whose photo is gone or cannot be read is left out."""
 
 
 class Teaches(Protocol):

@@ -83,8 +83,26 @@ def sample(enrolled: Table, sampling: Sampling) -> list[Occasion]:
     return occasions
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What an occasion's photos found in the gallery without that occasion; it serves its known and its new trials."""
+
+    occasion: Occasion
+    found: tuple[tuple[Neighbour, ...], ...]  # of each photo asked with
+    owner: Mapping[int, int]
+
+    def owners(self, *, known: bool) -> Mapping[int, int]:
+        """Whose the neighbours are; a new animal's own sightings are nobody's."""
+        return self.owner if known else {s: i for s, i in self.owner.items() if i != self.occasion.individual}
+
+
 def run_trials(index: Searches, catalogue: Teaches, enrolled: Table, occasions: Sequence[Occasion]) -> Iterator[Trial]:
     """Ask; one gather an occasion serves both its known and its new trials."""
+    for search in run_searches(index, catalogue, enrolled, occasions):
+        yield from trials_of(search)
+
+
+def run_searches(index: Searches, catalogue: Teaches, enrolled: Table, occasions: Sequence[Occasion]) -> Iterator[Search]:
     ordered = enrolled[np.argsort(enrolled[:, 0])]
 
     def owning(sighting_ids: Sequence[int]) -> dict[int, int]:
@@ -97,9 +115,13 @@ def run_trials(index: Searches, catalogue: Teaches, enrolled: Table, occasions: 
     for occasion in occasions:
         mine = [next(vectors) for _ in occasion.asked]
         found, owner = gather(index, mine, owning, want=DEPTH + 1, leave_out=occasion.all)
-        if occasion.repeated:
-            yield from _ask(occasion, True, found, owner)
-        yield from _ask(occasion, False, found, {s: i for s, i in owner.items() if i != occasion.individual})
+        yield Search(occasion, tuple(map(tuple, found)), owner)
+
+
+def trials_of(search: Search) -> Iterator[Trial]:
+    if search.occasion.repeated:
+        yield from _ask(search.occasion, True, search.found, search.owner)
+    yield from _ask(search.occasion, False, search.found, search.owners(known=False))
 
 
 def _ask(occasion: Occasion, known: bool, found: Sequence[Sequence[Neighbour]], owner: Mapping[int, int]) -> Iterator[Trial]:

@@ -305,3 +305,24 @@ def test_public_sets_are_listed_with_their_terms(run: Run) -> None:
     assert run("datasets", "happywhale", "--json").json["licence"].startswith("the competition's rules")
     assert run("datasets", "nothing").code == 1
     assert "accept the rules" in run("datasets", "happywhale", "--fetch", "x").err.lower()
+
+
+def test_a_second_opinion_is_told_where_it_is_asked_for_and_not_a_word_of_it_otherwise(run: Run, photos: Path) -> None:
+    run("import", photos)
+    asked = photos.parent / "asked.jpg"
+    asked.write_bytes(animals.photo(0, 3, size=SMALL))
+    plain = run("identify", asked, "--json").json
+    assert "second_opinion" not in plain
+    told = run("identify", asked, "--second-opinion", "on", "--json").json
+    assert told["second_opinion"]["compared"] > 0
+    assert not told["second_opinion"]["followed"]
+    assert told["timings_ms"]["second"] > 0
+    assert "second opinion" in run("identify", asked, "--second-opinion", "on").out
+    assert run("identify", asked, "--second-opinion", "perhaps").code == 2
+
+
+def test_measuring_a_second_opinion_on_too_few_animals_says_how_many_it_needs(run: Run, photos: Path) -> None:
+    run("import", photos)
+    said = run("second-opinion")
+    assert (said.code, "3 individuals" in said.out, "not followed" in said.out) == (0, True, True)
+    assert run("second-opinion", "--json").json["earned"] is False
