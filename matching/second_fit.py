@@ -92,7 +92,7 @@ def form_opinion(
         asked.append(Asked(search, _look(search, looks)))
         tick(done, len(occasions))
     known = [one for one in asked if one.search.occasion.repeated]
-    pairs = _pairs(known)
+    pairs = pairs_of(known)
     worth = across(known, pairs)
     share = fitted_share(pairs)
     if not is_earned(worth) or share == 0:
@@ -162,27 +162,27 @@ def _look(search: Search, looks: Looks) -> dict[tuple[int, int], Agreement]:
     return compare(photos, chosen, features)
 
 
-def _pairs(known: Sequence[Asked]) -> Pairs:
+def pairs_of(known: Sequence[Asked]) -> Pairs:
+    """Each photo's right individual against each wrong one that was looked at."""
     rows: list[tuple[float, float]] = []
     weight: list[float] = []
     individual: list[int] = []
     for one in known:
+        right = one.search.occasion.individual
         for photo, found in enumerate(one.search.found):
             cosine: dict[int, float] = {}
             more: dict[int, float] = {}
-            for sighting in candidates(found, one.search.owners(known=True)):
-                agreement = one.seen.get((photo, sighting))
-                owner = one.search.owner[sighting]
-                score = next(neighbour.score for neighbour in found if neighbour.id == sighting)
-                cosine[owner] = max(cosine.get(owner, -1.0), score)
-                more[owner] = max(more.get(owner, 0.0), strength(agreement.inliers) if agreement else 0.0)
-            right = one.search.occasion.individual
+            for neighbour in found:
+                agreement, owner = one.seen.get((photo, neighbour.id)), one.search.owner[neighbour.id]
+                if agreement is not None:
+                    cosine[owner] = max(cosine.get(owner, -1.0), neighbour.score)
+                    more[owner] = max(more.get(owner, 0.0), strength(agreement.inliers))
             wrong = [owner for owner in cosine if owner != right]
             if right in cosine and wrong:
                 rows += [(cosine[right] - cosine[owner], more[right] - more[owner]) for owner in wrong]
                 weight += [1 / len(wrong)] * len(wrong)
                 individual += [right] * len(wrong)
-    return Pairs(np.array(rows).reshape(-1, 2), np.array(weight), np.array(individual, np.int64)) if rows else Pairs()
+    return Pairs(np.array(rows), np.array(weight), np.array(individual, np.int64)) if rows else Pairs()
 
 
 def _reason(worth: Worth, earned: bool) -> str:

@@ -9,6 +9,7 @@ import pytest
 from galleries import Gallery, Reads, drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import Marks, marked
 
 from encoder.errors import NotAPhoto, PhotoMissing, PhotoRefused
 from encoder.values import Box
@@ -16,7 +17,8 @@ from matching.answer import Answer
 from matching.calibration import BUILT_IN, Calibration
 from matching.errors import QuestionRefused
 from matching.fit import calibrate
-from matching.identify import Options, QueryPhoto, identify
+from matching.identify import Options, QueryPhoto, Second, identify
+from matching.opinion import Opinion
 from vector_db.port import Filter
 
 WORLD = drawn(60, 21, apart=0.6)
@@ -228,3 +230,67 @@ def test_options_that_cannot_be_are_refused(options: dict[str, float], message: 
 def test_no_photo_is_refused() -> None:
     with pytest.raises(QuestionRefused, match="give at least one"):
         ask()
+
+
+ANIMAL = {int(sighting): int(individual) for sighting, individual, _ in WORLD.rows}
+
+
+def ask_twice(opinion: Opinion, *photos: QueryPhoto, shows: int = 7, gone: bool = False) -> tuple[Answer, Answer]:
+    """Without and with a second opinion; the question's photos show the marks of an animal."""
+    marks = Marks(ANIMAL, gone=frozenset(ANIMAL) if gone else frozenset(), question=marked(shows, 99_999, shown=0.95))
+    second = Second(marks, opinion)
+    parts = {"encoder": Reads(), "index": GALLERY, "catalogue": GALLERY, "calibration": CALIBRATION}
+    return ask(*photos), identify(photos, **parts, second=second)  # type: ignore[arg-type]
+
+
+FOLLOWED = Opinion("drawn-1", 100, 0.3, 0.6, True, "measured", calibration=CALIBRATION)
+UNPROVEN = Opinion("drawn-1", 100, 0.3, 0.0, False, "not enough")
+
+
+def test_marks_that_agree_bring_the_right_animal_up_where_they_are_followed_and_are_only_told_where_not() -> None:
+    blurred = [photo(sightings_of(7)[0], noise=noise) for noise in np.linspace(1.0, 2.5, 12)]
+    places: dict[bool, list[int]] = {True: [], False: []}
+    for one in blurred:
+        plain, followed = ask_twice(FOLLOWED, one)
+        _, told = ask_twice(UNPROVEN, one)
+        assert [(c.individual_id, c.score, c.probability) for c in told.candidates] == [
+            (c.individual_id, c.score, c.probability) for c in plain.candidates
+        ]
+        assert told.decision == plain.decision
+        for answer, second in ((plain, False), (followed, True)):
+            ids = [candidate.individual_id for candidate in answer.candidates]
+            places[second].append(ids.index(7) if 7 in ids else 99)
+    assert all(after <= before for before, after in zip(places[False], places[True], strict=True))
+    assert places[True].count(0) > places[False].count(0)
+
+
+def test_each_proof_that_was_looked_at_tells_its_points_and_its_own_cosine() -> None:
+    plain, followed = ask_twice(FOLLOWED, photo(sightings_of(7)[0], noise=0.7))
+    proof = followed.candidates[0].evidence[0]
+    assert proof.agreement is not None
+    assert proof.agreement.inliers == len(proof.agreement.points) > 10
+    cosine = {e.sighting_id: e.score for candidate in plain.candidates for e in candidate.evidence}
+    assert proof.agreement.cosine == cosine[proof.sighting_id]
+    said = json.loads(json.dumps(followed.to_json()))
+    assert said["second_opinion"]["followed"]
+    assert len(said["candidates"][0]["evidence"][0]["agreement"]["points"][0]) == 2
+
+
+@given(st.lists(st.integers(1, len(WORLD.rows)), min_size=1, max_size=3), st.floats(0.3, 1.5), st.booleans())
+@settings(max_examples=25)
+def test_a_second_opinion_keeps_the_laws_of_an_answer(sightings: list[int], noise: float, gone: bool) -> None:
+    plain, second = ask_twice(FOLLOWED, *(photo(sighting, noise) for sighting in sightings), gone=gone)
+    chances = [candidate.probability for candidate in second.candidates]
+    assert chances == sorted(chances, reverse=True)
+    assert sum(chances) + second.new_probability <= 1 + 1e-9
+    scores = [candidate.score for candidate in second.candidates]
+    assert scores == sorted(scores, reverse=True)
+    if gone and second.second_opinion is not None:
+        assert not second.second_opinion.followed
+        assert scores == [candidate.score for candidate in plain.candidates]
+
+
+def test_a_photo_of_the_catalogue_is_itself_with_or_without_a_second_opinion() -> None:
+    plain, second = ask_twice(FOLLOWED, photo(sightings_of(3)[0]), shows=7)
+    assert second.second_opinion is None
+    assert second.candidates == plain.candidates
