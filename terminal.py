@@ -50,12 +50,16 @@ def put_answer(answer: Answer) -> None:
             shown = f"{proof.photo} (sighting {proof.sighting_id})"
             rows.append((one.rank, one.name, one.species, f"{one.probability:.0%}", f"{one.score:.3f}", shown))
         print()
-        put_table(rows, ("rank", "individual", "species", "probability", "cosine", "nearest photo"))
+        scored = "score" if answer.second_opinion is not None and answer.second_opinion.followed else "cosine"
+        put_table(rows, ("rank", "individual", "species", "probability", scored, "nearest photo"))
     for photo in answer.photos:
         if photo.refused:
             print(f"flukeprint: {photo.name} was left out: {photo.refused}", file=sys.stderr)
     grounds = answer.calibration
     print(f"\nProbabilities are {BASES[grounds.source]}: {grounds.reason}.")
+    if (looked := answer.second_opinion) is not None:
+        followed = "followed" if looked.followed else "not followed"
+        print(f"Second opinion on {looked.compared} pairs of photos, {followed}: {looked.reason}.")
     spent = answer.timings_ms
     parts = f"decode {spent.decode:.0f}, encode {spent.encode:.0f}, search {spent.search:.0f}, decide {spent.decide:.0f}"
     if spent.second is not None:

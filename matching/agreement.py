@@ -10,6 +10,7 @@ changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,27 @@ def agree(first: LocalFeatures, second: LocalFeatures) -> Agreement:
     >>> agree(features, features).inliers == len(features.points)  # doctest: +SKIP
     True
     """
-    ours, theirs = _mutual(first, second)
+    return agree_each(first, [second])[0]
+
+
+def agree_each(first: LocalFeatures, seconds: Sequence[LocalFeatures]) -> list[Agreement]:
+    """As `agree` with each. One product for all: BLAS wakes its threads once (twenty small ones, on two busy cores: 350 ms)."""
+    if not seconds:
+        return []
+    # Steps of 0 to 15, so a product is a whole number below 2^24: exact in float32, in any order of summing.
+    ours = first.looks.astype(np.float32)
+    theirs = np.concatenate([second.looks for second in seconds]).astype(np.float32)
+    like = ours @ theirs.T
+    like /= np.linalg.norm(ours, axis=1)[:, None] * np.linalg.norm(theirs, axis=1)[None] + 1e-6
+    ends = np.cumsum([len(second.looks) for second in seconds])
+    return [
+        _posed(first, second, *_mutual(like[:, end - len(second.looks) : end]))
+        for second, end in zip(seconds, ends.tolist(), strict=True)
+    ]
+
+
+def _posed(first: LocalFeatures, second: LocalFeatures, ours: Ints, theirs: Ints) -> Agreement:
+    """Of these pairs of rows those that agree under the pose that most agree with."""
     if len(ours) < FEWEST:
         return NONE
     at, there = first.points[ours].astype(np.float64), second.points[theirs].astype(np.float64)
@@ -61,16 +82,12 @@ def agree(first: LocalFeatures, second: LocalFeatures) -> Agreement:
     return Agreement(ours[inside], theirs[inside]) if inside.sum() >= FEWEST else NONE
 
 
-def _mutual(first: LocalFeatures, second: LocalFeatures) -> tuple[Ints, Ints]:
-    """Pairs of rows, the likest first."""
-    if min(len(first.looks), len(second.looks)) < 2:
+def _mutual(like: Floats) -> tuple[Ints, Ints]:
+    """Pairs of rows that are each other's nearest and clearly so, the likest first."""
+    if min(like.shape) < 2:
         return NONE.first, NONE.second
-    # Steps of 0 to 15, so a product is a whole number below 2^24: exact in float32, in any order of summing.
-    ours, theirs = first.looks.astype(np.float32), second.looks.astype(np.float32)
-    like = ours @ theirs.T
-    like /= np.linalg.norm(ours, axis=1)[:, None] * np.linalg.norm(theirs, axis=1)[None] + 1e-6
     nearest = like.argmax(axis=1)
-    rows = np.flatnonzero(like.argmax(axis=0)[nearest] == np.arange(len(ours)))
+    rows = np.flatnonzero(like.argmax(axis=0)[nearest] == np.arange(len(like)))
     columns = nearest[rows]
     best = like[rows, columns]
     kept = _clear(best, like[rows], columns) & _clear(best, like[:, columns].T, rows)

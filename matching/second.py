@@ -10,10 +10,9 @@ the order stays as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from encoder.values import LocalFeatures
-from matching.agreement import Agreement, agree
+from matching.agreement import Agreement, agree_each
 from vector_db.port import Neighbour
 
 MOST = 20  # sightings of the catalogue that a photo is compared with
@@ -26,17 +25,6 @@ Seen = Mapping[tuple[int, int], Agreement]  # by (photo of the question, sightin
 def strength(inliers: int) -> float:
     """0 for none, 1 for ever so many. Below 1 throughout, so a blend of it is never taken for a photo and itself."""
     return inliers / (inliers + HALF)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is compared: a question's photos with these sightings of each."""
-
-    sightings: tuple[tuple[int, ...], ...]  # of each photo
-
-    @property
-    def all(self) -> list[int]:
-        return sorted({sighting for some in self.sightings for sighting in some})
 
 
 def candidates(
@@ -60,13 +48,13 @@ def compare(
     photos: Sequence[LocalFeatures | None], look: Sequence[Sequence[int]], of: Mapping[int, LocalFeatures]
 ) -> dict[tuple[int, int], Agreement]:
     """Each photo with its sightings; one whose features cannot be had is left out."""
-    return {
-        (number, sighting): agree(photo, of[sighting])
-        for number, (photo, sightings) in enumerate(zip(photos, look, strict=True))
-        if photo is not None
-        for sighting in sightings
-        if sighting in of
-    }
+    seen: dict[tuple[int, int], Agreement] = {}
+    for number, (photo, sightings) in enumerate(zip(photos, look, strict=True)):
+        if photo is not None:
+            there = [sighting for sighting in sightings if sighting in of]
+            found = agree_each(photo, [of[sighting] for sighting in there])
+            seen |= {(number, sighting): agreement for sighting, agreement in zip(there, found, strict=True)}
+    return seen
 
 
 def blend(found: Sequence[Neighbour], photo: int, seen: Seen, share: float) -> list[Neighbour]:

@@ -14,7 +14,7 @@ from marks import marked
 from demo import animals
 from encoder.local import local_features
 from encoder.values import LocalFeatures
-from matching.agreement import Agreement, agree
+from matching.agreement import Agreement, agree, agree_each
 
 numbers = st.integers(0, 10_000)
 
@@ -69,6 +69,12 @@ def test_the_order_of_points_changes_nothing(animal: int, order: list[int]) -> N
     mixed = np.concatenate([np.array(order), np.arange(8, len(second.points))])
     moved = replace(second, points=second.points[mixed], looks=second.looks[mixed])
     assert {(a, int(mixed[b])) for a, b in pairs(agree(first, moved))} == pairs(agree(first, second))
+
+
+def test_many_at_once_are_what_each_is_by_itself() -> None:
+    first, others = marked(1, 1), [marked(animal, photo) for animal in (1, 2, 3) for photo in (2, 3)]
+    assert [pairs(one) for one in agree_each(first, others)] == [pairs(agree(first, other)) for other in others]
+    assert agree_each(first, []) == []
 
 
 @pytest.mark.parametrize("count", [0, 1])
