@@ -1,6 +1,6 @@
 """What a second opinion adds on labelled photos, and what it costs: the figures of docs/second-opinion.md.
 
-    python -m training.second TABLE --images DIR --bundle DIR [--split split.json --part stranger] [--queries 400]
+    python -m training.second_opinion TABLE --images DIR --bundle DIR [--split split.json --part stranger] [--queries 400]
 
 Each query is asked of all the other photos three times: of all; without its own encounter; without its own animal's photos of
 its date. Shares are fitted on the questions without the own encounter, in five folds of individuals, as a catalogue fits them.
@@ -118,7 +118,7 @@ def _asked(looked: Looked, search: Search, most: int) -> Asked:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.second", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m training.second_opinion", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("table", type=Path)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, required=True)

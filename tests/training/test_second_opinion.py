@@ -7,7 +7,7 @@ import numpy as np
 from demo import animals
 from training.evaluate import Labelled
 from training.rows import Row
-from training.second import measure
+from training.second_opinion import measure
 
 
 def test_the_figures_count_only_queries_that_still_have_a_photo_of_their_animal(tmp_path: Path) -> None:
