@@ -230,7 +230,7 @@ def test_an_address_that_cannot_be_is_refused(given: str, says: str) -> None:
 
 
 def test_a_server_without_its_driver_or_that_does_not_answer_is_said_to_be_so() -> None:
-    with pytest.raises(CatalogueUnavailable, match=r'install it with: pip install "psycopg|cannot be used: ') as refused:
+    with pytest.raises(CatalogueUnavailable, match=r"make setup EXTRAS=postgresql|cannot be used: ") as refused:
         open_catalogue("postgresql://someone:secret@127.0.0.1:9/none")  # pragma: allowlist secret: made up
     assert "secret" not in str(refused.value)
 

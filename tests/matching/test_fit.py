@@ -204,7 +204,7 @@ def test_a_catalogue_too_small_says_so_and_lets_the_bundle_answer(
     gallery = world.only(world.rows[:, 1] < individuals)
     made = calibrate(gallery, gallery)
     assert made.source == "none"
-    assert f"the catalogue has {individuals} individuals" in made.reason
+    assert f"the catalogue has {individuals} individual{'' if individuals == 1 else 's'}, " in made.reason
     assert "needs 20" in made.reason
     assert gallery.asked == []  # no search was spent on it
     bundled = calibrate(gallery, gallery, bundle=asked[0])
