@@ -157,11 +157,25 @@ class Catalogue:
             return individuals.summary(connection, individual_id)
 
     def individuals(
-        self, search: str | None = None, species: str | None = None, *, limit: int | None = None, offset: int = 0
+        self,
+        search: str | None = None,
+        species: str | None = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        order: individuals.Order = "name",
+        descending: bool = False,
     ) -> list[IndividualSummary]:
         """The live ones by name, with how many sightings and encounters each has."""
         with self._reading() as connection:
-            return individuals.listing(connection, search, species, limit=limit, offset=offset)
+            return individuals.listing(
+                connection, search, species, limit=limit, offset=offset, order=order, descending=descending
+            )
+
+    def count_individuals(self, search: str | None = None, species: str | None = None) -> int:
+        """How many `individuals` would list without a limit."""
+        with self._reading() as connection:
+            return individuals.count(connection, search, species)
 
     def sightings_of(self, individual_id: int) -> list[Sighting]:
         """The live ones."""

@@ -161,7 +161,7 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
         )
     options = ServerOptions(
         url=settings.qdrant_url,
-        api_key=settings.qdrant_api_key,
+        api_key=settings.qdrant_key(),
         prefer_grpc=settings.qdrant_grpc,
         timeout_s=settings.qdrant_timeout_s,
         retries=settings.qdrant_retries,

@@ -1,0 +1,62 @@
+"""A real service: a real server in a thread of this process, or in a process of its own, asked over a real socket."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from demo import animals
+from service.house import House
+from service.serve import Server, make_server
+from settings import read_settings
+
+SMALL = (320, 240)
+KNOWN, EACH = 5, 4
+Photo = Callable[[int, int], bytes]
+
+
+@dataclass
+class Service:
+    """A running one, and a client of it."""
+
+    url: str
+    client: httpx.Client
+    server: Server
+
+    @property
+    def house(self) -> House:
+        house: House = self.server.app.state.house
+        return house
+
+
+Start = Callable[..., Service]
+
+
+@contextmanager
+def running(data: Path, **said: object) -> Iterator[Service]:
+    settings = read_settings({}, data_dir=data, port=0, **{"user": "the tests", "streams": 2, "requests_per_minute": 0} | said)
+    server = make_server(settings)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    if not server.started:
+        thread.join()
+        raise server.app.state.start_failure
+    host, port = server.address()
+    try:
+        with httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as client:
+            yield Service(f"http://{host}:{port}", client, server)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def drawn(individual: int, photo: int) -> bytes:
+    return animals.photo(individual, photo, size=SMALL, encounter=photo // 2)
