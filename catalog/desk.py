@@ -121,9 +121,9 @@ class Desk:
         with self._books._reading() as connection:
             return jobs.counts(connection, job_id)
 
-    def note_of_row(self, row_id: int) -> Note:
+    def note_of_row(self, row_id: int, state: JobRowState) -> Note:
         """To be done in the transaction of the write that this row stands for."""
-        return lambda connection, _, number: jobs.mark(connection, row_id, "done", made=number)
+        return lambda connection, _, number: jobs.mark(connection, row_id, state, made=number)
 
     def mark_job_row(self, row_id: int, state: JobRowState, *, answer: Any = None, reason: str | None = None) -> None:
         with self._books._writing(self._books._casual) as connection:

@@ -26,7 +26,7 @@ def add(connection: Connection, job: dict[str, Any], rows: Sequence[dict[str, An
     key = connection.execute(insert(jobs).values(job | {"state": "waiting"})).inserted_primary_key
     assert key is not None  # one row, so there is one
     numbered = [
-        {"job_id": key[0], "number": number, "state": "waiting"} | row | {"name": storable(row["name"])}
+        {"job_id": key[0], "number": number, "state": "waiting", "reason": None} | row | {"name": storable(row["name"])}
         for number, row in enumerate(rows, start=1)
     ]
     for some in chunks(numbered):

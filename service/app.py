@@ -10,16 +10,17 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from service import about, asking, document, enrolling, individuals, problems, sightings
+from service import about, asking, batches, document, enrolling, field, individuals, predecessor, problems, sightings
 from service.border import Border
 from service.frame import Frame
 from service.house import open_house
+from service.jobs import Worker, sweep
 from service.measures import Measures
 from service.places import listed
 from settings import Settings
 
 VERSION = "0.1.0"
-ROOMS = (asking, enrolling, individuals, sightings, about)
+ROOMS = (asking, enrolling, individuals, sightings, batches, predecessor, field, about)
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -34,11 +35,15 @@ def make_app(settings: Settings) -> FastAPI:
         except Exception as error:
             app.state.start_failure = error
             raise
-        app.state.house = house
+        app.state.house, app.state.listeners, app.state.worker = house, 0, Worker(house)
+        await asyncio.to_thread(sweep, house)
+        work = asyncio.create_task(app.state.worker.run())
         try:
             yield
         finally:
             house.leaving = True
+            app.state.worker.wake()
+            await asyncio.wait({work})  # the row that is begun ends
             await asyncio.to_thread(opened.__exit__, None, None, None)
 
     app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)

@@ -14,7 +14,7 @@ from service.places import Places
 from service.problems import of_error
 from settings import Settings
 
-ARCHIVES = ("/v1/batches", "/v1/predict-batch", "/predict-batch")  # whose bodies may be as large as an archive
+ARCHIVES = ("/v1/batches",)  # whose bodies go to the disk, and may be as large as an archive
 PROBES = ("/healthz", "/readyz")  # asked by address, from whatever watches the service
 
 

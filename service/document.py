@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from errors import FlukeprintError
 from service import errors
-from service.problems import DETAIL_ALONE, MEDIA_TYPE, PLAIN, TYPE, Kind, kind_of
+from service.problems import DETAIL_ALONE, MEDIA_TYPE, PLAIN, TABLE, TYPE, Kind, kind_of
 from service.schemas import Detail, Problem
 
 DESCRIPTION = """Which animal is this? Photos in, individuals out, with a probability that is measured on your own catalogue.
@@ -22,6 +22,7 @@ DESCRIPTION = """Which animal is this? Photos in, individuals out, with a probab
 Every POST honours an `Idempotency-Key`: sent again with the same key, a request is answered as before and done once."""
 ANY: tuple[type[FlukeprintError], ...] = (errors.RequestRefused, errors.HostRefused, errors.TooLarge, errors.TooSlow)
 GUARDED: tuple[type[FlukeprintError], ...] = (errors.NotLetIn, errors.NotAllowed, errors.TooOften, errors.Busy, errors.Leaving)
+BY_SLUG = {kind.slug: kind for kind in TABLE.values()}
 RETRIED: tuple[type[FlukeprintError], ...] = (errors.KeyMisused, errors.StillAtIt)
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -59,7 +60,8 @@ LINKS: dict[tuple[str, str, str], dict[str, tuple[str, dict[str, str]]]] = {
 
 def gives(*kinds: type[FlukeprintError]) -> dict[int | str, dict[str, Any]]:
     """A route's own refusals, for its `responses`."""
-    return {status: {"description": "", "x-problems": several} for status, several in _by_status(kinds).items()}
+    by_status = _by_status(kinds)
+    return {status: {"description": "", "x-problems": [one.slug for one in several]} for status, several in by_status.items()}
 
 
 def _by_status(kinds: tuple[type[FlukeprintError], ...]) -> dict[int, list[Kind]]:
@@ -114,8 +116,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     problems = _by_status(kinds)
     problems.setdefault(400, []).append(PLAIN[400])
     for status, answer in answers.items():
-        for kind in answer.pop("x-problems", ()):
-            several = problems.setdefault(int(status), [])
+        for slug in answer.pop("x-problems", ()):
+            several, kind = problems.setdefault(int(status), []), BY_SLUG[slug]
             if kind not in several:
                 several.append(kind)
     if path in DETAIL_ALONE:

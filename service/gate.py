@@ -1,7 +1,8 @@
 """The one door from `await` to a thread, and the bound on what may wait behind it.
 
-Three lanes: `encode` for what runs the model, one thread a stream; `books` for SQL and files; `health` for the probes, which
-must answer when the others are full. A lane that is full says so at once. What nobody waits for any more is not begun.
+Four lanes: `encode` for what runs the model, one thread a stream; `masks` for backgrounds; `books` for SQL and files;
+`health` for the probes, which must answer when the others are full. A lane that is full says so at once. What nobody waits for
+any more is not begun.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from service.errors import Busy, ClientGone
 
 BOOKS_THREADS, BOOKS_WAITING = 4, 256
+MASKS_WAITING = 8  # each is some fifty encodings long
 T = TypeVar("T")
 
 
@@ -70,10 +72,11 @@ class Lane:
 
 
 class Gate:
-    """The three lanes of one service."""
+    """The lanes of one service."""
 
     def __init__(self, *, streams: int, queue: int) -> None:
         self.encode = Lane("encode", streams, queue)
+        self.masks = Lane("masks", 1, MASKS_WAITING)
         self.books = Lane("books", BOOKS_THREADS, BOOKS_WAITING)
         self.health = Lane("health", 1, 8)
 
@@ -97,7 +100,7 @@ class Gate:
                 task.cancel()
 
     def close(self) -> None:
-        for lane in (self.encode, self.books, self.health):
+        for lane in (self.encode, self.masks, self.books, self.health):
             lane.close()
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from catalog.desk import Desk
-from indexer.station import Station, open_station
-from service.errors import StartRefused
+from encoder.errors import RuntimeUnavailable
+from encoder.mask import MODEL, Masker, open_masker
+from indexer.station import Station, limits, open_station
+from service.errors import NotInstalled, StartRefused
 from service.gate import Gate
 from service.keyring import Caller, Keyring, take_admin_key
 from service.measures import Measures
@@ -31,7 +33,18 @@ class House:
     keyring: Keyring
     rates: Rates
     measures: Measures
+    _masker: Masker | None = None  # opened when the first mask is asked for: most services never are
     leaving: bool = False  # since SIGTERM: what is begun ends, what is new is refused
+
+    def masker(self) -> Masker:
+        """In the masks' lane only, whose one thread opens it once."""
+        if self._masker is None:
+            model = self.settings.mask_model or self.settings.data_dir / MODEL
+            try:
+                self._masker = open_masker(model, self.settings.data_dir / "masks", limits(self.settings))
+            except RuntimeUnavailable as error:
+                raise NotInstalled(f"Backgrounds cannot be removed here. {error}") from error
+        return self._masker
 
 
 @contextmanager

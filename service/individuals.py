@@ -114,7 +114,9 @@ async def individual_delete(request: Request, individual_id: IndividualId) -> Re
     openapi_extra=role("editor"),
 )
 async def individual_merge(request: Request, individual_id: IndividualId, asked: schemas.MergeAsked) -> Response:
-    return await edited(request, asked, lambda books, who: edits.merge(books, individual_id, asked.other, who=who))
+    return await edited(
+        request, asked, lambda books, who: edits.merge(books, individual_id, asked.other, who=who), individual_id
+    )
 
 
 @routes.post(
@@ -140,7 +142,9 @@ async def individual_split(request: Request, individual_id: IndividualId, asked:
     openapi_extra=role("editor"),
 )
 async def individual_reassign(request: Request, individual_id: IndividualId, asked: schemas.ReassignAsked) -> Response:
-    return await edited(request, asked, lambda books, who: edits.reassign(books, _ids(asked.sightings), individual_id, who=who))
+    return await edited(
+        request, asked, lambda books, who: edits.reassign(books, _ids(asked.sightings), individual_id, who=who), individual_id
+    )
 
 
 @routes.get(
@@ -199,15 +203,16 @@ async def event_undo(request: Request, event_id: EventId) -> Response:
     return await edited(request, event_id, lambda books, who: undo(books, event_id, who=who))
 
 
-async def edited(request: Request, asked: object, edit: Callable[[Catalogue, str], Done]) -> Response:
+async def edited(request: Request, asked: object, edit: Callable[[Catalogue, str], Done], about: int | None = None) -> Response:
     """One edit, done once; a retry whose first answer was lost is told from the event."""
     house, caller = house_of(request), caller_of(request)
 
     def again(event_id: int) -> Reply:
         books = house.station.catalogue
-        event = books.event(event_id)
-        touched = [change.entity_id for change in books.changes_of(event_id) if change.entity == "individual"]
-        return Reply({"event_id": event_id, "what": event.what, "individual_id": touched[0] if touched else None})
+        event, number = books.event(event_id), about
+        if event.verb == "split":  # then it is about the one that it made
+            number = next(one.entity_id for one in books.changes_of(event_id) if one.entity == "individual" and one.changed)
+        return Reply({"event_id": event_id, "what": event.what, "individual_id": number})
 
     def work(books: Catalogue) -> Reply:
         done = edit(books, caller.name)

@@ -82,7 +82,7 @@ TABLE: dict[type[FlukeprintError], Kind] = {
     service.TooOften: Kind(429, "too-often", "Asked too often.", retry_after_s=5),
     service.StillAtIt: Kind(409, "still-at-it", "The first try is still being worked on.", retry_after_s=1),
     service.LooksAlike: Kind(409, "looks-alike", "The photo looks like another individual's."),
-    service.NotInstalled: Kind(501, "not-installed", "This part is not installed here."),
+    service.NotInstalled: Kind(409, "not-installed", "This part is not installed here."),
     service.Leaving: Kind(503, "leaving", "The service is stopping.", retry_after_s=5),
     service.ClientGone: Kind(499, "client-gone", "Nobody waits for the answer."),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,12 @@ Start = Callable[..., Service]
 def running(data: Path, **said: object) -> Iterator[Service]:
     settings = read_settings({}, data_dir=data, port=0, **{"user": "the tests", "streams": 2, "requests_per_minute": 0} | said)
     server = make_server(settings)
-    thread = threading.Thread(target=server.run)
+
+    def serve() -> None:
+        with suppress(SystemExit):  # by which uvicorn leaves where starting failed
+            server.run()
+
+    thread = threading.Thread(target=serve)
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.01)
