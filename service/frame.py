@@ -53,6 +53,10 @@ class Frame:
 
         try:
             await self._app(scope, receive, sending)
+        except Exception:
+            if not status:
+                raise
+            # Answered and logged already, by `problems.py`; the server would log it again and close the connection.
         finally:
             self._tell(scope, status, time.perf_counter() - began, request_id)
 
