@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +18,7 @@ import httpx
 from demo import animals
 from service.house import House
 from service.serve import Server, make_server
-from settings import read_settings
+from settings import ROOT, read_settings
 
 SMALL = (320, 240)
 KNOWN, EACH = 5, 4
@@ -65,3 +69,33 @@ def running(data: Path, **said: object) -> Iterator[Service]:
 
 def drawn(individual: int, photo: int) -> bytes:
     return animals.photo(individual, photo, size=SMALL, encounter=photo // 2)
+
+
+@contextmanager
+def process(data: Path, **keys: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`flukeprint serve` in a process of its own, and its address; killed at the end if it is still there."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("FLUKEPRINT_")}
+    said = {"USER": "the tests", "STREAMS": 2, "REQUESTS_PER_MINUTE": 0, "LOG_LEVEL": "info"} | keys
+    environ |= {f"FLUKEPRINT_{key}": str(value) for key, value in said.items()}
+    command = [sys.executable, str(ROOT / "cli.py"), "serve", "--port", "0", "--data-dir", str(data)]
+    log = data.parent / "log.txt"
+    with log.open("a") as written:
+        begun = written.tell()
+        child = subprocess.Popen(command, env=environ, cwd=ROOT, stderr=written, stdout=written, text=True)
+    try:
+        yield child, _address(child, log, begun)
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.wait()
+
+
+def _address(child: subprocess.Popen[str], log: Path, begun: int) -> str:
+    for _ in range(1200):
+        found = re.search(r"listens on (http://[\w.\[\]:]+)", log.read_text("utf-8")[begun:])
+        if found:
+            return found[1]
+        if child.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(log.read_text("utf-8")[-3000:])
