@@ -31,29 +31,30 @@ IDEMPOTENCY_KEY = {
     "description": "A word of your own for this request, new for each: a retry with it does nothing twice.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 }
+OF_SIGHTING = ("photo", "thumbnail", "amend", "delete")
+OF_INDIVIDUAL = ("get", "history", "amend", "enrol_further", "merge", "split", "reassign", "delete")
+
+
+def _individual(where: str) -> dict[str, tuple[str, dict[str, str]]]:
+    return {name: (f"individual_{name}", {"individual_id": where}) for name in OF_INDIVIDUAL}
+
+
+UNDO = {"undo": ("event_undo", {"event_id": "$response.body#/event_id"})}
+# Only what every such answer has: a list may be empty, and a link that leads nowhere is none.
 LINKS: dict[tuple[str, str, str], dict[str, tuple[str, dict[str, str]]]] = {
-    ("post", "/v1/individuals", "201"): {
-        "individual": ("individual_get", {"individual_id": "$response.body#/individual_id"}),
-        "history": ("individual_history", {"individual_id": "$response.body#/individual_id"}),
-        "sighting": ("sighting_get", {"sighting_id": "$response.body#/photos/0/sighting_id"}),
-        "undo": ("event_undo", {"event_id": "$response.body#/event_id"}),
+    ("post", "/v1/individuals", "201"): UNDO | _individual("$response.body#/individual_id"),
+    ("get", "/v1/individuals/{individual_id}", "200"): _individual("$request.path.individual_id"),
+    ("patch", "/v1/individuals/{individual_id}", "200"): UNDO | _individual("$request.path.individual_id"),
+    ("delete", "/v1/individuals/{individual_id}", "200"): UNDO,
+    ("post", "/v1/individuals/{individual_id}/merge", "200"): UNDO,
+    ("post", "/v1/individuals/{individual_id}/split", "200"): UNDO | _individual("$response.body#/individual_id"),
+    ("post", "/v1/individuals/{individual_id}/reassign", "200"): UNDO,
+    ("get", "/v1/sightings/{sighting_id}", "200"): {
+        name: (f"sighting_{name}", {"sighting_id": "$request.path.sighting_id"}) for name in OF_SIGHTING
     },
-    ("patch", "/v1/individuals/{individual_id}", "200"): {
-        "undo": ("event_undo", {"event_id": "$response.body#/event_id"}),
-    },
-    ("delete", "/v1/individuals/{individual_id}", "200"): {
-        "undo": ("event_undo", {"event_id": "$response.body#/event_id"}),
-    },
-    ("post", "/v1/identify", "200"): {
-        "best": ("individual_get", {"individual_id": "$response.body#/candidates/0/individual_id"}),
-    },
+    ("delete", "/v1/sightings/{sighting_id}", "200"): UNDO,
     ("post", "/v1/batches", "202"): {
-        "job": ("job_get", {"job_id": "$response.body#/id"}),
-        "result": ("job_result", {"job_id": "$response.body#/id"}),
-        "cancel": ("job_cancel", {"job_id": "$response.body#/id"}),
-    },
-    ("get", "/v1/individuals", "200"): {
-        "first": ("individual_get", {"individual_id": "$response.body#/individuals/0/id"}),
+        name: (f"job_{name}", {"job_id": "$response.body#/id"}) for name in ("get", "result", "cancel", "events")
     },
 }
 
@@ -168,7 +169,7 @@ def form(
     schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
     properties = {files: file if one else {"type": "array", "items": file, "minItems": 1}} | schema.get("properties", {})
     required = [files, *schema.get("required", [])]
-    body = {"type": "object", "properties": properties, "required": required}
+    body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     example: dict[str, Any] = {files: "fluke.jpg" if one else ["fluke.jpg"]}
     if "name" in required:
         example["name"] = "Kelp-07"

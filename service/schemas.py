@@ -6,7 +6,7 @@ Beside `settings.py` the one place that uses pydantic. Each shape has an example
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,8 @@ from catalog.values import JobKind, JobRowState, JobState, Verdict
 
 NUMBER = 2**63 - 1  # the largest id that a database counts to
 Id = int
+BOX = r"^(-|[0-9]{1,5},[0-9]{1,5},[1-9][0-9]{0,4},[1-9][0-9]{0,4})$"
+Boxes = Annotated[list[str], Field(json_schema_extra={"items": {"type": "string", "pattern": BOX}})]
 
 
 class Shape(BaseModel):
@@ -155,13 +157,13 @@ class IdentifyAsked(FilterAsked):
     max_false_match: float = Field(
         0.05, gt=0, lt=1, description="The operating point: so many new animals may be called known."
     )
-    box: list[str] = Field([], description="X,Y,WIDTH,HEIGHT in pixels, one a photo in their order, or - for a whole photo.")
+    box: Boxes = Field([], description="X,Y,WIDTH,HEIGHT in pixels, one a photo in their order, or - for a whole photo.")
     explain: bool = Field(False, description="Add the grounds of the answer in sentences.")
 
 
 class SimilarAsked(FilterAsked):
     top: int = Field(10, ge=1, le=100)
-    box: list[str] = Field([], max_length=1)
+    box: Boxes = Field([], max_length=1)
     sighting: int | None = Field(None, ge=1, le=NUMBER, description="Compare a sighting of the catalogue instead of a photo.")
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"sighting": 1, "top": 3}})
@@ -249,7 +251,7 @@ class EnrolAsked(Shape):
     lat: str | None = Field(None, max_length=100)
     lon: str | None = Field(None, max_length=100)
     viewpoint: str | None = Field(None, max_length=1000)
-    box: list[str] = []
+    box: Boxes = []
     force: bool = Field(False, description="Go on though a photo looks like another individual's.")
 
 

@@ -13,7 +13,7 @@ import pytest
 from serving import Photo, Start
 
 from service.app import make_app
-from settings import read_settings
+from settings import ROOT, read_settings
 
 DOCUMENT: dict[str, Any] = make_app(read_settings({}, data_dir="unused")).openapi()
 OPERATIONS = [
@@ -77,6 +77,9 @@ def test_generated_requests_meet_no_failure_and_no_answer_that_breaks_its_schema
         "--request-timeout", "60", "--exclude-operation-id", "job_events",
     ]  # fmt: skip
     command[:3] = [shutil.which("schemathesis", path=str(Path(sys.executable).parent)) or "schemathesis"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=280 + 60 * EXAMPLES)
+    hooks = {"SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
+    said = subprocess.run(
+        command, env=os.environ | hooks, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=280 + 60 * EXAMPLES
+    )
     assert said.returncode == 0, said.stdout[-15_000:] + said.stderr[-3_000:]
     assert service.client.get("/readyz").json()["ready"]
