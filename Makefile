@@ -16,8 +16,8 @@ setup: ## Make .venv with the pinned serving dependencies, and the flukeprint co
 setup-test:
 	@scripts/setup test
 
-demo: setup ## Enrol drawn animals, identify unseen photos of them, and meet one that is new
-	@$(RUN) demo $(ARGS)
+demo: setup ## Enrol drawn animals, identify unseen photos of them, then serve them over HTTP; ONCE=1 ends before that
+	@$(RUN) demo $(if $(ONCE),--once) $(ARGS)
 
 serve: setup ## The REST service, on http://127.0.0.1:8000 until stopped
 	@exec .venv/bin/flukeprint serve $(ARGS)

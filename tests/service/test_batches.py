@@ -25,8 +25,8 @@ def sent(client: httpx.Client, archive: bytes, **said: Any) -> httpx.Response:
     return client.post("/v1/batches", files={"archive": ("a.zip", archive)}, data=said, headers=headers)
 
 
-def ended(client: httpx.Client, job: int) -> dict[str, Any]:
-    for _ in range(600):
+def ended(client: httpx.Client, job: int, *, within_s: float = 60) -> dict[str, Any]:
+    for _ in range(int(within_s * 10)):
         told: dict[str, Any] = client.get(f"/v1/jobs/{job}").json()
         if told["state"] in ("done", "cancelled", "failed"):
             return told
