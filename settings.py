@@ -109,7 +109,7 @@ class Settings(BaseModel):
     requests_per_minute: int = Field(
         600, ge=0, description="How often one key, and one address, may ask the service in a minute; 0 does not count."
     )
-    max_request_bytes: int = Field(300_000_000, ge=10_000, description="A larger request is refused; archives have their own.")
+    max_request_bytes: int = Field(120_000_000, ge=10_000, description="A larger request is refused; archives have their own.")
     max_photos: int = Field(64, ge=1, le=1_000, description="Photos in one request; more go as a batch.")
     max_archive_bytes: int = Field(4_000_000_000, ge=10_000, description="A larger ZIP archive, or batch of files, is refused.")
     max_archive_entries: int = Field(20_000, ge=1, le=1_000_000, description="Files in one ZIP archive.")

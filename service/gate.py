@@ -1,8 +1,8 @@
 """The one door from `await` to a thread, and the bound on what may wait behind it.
 
-Four lanes: `encode` for what runs the model, one thread a stream; `masks` for backgrounds; `books` for SQL and files;
-`health` for the probes, which must answer when the others are full. A lane that is full says so at once. What nobody waits for
-any more is not begun.
+Five lanes: `encode` for what runs the model, one thread a stream; `masks` for backgrounds; `books` for SQL and files; `desk`
+for keys and retries, `health` for the probes, which must both answer when the others are full. A lane that is full says so at
+once. What nobody waits for any more is not begun.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from service.errors import Busy, ClientGone
 
 BOOKS_THREADS, BOOKS_WAITING = 4, 256
+DESK_WAITING = 1000  # as many as there are connections: who asks must be known before anything is refused
 MASKS_WAITING = 8  # each is some fifty encodings long
 T = TypeVar("T")
 
@@ -41,22 +42,23 @@ class Lane:
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread of this lane, or `Busy`. Cancelled before it begins, it never does."""
-        self.refuse_if_full()
-        return await self._run(work)
+        return await asyncio.wrap_future(self.begin(work))
 
     async def run_patiently(self, work: Callable[[], T]) -> T:
         """For a job's rows: takes a place only when one is free at once, so that whoever asks goes first."""
         while self.inside >= max(1, self._places // 2):
             self._left.clear()
             await self._left.wait()
-        return await self._run(work)
+        return await self.run(work)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    def begin(self, work: Callable[[], T]) -> Future[T]:
+        """Put it into the lane, or `Busy`."""
+        self.refuse_if_full()
         loop = asyncio.get_running_loop()
         self.inside += 1
         future = self._pool.submit(work)
         future.add_done_callback(lambda _: self._leave(loop))
-        return await asyncio.wrap_future(future)
+        return future
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
         def leave() -> None:
@@ -78,29 +80,32 @@ class Gate:
         self.encode = Lane("encode", streams, queue)
         self.masks = Lane("masks", 1, MASKS_WAITING)
         self.books = Lane("books", BOOKS_THREADS, BOOKS_WAITING)
+        self.desk = Lane("desk", 2, DESK_WAITING)
         self.health = Lane("health", 1, 8)
 
     async def encoding(self, request: Request, work: Callable[[threading.Event], T]) -> T:
-        """Work with the model, for a client who waits: `work` looks at the event between photos, and stops when it is set.
+        """Work with the model, for a client who waits: dropped where it has not begun when the client leaves.
 
-        The request's body has been read.
+        `work` may look at the event between photos, and stop when it is set; what does not stop ends, and its answer is
+        there for a retry. The request's body has been read.
         """
         gone = threading.Event()
-        task = asyncio.ensure_future(self.encode.run(lambda: work(gone)))
+        future = self.encode.begin(lambda: work(gone))
+        answer = asyncio.wrap_future(future)
         watch = asyncio.ensure_future(_gone(request))
+        either: set[asyncio.Future[Any]] = {answer, watch}
         try:
-            await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise ClientGone("The client left before its answer was ready.")
-            return task.result()
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                gone.set()
+                if future.cancel():
+                    raise ClientGone("The client left before its answer was begun.")
+            return await answer
         finally:
-            gone.set()
             watch.cancel()
-            if not task.done():
-                task.cancel()
 
     def close(self) -> None:
-        for lane in (self.encode, self.masks, self.books, self.health):
+        for lane in (self.encode, self.masks, self.books, self.desk, self.health):
             lane.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -34,6 +34,7 @@ class House:
     rates: Rates
     measures: Measures
     _masker: Masker | None = None  # opened when the first mask is asked for: most services never are
+    under_way: set[str] = field(default_factory=set)  # tokens of requests with an Idempotency-Key
     leaving: bool = False  # since SIGTERM: what is begun ends, what is new is refused
 
     def masker(self) -> Masker:
@@ -69,7 +70,7 @@ def open_house(settings: Settings, measures: Measures) -> Iterator[House]:
         gate = Gate(streams=settings.streams, queue=settings.queue)
         open_to = settings.user if is_own(settings.host) else None
         try:
-            keyring = Keyring(desk, gate.health, open_to=open_to)
+            keyring = Keyring(desk, gate.desk, open_to=open_to)
             yield House(settings, station, desk, gate, keyring, Rates(settings.requests_per_minute), measures)
         finally:
             gate.close()

@@ -59,7 +59,13 @@ class Worker:
             except FlukeprintError as error:
                 log.error("job %s: %s", job.id, error)
                 reason = str(error) if kind_of(type(error)).tells else "The service failed; its log says why."
-                await house.gate.books.run(lambda job=job, why=reason: house.desk.finish_job(job.id, "failed", why))  # type: ignore[misc]
+                await self._fail(job, reason)
+            except Exception:  # a job's failure is its own: the next one goes on
+                log.exception("job %s", job.id)
+                await self._fail(job, "The service failed; its log says why.")
+
+    async def _fail(self, job: Job, reason: str) -> None:
+        await self._house.gate.books.run(lambda: self._house.desk.finish_job(job.id, "failed", reason))
 
     async def _job(self, job: Job) -> None:
         house, desk, file = self._house, self._house.desk, upload_path(self._house, job.upload)

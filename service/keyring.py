@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hmac
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from catalog.desk import Desk
+from catalog.desk import USED_EVERY, Desk
 from catalog.keys import ROLES, hash_of
 from catalog.values import ApiKey, Role
 from service.errors import NotLetIn, StartRefused
@@ -56,7 +56,9 @@ class Keyring:
         key = self._keys.get(asked)
         if key is None or not hmac.compare_digest(key.sha256, asked) or not key.lives(datetime.now(UTC)):
             raise NotLetIn("The key that was sent is not known, has expired, or was revoked. Ask an admin for another.")
-        await self._lane.run(lambda: self._desk.used_key(key))
+        if key.used_at is None or datetime.now(UTC) - key.used_at > USED_EVERY:
+            self._keys[asked] = replace(key, used_at=datetime.now(UTC))
+            await self._lane.run(lambda: self._desk.used_key(key))
         return Caller(key.name, key.role)
 
 

@@ -45,9 +45,6 @@ class Attempt:
     gone: threading.Event
 
 
-_under_way: set[str] = set()  # tokens; of the event loop's thread alone
-
-
 async def once(request: Request, fingerprint: str, work: Work, again: Again, *, encodes: bool = False) -> Response:
     """Do the work, in a thread, unless this request was done before."""
     house = house_of(request)
@@ -55,27 +52,27 @@ async def once(request: Request, fingerprint: str, work: Work, again: Again, *, 
     if token is None:
         reply = await _run(house, request, work, None, encodes=encodes)
         return JSONResponse(reply.body, reply.status)
-    if token in _under_way:
+    if token in house.under_way:
         raise StillAtIt("The first try of this request is still being worked on. Ask again after the Retry-After.")
-    _under_way.add(token)
+    house.under_way.add(token)
     try:
-        before = await house.gate.books.run(lambda: house.desk.begin_request(token, fingerprint))
+        before = await house.gate.desk.run(lambda: house.desk.begin_request(token, fingerprint))
         if before is None or (before.made is None and before.status is None):
             reply = await _first(house, request, work, token, encodes=encodes)
         else:
             reply = await house.gate.books.run(lambda: _told_again(before, fingerprint, again))
         return JSONResponse(reply.body, reply.status)
     finally:
-        _under_way.discard(token)
+        house.under_way.discard(token)
 
 
 async def _first(house: House, request: Request, work: Work, token: str, *, encodes: bool) -> Reply:
     try:
         reply = await _run(house, request, work, token, encodes=encodes)
     except BaseException:  # what was refused may be mended and tried anew
-        await house.gate.health.run(lambda: house.desk.drop_request(token))
+        await house.gate.desk.run(lambda: house.desk.drop_request(token))
         raise
-    await house.gate.books.run(lambda: house.desk.end_request(token, reply.status, reply.body))
+    await house.gate.desk.run(lambda: house.desk.end_request(token, reply.status, reply.body))
     return reply
 
 

@@ -42,6 +42,9 @@ def test_on_sigterm_what_is_begun_ends_and_the_process_leaves(tmp_path: Path, ph
 def test_json_logs_have_the_request_and_no_secret(tmp_path: Path) -> None:
     with process(tmp_path / "data", LOG_FORMAT="json") as (_, url):
         httpx.get(f"{url}/v1/stats?search=hidden", headers={"X-Request-Id": "r-1", "X-API-Key": "hidden-key"})
+        until = time.monotonic() + 10
+        while '"r-1"' not in (tmp_path / "log.txt").read_text("utf-8") and time.monotonic() < until:
+            time.sleep(0.05)  # the line is written after the answer
     lines = [json.loads(line) for line in (tmp_path / "log.txt").read_text("utf-8").splitlines()]
     (asked,) = [line for line in lines if line.get("request_id") == "r-1"]
     assert (asked["path"], asked["status"], asked["method"]) == ("/v1/stats", 401, "GET")
