@@ -18,6 +18,7 @@ from indexer.asking import identify_and_keep, similar_to_photo, similar_to_sight
 from indexer.errors import RowRefused
 from indexer.given import crop
 from matching.identify import Options, QueryPhoto
+from matching.identify import identify as identify_photos
 from matching.ports import Encodes
 from matching.similar import Similar
 from service import schemas
@@ -109,6 +110,21 @@ def filter_of(asked: schemas.FilterAsked) -> Filter:
         raise RequestRefused(f"after {asked.after} is later than before {asked.before}: nothing lies between them.")
     species, viewpoint = clean_label(asked.species, "species"), clean_label(asked.viewpoint, "viewpoint")
     return Filter(species, viewpoint, asked.after, asked.before, near)
+
+
+def looked_up(house: House, photos: Sequence[QueryPhoto], options: Options) -> dict[str, Any]:
+    """The answer as JSON, not kept: for a question whose answer was kept before, and is to be told again."""
+    station = house.station
+    station.follower.follow()
+    answer = identify_photos(
+        photos,
+        encoder=station.encoder,
+        index=station.index,
+        catalogue=station.catalogue,
+        calibration=station.calibration(),
+        options=options,
+    )
+    return answer.to_json()
 
 
 @routes.post(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from catalog.desk import Desk
 from encoder.errors import RuntimeUnavailable
 from encoder.mask import MODEL, Masker, open_masker
+from indexer.doctor import GOLDEN_WITHIN
 from indexer.station import Station, limits, open_station
 from service.errors import NotInstalled, StartRefused
 from service.gate import Gate
@@ -67,6 +68,12 @@ def open_house(settings: Settings, measures: Measures) -> Iterator[House]:
                 "To ask for one from now on: flukeprint keys create --role admin"
             )
         station.calibration()  # the first answer need not wait for it
+        off = station.encoder.golden_difference()
+        if off > GOLDEN_WITHIN:
+            raise StartRefused(
+                f"The encoder {station.bundle_id} on {settings.runtime} is off its golden vectors by {off:.2g}, so its answers "
+                "would be wrong. Set FLUKEPRINT_RUNTIME to the other runtime, or install the pinned versions again."
+            )
         gate = Gate(streams=settings.streams, queue=settings.queue)
         open_to = settings.user if is_own(settings.host) else None
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from service.retries import Attempt
 
 UPLOADS = "uploads"
 ROWS_AHEAD = 50
+OLD_S = 3600.0  # a younger upload may be one that is coming in, to another process
 log = logging.getLogger("flukeprint.jobs")
 
 
@@ -155,5 +157,5 @@ def sweep(house: House) -> None:
     named = {f"{job.upload}.zip" for job in house.desk.open_jobs()}
     folder = uploads(house)
     for file in folder.iterdir() if folder.is_dir() else ():
-        if file.name not in named:
+        if file.name not in named and time.time() - file.stat().st_mtime > OLD_S:
             file.unlink(missing_ok=True)

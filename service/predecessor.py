@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import tempfile
-import threading
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from encoder.mask import Mask
 from matching.identify import Options, QueryPhoto
 from service import schemas
 from service.archive import read_member, read_members
-from service.asking import identified
+from service.asking import identified, looked_up
 from service.document import form, gives
 from service.errors import NotInstalled, UploadRefused
 from service.forms import Photo, read_sent
@@ -49,7 +49,10 @@ async def predict_single(request: Request) -> Response:
     masked = await _masks(house, asked, sent.photos)
 
     def work(attempt: Attempt) -> Reply:
-        return Reply(_detection(house, sent.photos[0], asked, attempt, masked[0], who=caller_of(request).name))
+        photo = sent.photos[0]
+        query = [QueryPhoto(photo.name, photo.data)]
+        answer = identified(house, query, Options(top=asked.top), attempt, who=caller_of(request).name)
+        return Reply(_of_answer(answer, photo.name, masked[0], asked.top))
 
     def again(number: int) -> Reply:
         kept = house.station.catalogue.identification(number).answer
@@ -67,19 +70,22 @@ async def predict_batch(request: Request) -> Response:
     photos = await house.gate.books.run(lambda: _unpacked(house, sent.photos[0].data))
     masked = await _masks(house, asked, [photo if isinstance(photo, Photo) else None for _, photo in photos])
 
-    def work(attempt: Attempt) -> Reply:
-        told = []
+    def told(ask: Callable[[QueryPhoto], dict[str, Any]]) -> Reply:
+        found = []
         for (name, photo), mask in zip(photos, masked, strict=True):
             try:
                 if isinstance(photo, PhotoRefused):
                     raise photo
-                told.append(_detection(house, photo, asked, attempt, mask, who=caller_of(request).name))
+                found.append(_of_answer(ask(QueryPhoto(photo.name, photo.data)), name, mask, asked.top))
             except PhotoRefused as refusal:
-                told.append(_refused(house, name, refusal))
-        return Reply(told)
+                found.append(_refused(house, name, refusal))
+        return Reply(found)
 
-    def again(_: int) -> Reply:  # the first try was cut off among its photos
-        return work(Attempt(house.station.catalogue, None, threading.Event()))
+    def work(attempt: Attempt) -> Reply:
+        return told(lambda photo: identified(house, [photo], Options(top=asked.top), attempt, who=caller_of(request).name))
+
+    def again(_: int) -> Reply:  # the first try was cut off among its photos: what is missing of it stays unkept
+        return told(lambda photo: looked_up(house, [photo], Options(top=asked.top)))
 
     return await once(request, sent.fingerprint(), work, again, encodes=True)
 
@@ -128,13 +134,6 @@ def _unpacked(house: House, data: bytes) -> list[tuple[str, Photo | PhotoRefused
                 except PhotoRefused as refusal:
                     found.append((member.name, refusal))
     return found
-
-
-def _detection(
-    house: House, photo: Photo, asked: PredictAsked, attempt: Attempt, mask: Mask | None, *, who: str
-) -> dict[str, Any]:
-    told = identified(house, [QueryPhoto(photo.name, photo.data)], Options(top=asked.top), attempt, who=who)
-    return _of_answer(told, photo.name, mask, asked.top)
 
 
 def _of_answer(answer: dict[str, Any], name: str, mask: Mask | None, top: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_killed_among_enrolments_and_batches_nothing_is_lost_or_doubled(tmp_path
         for job in jobs:
             told = ended(client, job)
             assert (told["state"], told["rows"]["done"]) == ("done", 8), told
-        known = {one["name"]: one for one in client.get("/v1/individuals", params={"limit": 1000}).json()["individuals"]}
+        known = {one["name"]: one for one in everybody(client)}
         for name, answer in acknowledged.items():
             assert known[name]["id"] == answer["individual_id"]
         assert {one["sightings"] for one in known.values()} == {1}
@@ -124,6 +125,14 @@ def test_killed_among_enrolments_and_batches_nothing_is_lost_or_doubled(tmp_path
         assert len(batch) >= 8 * len(jobs)
         assert len(known) == client.get("/v1/stats").json()["sightings"]
         assert len({answer["event_id"] for answer in acknowledged.values()}) == len(acknowledged)
+
+
+def everybody(client: httpx.Client) -> Iterator[dict[str, Any]]:
+    for offset in itertools.count(0, 500):
+        page = client.get("/v1/individuals", params={"limit": 500, "offset": offset, "sort": "id"}).json()["individuals"]
+        yield from page
+        if not page:
+            return
 
 
 def own(drawn: list[bytes], number: int) -> bytes:
