@@ -67,6 +67,7 @@ class Catalogue:
         """This catalogue, whose writes also do what `note` says, in the same transaction: both happen, or neither."""
         view = copy.copy(self)
         view._note = note
+        view._holder = None  # not whoever may hold the turn just now: the view could never tell that it has ended
         return view
 
     def __enter__(self) -> Self:
