@@ -14,7 +14,7 @@ from catalog.errors import NotKnown
 from catalog.names import clean_label
 from encoder.errors import EncoderError, PhotoRefused
 from encoder.values import Box, Encoded
-from indexer.asking import identify_and_keep, similar_to_photo, similar_to_sighting
+from indexer.asking import identify_and_keep, second, similar_to_photo, similar_to_sighting
 from indexer.errors import RowRefused
 from indexer.given import crop
 from matching.identify import Options, QueryPhoto
@@ -123,6 +123,7 @@ def looked_up(house: House, photos: Sequence[QueryPhoto], options: Options) -> d
         catalogue=station.catalogue,
         calibration=station.calibration(),
         options=options,
+        second=second(station, station.settings.second_opinion),
     )
     return answer.to_json()
 

@@ -31,11 +31,20 @@ class Box(Shape):
     height: int
 
 
+class Matched(Shape):
+    """What a second look saw of two photos."""
+
+    inliers: int
+    cosine: float
+    points: list[list[list[float]]] = Field(description="Pairs of x, y: in the question's photo and in the sighting's.")
+
+
 class Proof(Shape):
     sighting_id: Id
     photo: str
     score: float
     query: int = Field(description="Which of the photos it resembles, from 0.")
+    agreement: Matched | None = Field(None, description="Where a second look was taken.")
 
 
 class Candidate(Shape):
@@ -89,6 +98,14 @@ class Timings(Shape):
     encode: float
     search: float
     decide: float
+    second: float | None = None
+
+
+class SecondGrounds(Shape):
+    followed: bool
+    share: float
+    compared: int
+    reason: str
 
 
 class Answer(Shape):
@@ -103,6 +120,7 @@ class Answer(Shape):
     calibration: Grounds
     timings_ms: Timings
     identification_id: Id | None
+    second_opinion: SecondGrounds | None = None
     explanation: list[str] | None = None
 
     model_config = ConfigDict(
