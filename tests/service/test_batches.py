@@ -6,6 +6,7 @@ import csv
 import io
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -110,3 +111,18 @@ def test_a_cancelled_job_keeps_what_is_done(start: Start, photo: Photo) -> None:
     assert rows["waiting"] == 0
     assert rows["cancelled"] > 0
     assert client.post("/v1/identify", files={"photos": photo(0, 0)}).status_code == 200
+
+
+def test_the_first_enrolments_of_a_catalogue_may_come_at_once(start: Start, photo: Photo) -> None:
+    service = start()
+
+    def enrol(number: int) -> int:
+        files = {"photos": (f"{number}.jpg", photo(number, 0))}
+        return httpx.post(
+            f"{service.url}/v1/individuals", data={"name": f"W{number}", "force": "true"}, files=files
+        ).status_code
+
+    drawn = [photo(number, 0) for number in range(4)]
+    assert len(drawn) == 4
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(enrol, range(4))) == [201] * 4
