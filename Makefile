@@ -1,11 +1,11 @@
 # The habits of this repository. Every target sets up what it needs, in .venv, and is quick where nothing changed.
 # `make test ARGS="-k photo"` hands arguments on to what the target runs.
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo serve test faults check lint types layers security secrets format bench docs clean
+.PHONY: help setup setup-test demo serve mask-model test fuzz faults check lint types layers security secrets format bench docs clean
 export PYTHON EXTRAS
 
 RUN = .venv/bin/python -m
-ROOMS = encoder vector_db catalog matching indexer training demo bench scripts cli.py verbs.py verbs_bundles.py terminal.py settings.py errors.py
+ROOMS = encoder vector_db catalog matching indexer service training demo bench scripts cli.py verbs.py verbs_bundles.py verbs_service.py terminal.py settings.py errors.py
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -16,15 +16,21 @@ setup: ## Make .venv with the pinned serving dependencies, and the flukeprint co
 setup-test:
 	@scripts/setup test
 
-demo: setup ## Enrol drawn animals, identify unseen photos of them, and meet one that is new
-	@$(RUN) demo $(ARGS)
+demo: setup ## Enrol drawn animals, identify unseen photos of them, then serve them over HTTP; ONCE=1 ends before that
+	@$(RUN) demo $(if $(ONCE),--once) $(ARGS)
 
-serve: ## The REST service: not part of this version
-	@echo "This version has no service yet: use .venv/bin/flukeprint, or see 'make demo'." >&2; exit 1
+serve: setup ## The REST service, on http://127.0.0.1:8000 until stopped
+	@exec .venv/bin/flukeprint serve $(ARGS)
+
+mask-model: setup ## Put the model that removes backgrounds in place (an extra: make setup EXTRAS=mask)
+	@$(RUN) scripts.mask_model $(ARGS)
 
 # Many tests wait for processes that they start and kill, so they share cores well; a file's tests stay together, with what they made.
 test: setup-test ## Every test
 	@$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+fuzz: setup-test ## Generated requests over the whole API, many of them, and fifty kills of the service
+	@FLUKEPRINT_TEST_EXAMPLES=200 FLUKEPRINT_TEST_KILLS=50 $(RUN) pytest tests/service -k "generated or killed" --timeout 14400 $(ARGS)
 
 faults: setup-test ## The kill tests alone, 100 kills each, and a minute of asking while enrolling
 	@FLUKEPRINT_TEST_KILLS=100 FLUKEPRINT_TEST_TOGETHER_S=60 $(RUN) pytest -m faults --timeout 3600 $(ARGS)

@@ -22,7 +22,10 @@ DONE, REFUSED = 0, 1  # argparse itself leaves with 2 for a wrong command line
 STOPPED = 130
 Verb = Callable[[argparse.Namespace], int]
 _UNDERSCORED = str.maketrans(" -", "__")  # `bundles list` and `second-opinion` as functions
-GROUPS = {"bundles": "encoders as files: list, compare, use and make them"}
+GROUPS = {
+    "bundles": "encoders as files: list, compare, use and make them",
+    "keys": "who may ask the service: make, list and revoke its keys",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     _catalogue(add)
     _keep(add)
     _encoders(add)
+    _serve(add)
     return parser
 
 
@@ -333,6 +337,30 @@ def _encoders(add: Add) -> None:
     verb.add_argument("--fetch", type=Path, metavar="DIR", help="fetch it there; broken off, it goes on; checked at the end")
 
 
+def _serve(add: Add) -> None:
+    room = "verbs_service"
+    verb = add("serve", "answer over HTTP, until stopped", "flukeprint serve --port 8000", room)
+    verb.add_argument("--host", metavar="H", help="the address to listen on (default: FLUKEPRINT_HOST, 127.0.0.1)")
+    verb.add_argument("--port", type=_port, metavar="P", help="the port to listen on (default: FLUKEPRINT_PORT, 8000)")
+
+    verb = add(
+        "keys create",
+        "make a key that opens the service, and show it this once",
+        'flukeprint keys create --role editor --name "the boat" --expires 2027-03-31',
+        room,
+    )
+    verb.add_argument(
+        "--role", required=True, choices=("viewer", "editor", "admin"), help="what it allows; each all of the one before"
+    )
+    verb.add_argument("--name", metavar="NAME", help="who stands in the log (default: role and number)")
+    verb.add_argument("--expires", metavar="D", help="the last day on which it opens, like 2027-03-31 (default: until revoked)")
+
+    add("keys list", "list the keys, without the keys themselves", "flukeprint keys list", room)
+
+    verb = add("keys revoke", "let a key open nothing any more", "flukeprint keys revoke 2", room)
+    verb.add_argument("key", type=_count, metavar="ID", help="its number in the list")
+
+
 def _boxes(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--box",
@@ -355,6 +383,13 @@ def _count(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else 0
     if not 0 < number < 2**63:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 on")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= number < 65_536:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a port; give 1 to 65535, or 0 for any that is free")
     return number
 
 

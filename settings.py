@@ -90,6 +90,7 @@ class Settings(BaseModel):
 
     qdrant_url: str | None = Field(None, description="Address of a Qdrant server; unset: Qdrant Edge in a process of its own.")
     qdrant_api_key: str | None = Field(None, description="The Qdrant server's key.", repr=False)
+    qdrant_api_key_file: Path | None = Field(None, description="A file that holds the Qdrant server's key, instead of it.")
     qdrant_grpc: bool = Field(False, description="Speak gRPC to the Qdrant server instead of REST (not proven by our tests).")
     qdrant_timeout_s: int = Field(30, gt=0, description="How long one call to the Qdrant server may take.")
     qdrant_retries: int = Field(4, ge=0, le=20, description="How often a call that failed for the moment is tried again.")
@@ -100,10 +101,65 @@ class Settings(BaseModel):
     qdrant_quantization: Literal["none", "int8", "binary"] = Field("none", description="Quantise vectors in a new collection.")
     qdrant_on_disk: bool = Field(False, description="Keep a new collection's vectors on disk instead of in memory.")
 
+    host: str = Field(
+        "127.0.0.1", description="The address that the service listens on; any but this machine's own needs a key."
+    )
+    port: int = Field(8000, ge=0, le=65_535, description="The port that the service listens on; 0 takes any that is free.")
+    queue: int = Field(32, ge=0, le=10_000, description="Requests that may wait before the encoder; one more is answered 429.")
+    requests_per_minute: int = Field(
+        600, ge=0, description="How often one key, and one address, may ask the service in a minute; 0 does not count."
+    )
+    max_request_bytes: int = Field(120_000_000, ge=10_000, description="A larger request is refused; archives have their own.")
+    max_photos: int = Field(64, ge=1, le=1_000, description="Photos in one request; more go as a batch.")
+    max_archive_bytes: int = Field(4_000_000_000, ge=10_000, description="A larger ZIP archive, or batch of files, is refused.")
+    max_archive_entries: int = Field(20_000, ge=1, le=1_000_000, description="Files in one ZIP archive.")
+    max_archive_ratio: int = Field(100, ge=2, description="How many times its size a file in a ZIP archive may unpack to.")
+    max_unpacked_bytes: int = Field(20_000_000_000, ge=10_000, description="What all files of a ZIP archive may unpack to.")
+    body_timeout_s: int = Field(
+        120, ge=1, description="How long a client may take to send a request, but for an archive: tenfold."
+    )
+    header_timeout_s: int = Field(20, ge=1, description="How long a client may take to send a request's headers.")
+    leave_within_s: int = Field(25, ge=1, description="After SIGTERM: how long what was begun may take to end.")
+    allowed_hosts: str | None = Field(
+        None, description="Host names that the service answers to, with commas; unset: on this machine's own address its names."
+    )
+    cors_origins: str | None = Field(None, description="Web origins that may call the service, with commas; unset: none.")
+    admin_key_file: Path | None = Field(
+        None, description="A file that holds a first admin key, of 32 characters or more: a secret of the deployment."
+    )
+    mask_model: Path | None = Field(
+        None,
+        description="The model file for removing backgrounds (`make mask-model`); unset: `models/u2netp.onnx` in `data_dir`.",
+    )
+    log_format: Literal["text", "json"] = Field("text", description="How the service's log lines look.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="From which weight on lines are logged."
+    )
+
     @property
     def catalogue(self) -> str | Path:
         """Where the catalogue is: an address that was set, else a file."""
         return self.database_url or self.data_dir / "catalogue.db"
+
+    def qdrant_key(self) -> str | None:
+        """The key, or what its file holds."""
+        if self.qdrant_api_key_file is None:
+            return self.qdrant_api_key
+        return secret_in(self.qdrant_api_key_file, "QDRANT_API_KEY_FILE")
+
+
+def secret_in(file: Path, name: str) -> str:
+    """What a secret file holds, without the line's end; `name` is the setting that names it."""
+    try:
+        text = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingsRefused(
+            f"{PREFIX}{name} names {file}, which cannot be read: {why}. Mend the path or the file."
+        ) from error
+    if not text:
+        raise SettingsRefused(f"{PREFIX}{name} names {file}, which is empty: write the secret into it.")
+    return text
 
 
 def read_settings(environ: Mapping[str, str] | None = None, **given: object) -> Settings:

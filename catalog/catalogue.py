@@ -6,13 +6,14 @@ written in the modules named after what they read.
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine
 
@@ -47,6 +48,8 @@ from catalog.values import (
 from catalog.write import Write
 
 PAGE = 1000
+Made = Literal["event", "identification"]
+Note = Callable[[Connection, Made, int], None]  # in a write's own transaction: what it made, and its number
 
 
 class Catalogue:
@@ -58,6 +61,14 @@ class Catalogue:
         self._casual = make_engine(address, durable=False)  # for what no one was promised: identifications
         self._turn = threading.Lock()  # threads queue here; SQLite's own waiting polls, and is not fair
         self._holder: int | None = None
+        self._note: Note | None = None
+
+    def noting(self, note: Note) -> Catalogue:
+        """This catalogue, whose writes also do what `note` says, in the same transaction: both happen, or neither."""
+        view = copy.copy(self)
+        view._note = note
+        view._holder = None  # not whoever may hold the turn just now: the view could never tell that it has ended
+        return view
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +121,8 @@ class Catalogue:
             write = Write(connection, verb, who, what)
             yield write
             write.finish()
+            if self._note is not None and write.changed:
+                self._note(connection, "event", write.event_id)
 
     def snapshot(self, path: Path) -> None:
         """A consistent copy of the whole catalogue, as one SQLite file that must not be there yet (for `backup`)."""
@@ -145,11 +158,25 @@ class Catalogue:
             return individuals.summary(connection, individual_id)
 
     def individuals(
-        self, search: str | None = None, species: str | None = None, *, limit: int | None = None, offset: int = 0
+        self,
+        search: str | None = None,
+        species: str | None = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        order: individuals.Order = "name",
+        descending: bool = False,
     ) -> list[IndividualSummary]:
         """The live ones by name, with how many sightings and encounters each has."""
         with self._reading() as connection:
-            return individuals.listing(connection, search, species, limit=limit, offset=offset)
+            return individuals.listing(
+                connection, search, species, limit=limit, offset=offset, order=order, descending=descending
+            )
+
+    def count_individuals(self, search: str | None = None, species: str | None = None) -> int:
+        """How many `individuals` would list without a limit."""
+        with self._reading() as connection:
+            return individuals.count(connection, search, species)
 
     def sightings_of(self, individual_id: int) -> list[Sighting]:
         """The live ones."""
@@ -272,7 +299,10 @@ class Catalogue:
         """Its number. A power cut may take the last ones: an answer given is no enrolment acknowledged."""
         with self._writing(self._casual) as connection:
             row = {"at": _now(), "who": required_label(who, "user"), "bundle_id": bundle_id}
-            return answers.keep_identification(connection, row | {"photos": list(photos), "answer": answer})
+            number = answers.keep_identification(connection, row | {"photos": list(photos), "answer": answer})
+            if self._note is not None:
+                self._note(connection, "identification", number)
+            return number
 
     def identification(self, identification_id: int) -> Identification:
         with self._reading() as connection:

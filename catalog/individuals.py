@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from catalog.chunks import chunks
 from catalog.errors import NotKnown
@@ -14,6 +14,7 @@ from catalog.schema import individuals, sightings
 from catalog.values import Individual, IndividualSummary
 
 _I = individuals.c
+Order = Literal["name", "id", "sightings", "encounters"]
 
 
 def _individual(row: Row[Any]) -> Individual:
@@ -86,23 +87,57 @@ def gone(connection: Connection, individual: Individual) -> str:
 
 
 def listing(
-    connection: Connection, search: str | None = None, species: str | None = None, *, limit: int | None = None, offset: int = 0
+    connection: Connection,
+    search: str | None = None,
+    species: str | None = None,
+    *,
+    limit: int | None = None,
+    offset: int = 0,
+    order: Order = "name",
+    descending: bool = False,
 ) -> list[IndividualSummary]:
     """The live ones by name. `search`: a part of the name in any case (beyond ASCII, SQLite keeps cases apart)."""
-    chosen = select(_I.id, _I.name, _I.species).where(_I.live).order_by(_I.name).limit(limit).offset(offset or None)
-    if search:
-        chosen = chosen.where(_I.name.icontains(search, autoescape=True))
-    if species is not None:
-        chosen = chosen.where(_I.species == species)
-    some = chosen.subquery()
+    chosen = _chosen(select(_I.id, _I.name, _I.species), search, species)
+    if order in {"sightings", "encounters"}:
+        return _counted(connection, chosen, order, descending=descending, limit=limit, offset=offset)
+    by = _I.name if order == "name" else _I.id
+    some = chosen.order_by(by.desc() if descending else by).limit(limit).offset(offset or None).subquery()
     seen = sightings.c
     query = (
         select(some.c.id, some.c.name, some.c.species, func.count(seen.id), func.count(seen.encounter_id.distinct()))
         .select_from(some.outerjoin(sightings, (seen.individual_id == some.c.id) & seen.live))
         .group_by(some.c.id, some.c.name, some.c.species)
-        .order_by(some.c.name)
     )
-    return [IndividualSummary(*row) for row in connection.execute(query)]
+    column = some.c.name if order == "name" else some.c.id
+    return [IndividualSummary(*row) for row in connection.execute(query.order_by(column.desc() if descending else column))]
+
+
+def _chosen(query: Select[Any], search: str | None, species: str | None) -> Select[Any]:
+    query = query.where(_I.live)
+    if search:
+        query = query.where(_I.name.icontains(search, autoescape=True))
+    return query if species is None else query.where(_I.species == species)
+
+
+def _counted(
+    connection: Connection, chosen: Select[Any], order: Order, *, descending: bool, limit: int | None, offset: int
+) -> list[IndividualSummary]:
+    """Ordered by a count, which has to be made of all of them first."""
+    some, seen = chosen.subquery(), sightings.c
+    numbers = {"sightings": func.count(seen.id), "encounters": func.count(seen.encounter_id.distinct())}
+    by = numbers[order].desc() if descending else numbers[order]
+    query = (
+        select(some.c.id, some.c.name, some.c.species, numbers["sightings"], numbers["encounters"])
+        .select_from(some.outerjoin(sightings, (seen.individual_id == some.c.id) & seen.live))
+        .group_by(some.c.id, some.c.name, some.c.species)
+        .order_by(by, some.c.name)
+    )
+    return [IndividualSummary(*row) for row in connection.execute(query.limit(limit).offset(offset or None))]
+
+
+def count(connection: Connection, search: str | None = None, species: str | None = None) -> int:
+    """How many `listing` would list without a limit."""
+    return connection.scalar(_chosen(select(func.count()).select_from(individuals), search, species)) or 0
 
 
 def summary(connection: Connection, individual_id: int) -> IndividualSummary:

@@ -232,4 +232,76 @@ local_features = Table(  # a cache: made again from the photo where it is absent
     Column("packed", LargeBinary, nullable=False),  # as encoder.local packs them: 22 kB at the most
 )
 
+# What a service keeps beside the catalogue. No row of these changes who is who.
+
+keys = Table(
+    "keys",
+    metadata,
+    _key(),
+    Column("name", String(MAX_LABEL), nullable=False),  # who stands in the log
+    Column("role", String(16), nullable=False),  # "viewer", "editor", "admin"
+    Column("sha256", String(64), nullable=False, unique=True),  # of the key, which is random and long: no salt is needed
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("used_at", Instant),  # to the minute
+    sqlite_autoincrement=True,
+)
+
+requests = Table(  # what was asked with an Idempotency-Key, so that a retry is answered and not done again
+    "requests",
+    metadata,
+    Column("token", String(64), primary_key=True),  # hash of who asked, the route and their Idempotency-Key
+    Column("fingerprint", String(64), nullable=False),  # of what was asked
+    Column("at", Instant, nullable=False),
+    Column("made", String(16)),  # "event", "identification", "job", "feedback": written with it in one transaction
+    Column("number", Id),  # its id
+    Column("status", Integer),  # of the answer; None until it was given
+    Column("answer", JSON),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _key(),
+    Column("kind", String(16), nullable=False),  # "identify", "enrol"
+    Column("state", String(16), nullable=False),  # "waiting", "running", "done", "cancelled", "failed"
+    Column("who", String(MAX_NAME), nullable=False),
+    Column("upload", String(64), nullable=False),  # its archive's name below uploads/
+    Column("options", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("reason", Text),  # why it failed
+    sqlite_autoincrement=True,
+)
+
+job_rows = Table(  # one encounter to identify, or some photos of one individual to enrol
+    "job_rows",
+    metadata,
+    _key(),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # from 1
+    Column("name", Text, nullable=False),  # the encounter's folder, or the individual's name
+    Column("photos", JSON, nullable=False),  # [{"member", "name", …}]
+    Column("state", String(16), nullable=False),  # "waiting", "done", "refused", "cancelled"
+    Column("made", Id),  # the event or identification, written with it in one transaction
+    Column("answer", JSON),
+    Column("reason", Text),
+    Index("ix_job_rows_job_id_state", "job_id", "state"),
+    sqlite_autoincrement=True,
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _key(),
+    Column("identification_id", Id, ForeignKey("identifications.id"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("who", String(MAX_NAME), nullable=False),
+    Column("verdict", String(16), nullable=False),  # "confirm", "reject", "new"
+    Column("individual_id", Id, ForeignKey("individuals.id")),  # who it is, where that is known
+    Column("remark", Text),
+    sqlite_autoincrement=True,
+)
+
 APPEND_ONLY = ("events", "changes")  # triggers refuse to update or delete a row of them

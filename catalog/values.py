@@ -10,6 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 Entity = Literal["individual", "sighting"]
+Role = Literal["viewer", "editor", "admin"]
+JobKind = Literal["identify", "enrol"]
+JobState = Literal["waiting", "running", "done", "cancelled", "failed"]
+JobRowState = Literal["waiting", "done", "refused", "cancelled"]
+Verdict = Literal["confirm", "reject", "new"]
 RowState = Literal["waiting", "done", "already", "set_aside", "superseded"]
 BoxXYWH = tuple[int, int, int, int]  # pixels of the upright photo
 Ids = npt.NDArray[np.int64]
@@ -203,3 +208,72 @@ class Health:
 
     def is_well(self) -> bool:
         return not (self.damage or self.orphans or self.live_of_dead or self.without_vector)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of the service, without the key itself: only its hash is kept."""
+
+    id: int
+    name: str
+    role: Role
+    sha256: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    used_at: datetime | None
+
+    def lives(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked with an Idempotency-Key, as far as it came."""
+
+    token: str
+    fingerprint: str
+    at: datetime
+    made: str | None
+    number: int | None
+    status: int | None
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: int
+    kind: JobKind
+    state: JobState
+    who: str
+    upload: str
+    options: dict[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One encounter to identify, or some photos of one individual to enrol."""
+
+    id: int
+    job_id: int
+    number: int
+    name: str
+    photos: list[dict[str, Any]]
+    state: JobRowState
+    made: int | None
+    answer: dict[str, Any] | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    id: int
+    identification_id: int
+    at: datetime
+    who: str
+    verdict: Verdict
+    individual_id: int | None
+    remark: str | None

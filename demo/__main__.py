@@ -1,4 +1,4 @@
-"""`python -m demo`, which `make demo` runs: the demonstration of `show.py` on a folder of its own."""
+"""`python -m demo`, which `make demo` runs: the demonstration of `show.py` on a folder of its own, then the service on it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ def main() -> int:
         default=ROOT / "demo" / "data",
         help="where the demo keeps its things, an empty folder at first",
     )
-    folder: Path = parser.parse_args().data_dir.expanduser().absolute()
-    from demo.show import show
+    parser.add_argument("--once", action="store_true", help="end after the tables, without the service")
+    args = parser.parse_args()
+    folder: Path = args.data_dir.expanduser().absolute()
+    from demo.serving import serve
+    from demo.show import CATALOGUE, asked_next, show
 
     try:
         show(folder)
+        sys.stdout.flush()
+        if not args.once:
+            return serve(folder / CATALOGUE, asked_next(folder))
     except FlukeprintError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -38,6 +38,7 @@ LATER = [DAYS * PHOTOS_AN_ENCOUNTER + photo for photo in range(3)]  # of one day
 EVERY = 5
 WHO = "the demo"
 OWN = ROOT / "demo" / "data"
+CATALOGUE = "catalogue"  # the data folder, below the demo's own
 MARK = ".drawn-animals"  # in a folder that the demo has made
 COLUMNS = 80
 WIDTHS = (18, 11, 29, 6, 8)  # with two spaces between them
@@ -118,7 +119,7 @@ def _made_ready(folder: Path) -> Path:
     mark = folder / MARK
     if folder != OWN and folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not mark.exists())):
         raise NotTheDemosFolder(f"{folder} holds something else than a demo; give --data-dir an empty folder, or a new one.")
-    data, first = folder / "catalogue", path_of(folder / "photos", 0, 0)
+    data, first = folder / CATALOGUE, path_of(folder / "photos", 0, 0)
     drawn = first.exists() and first.read_bytes() == photo(0, 0)  # else by another version: they are drawn anew
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -188,8 +189,13 @@ def _put_counts(single: Sequence[Asked], together: Sequence[Asked]) -> None:
     terminal.put_table(rows, ("", *COLOURS, "right on top"))
 
 
+def asked_next(folder: Path) -> Path:
+    """A photo to go on with: of a known animal, on the day that the catalogue has not seen."""
+    return path_of(folder / "later", 1, LATER[1])
+
+
 def _put_next(folder: Path, data: Path) -> None:
-    other = path_of(folder / "later", 1, LATER[1])
+    other = asked_next(folder)
     bin_folder = shlex.quote(str(ROOT / ".venv" / "bin"))
     _say("Go on with it:")
     print()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from catalog.catalogue import Catalogue
 from catalog.errors import NotKnown
 from encoder.errors import PhotoRefused
 from encoder.photo import read_photo
@@ -18,6 +19,7 @@ from indexer.station import Station, limits
 from matching.answer import Answer
 from matching.identify import DEFAULTS, Options, QueryPhoto, Second, identify
 from matching.opinion import Opinion
+from matching.ports import Encodes
 from matching.similar import Similar, similar
 from settings import SecondOpinion
 from vector_db.port import NO_FILTER, Filter
@@ -32,15 +34,19 @@ def identify_and_keep(
     *,
     who: str,
     second_opinion: SecondOpinion | None = None,
+    encoder: Encodes | None = None,
+    books: Catalogue | None = None,
 ) -> Answer:
     """One encounter's photos, one answer, with the number under which it is kept.
 
     `second_opinion` is the settings' where it is not given.
+    `encoder` stands in for the station's: one that stops when nobody waits for the answer any more, or that remembers.
+    `books` are where the answer is kept, if they note more than the station's own.
     """
     station.follower.follow()
     answer = identify(
         photos,
-        encoder=station.encoder,
+        encoder=encoder or station.encoder,
         index=station.index,
         catalogue=station.catalogue,
         calibration=station.calibration(),
@@ -50,7 +56,7 @@ def identify_and_keep(
     told = answer.to_json()
     del told["identification_id"]
     asked = [{"name": photo["name"], "sha256": photo["sha256"], "box": photo["box"]} for photo in told["photos"]]
-    kept = station.catalogue.keep_identification(who=who, bundle_id=station.bundle_id, photos=asked, answer=told)
+    kept = (books or station.catalogue).keep_identification(who=who, bundle_id=station.bundle_id, photos=asked, answer=told)
     return replace(answer, identification_id=kept)
 
 
@@ -73,10 +79,11 @@ def query_photo(station: Station, path: Path, box: Box | None = None) -> QueryPh
 
 
 def similar_to_photo(
-    station: Station, path: Path, box: Box | None = None, *, top: int, where: Filter = NO_FILTER
+    station: Station, photo: Path | bytes, box: Box | None = None, *, top: int, where: Filter = NO_FILTER
 ) -> tuple[Similar, ...]:
     station.follower.follow()
-    vector = station.encoder.encode(read_photo(path, limits(station.settings)), box).vector
+    data = photo if isinstance(photo, bytes) else read_photo(photo, limits(station.settings))
+    vector = station.encoder.encode(data, box).vector
     return similar(vector, index=station.index, catalogue=station.catalogue, top=top, where=where)
 
 

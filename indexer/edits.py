@@ -6,12 +6,13 @@ Every edit records what it changed and what it rested on (that a sighting was li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from catalog.catalogue import Catalogue
-from catalog.errors import EditConflict, NameRefused
-from catalog.names import clean_label, clean_name, listed
+from catalog.errors import EditConflict, NameRefused, ValueRefused
+from catalog.names import clean_label, clean_name, listed, required_label, shown
 from catalog.values import Individual, Sighting
 from catalog.write import Write
 
@@ -50,6 +51,52 @@ def set_species(catalogue: Catalogue, individual: int | str, species: str | None
         write.set_many("sighting", follow, species=new)
         write.what = f"Set the species of {called(one)} from {one.species or 'unknown'} to {new or 'unknown'}."
     return Done(write.event_id, write.what, one.id, tuple(follow))
+
+
+def amend(catalogue: Catalogue, individual: int | str, *, who: str, **said: str | None) -> Done:
+    """Name and species in one event, as far as they are said: `amend(books, 7, who="me", name="Old Notch", species=None)`."""
+    with catalogue.write("amend", who=who, what="") as write:
+        one, follow = write.individual(individual), list[int]()
+        new: dict[str, str | None] = {}
+        if said.get("name") is not None and clean_name(said["name"] or "") != one.name:
+            new["name"] = clean_name(said["name"] or "")
+        if "species" in said and clean_label(said["species"], "species") != one.species:
+            new["species"] = clean_label(said["species"], "species")
+        if not new:
+            raise EditConflict(f"{called(one)} is all that already, so nothing was changed.")
+        write.rely("individual", one.id, "live")
+        write.set("individual", one.id, **new)
+        if "species" in new:
+            follow = [s.id for s in write.sightings(write.sightings_of(one.id)) if s.species in (None, one.species)]
+            write.rely_many("sighting", follow, "live")
+            write.set_many("sighting", follow, species=new["species"])
+        told = ", ".join(f"{field} {shown(value) if value else 'unknown'}" for field, value in new.items())
+        write.what = f"Amended {called(one)}: {told}."
+    return Done(write.event_id, write.what, one.id, tuple(follow))
+
+
+FACTS = ("encounter", "viewpoint", "taken_on", "lat", "lon")  # of a sighting, that a person may set right
+
+
+def amend_sighting(catalogue: Catalogue, sighting_id: int, said: Mapping[str, Any], *, who: str) -> Done:
+    """What is known of a photo beside its pixels, as far as it is said. A place comes whole; None is unknown."""
+    with catalogue.write("amend", who=who, what="") as write:
+        if unknown := sorted(set(said) - set(FACTS)):
+            raise ValueRefused(f"A sighting has no {listed(unknown)} to set; there are {', '.join(FACTS)}.")
+        (one,) = write.sightings([sighting_id])
+        new = dict(said)
+        if "encounter" in new:
+            new["encounter_id"] = write.encounter(required_label(new.pop("encounter") or "", "encounter"))
+        if ("lat" in new) != ("lon" in new):
+            raise ValueRefused("A place is a latitude and a longitude; give both, or neither.")
+        if "taken_on" in new and one.taken_at is not None and new["taken_on"] != one.taken_on:
+            new["taken_at"] = None  # the camera's clock said another day
+        if not new or all(getattr(one, field) == value for field, value in new.items()):
+            raise EditConflict(f"Sighting {sighting_id} is all that already, so nothing was changed.")
+        write.rely("sighting", sighting_id, "live")
+        write.set("sighting", sighting_id, **new)
+        write.what = f"Amended sighting {sighting_id} of {shown(one.individual)}: {', '.join(sorted(said))}."
+    return Done(write.event_id, write.what, one.individual_id, (sighting_id,))
 
 
 def merge(catalogue: Catalogue, keep: int | str, other: int | str, *, who: str) -> Done:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from catalog.names import clean_name
+from catalog.errors import NameRefused
+from catalog.names import clean_name, shown
 from encoder.errors import PhotoRefused
 from indexer.errors import RowRefused
 from indexer.sightings import Prepared, Recorder, Source, hand_over, prepare, settle
@@ -36,15 +37,21 @@ class Enrolment:
     photos: tuple[Outcome, ...]
 
 
-def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str) -> Enrolment:
-    """The photos of one call are one encounter, unless what is given with them says otherwise."""
+def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str, new: bool | None = None) -> Enrolment:
+    """The photos of one call are one encounter, unless what is given with them says otherwise.
+
+    `new` True refuses a name that is known, False one that is not: who says so has looked, and may be told otherwise.
+    """
     name = clean_name(name)
     ready = [_prepared(station, source) for source in sources]
     if usable := [item for item in ready if isinstance(item, Prepared)]:
         station.adopt_bundle()
         settle(station, usable)
     with station.catalogue.write("enrol", who=who, what="") as write:
-        created = write.individual_named(name) is None
+        known = write.individual_named(name)
+        created = known is None
+        if new is not None and new != created:
+            raise NameRefused(_contradicted(name, known))
         recorder = Recorder(write, station.bundle_id)
         occasion = f"enrolled in event {write.event_id}"
         outcomes = tuple(item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion) for item in ready)
@@ -55,6 +62,12 @@ def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str) -
         return Enrolment(individual_id, name, False, None, outcomes)
     hand_over(station, write.event_id, recorder.enrolled)
     return Enrolment(individual_id, name, created, write.event_id, outcomes)
+
+
+def _contradicted(name: str, known: int | None) -> str:
+    if known is None:
+        return f"There is no individual {shown(name)} any more: it was renamed, merged or deleted meanwhile. Look again."
+    return f"The name {shown(name)} is taken by individual {known}; choose another, or add the photos to that one."
 
 
 def _prepared(station: Station, source: Source) -> Prepared | Outcome:

@@ -52,6 +52,7 @@ class Station:
     _calibration: Calibration | None = None
     _calibrated_at: int = -1  # the event up to which the index was then
     _calibrating: threading.Lock = field(default_factory=threading.Lock)
+    _adopting: threading.Lock = field(default_factory=threading.Lock)
     _opinion: Opinion | None = None
     _opined_at: int = -1
 
@@ -93,10 +94,11 @@ class Station:
 
     def adopt_bundle(self) -> None:
         """At the first write: this bundle is the catalogue's from now on, and the data folder keeps a copy of it."""
-        if self.catalogue.fact(IN_USE) is not None:
-            return
-        registry.add(self.settings, self.encoder.bundle.folder)
-        self.catalogue.set_fact(IN_USE, self.bundle_id)
+        with self._adopting:  # the first two enrolments of a service may come at once
+            if self.catalogue.fact(IN_USE) is not None:
+                return
+            registry.add(self.settings, self.encoder.bundle.folder)
+            self.catalogue.set_fact(IN_USE, self.bundle_id)
 
     def close(self) -> None:
         try:
@@ -161,7 +163,7 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
         )
     options = ServerOptions(
         url=settings.qdrant_url,
-        api_key=settings.qdrant_api_key,
+        api_key=settings.qdrant_key(),
         prefer_grpc=settings.qdrant_grpc,
         timeout_s=settings.qdrant_timeout_s,
         retries=settings.qdrant_retries,

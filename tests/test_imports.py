@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SERVING = ["encoder", "vector_db", "catalog", "matching", "indexer", "demo"]
+SERVING = ["encoder", "vector_db", "catalog", "matching", "indexer", "service", "demo"]
 
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys, threading

@@ -104,6 +104,22 @@ def test_a_catalogue_of_an_older_revision_is_brought_to_head(tmp_path: Path, mon
     assert "sex" in statements(path)["individuals"]
 
 
+def test_a_catalogue_of_the_first_revision_keeps_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made as the first version made it, filled, then opened by this one."""
+    path = tmp_path / "old.db"
+    with monkeypatch.context() as first:
+        first.setattr(opening, "REVISIONS", REVISIONS[:1])
+        first.setattr(opening, "HEAD", REVISIONS[0])
+        with open_catalogue(url(path)) as old:
+            fill(old, {"Muddy": 2})
+            before, events = old.individuals(), old.history()
+    assert "jobs" not in statements(path)
+    with open_catalogue(url(path)) as new:
+        assert (new.individuals(), new.history()) == (before, events)
+        assert new.check().is_well()
+    assert {"keys", "requests", "jobs", "job_rows", "feedback"} <= set(statements(path))
+
+
 def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "old.db"
     open_catalogue(url(path)).close()

@@ -38,6 +38,30 @@ def test_renaming_changes_the_name_and_says_so(catalogue: Catalogue) -> None:
         catalogue.find_individual("Muddy")
 
 
+def test_amending_changes_name_and_species_in_one_event(catalogue: Catalogue) -> None:
+    done = edits.amend(catalogue, "Fleck", who=WHO, name="Spot", species="minke")
+    assert done == edits.Done(5, 'Amended "Fleck" (id 2): name "Spot", species "minke".', 2, (4, 5))
+    assert {catalogue.sighting(number).species for number in (4, 5)} == {"minke"}
+    assert edits.amend(catalogue, 2, who=WHO, species=None).what.endswith("species unknown.")
+    with pytest.raises(EditConflict, match="all that already"):
+        edits.amend(catalogue, 2, who=WHO, name="Spot", species=None)
+    with pytest.raises(NameRefused):
+        edits.amend(catalogue, 2, who=WHO, name="Muddy", species="orca")
+    assert catalogue.individual(2).species is None
+
+
+def test_amending_a_sighting_sets_what_is_known_beside_its_pixels(catalogue: Catalogue) -> None:
+    done = edits.amend_sighting(catalogue, 4, {"viewpoint": "left", "lat": 1.0, "lon": 2.0, "encounter": "later"}, who=WHO)
+    assert done.stale == (4,)
+    one = catalogue.sighting(4)
+    assert (one.viewpoint, one.lat, one.lon, one.encounter) == ("left", 1.0, 2.0, "later")
+    for said in ({"lat": 1.0}, {"individual_id": 1}):
+        with pytest.raises(CatalogueRefused):
+            edits.amend_sighting(catalogue, 4, said, who=WHO)
+    with pytest.raises(EditConflict, match="all that already"):
+        edits.amend_sighting(catalogue, 4, {"viewpoint": "left"}, who=WHO)
+
+
 def test_merging_moves_the_sightings_and_leaves_a_tombstone_that_tells(catalogue: Catalogue) -> None:
     done = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
     assert done == edits.Done(5, 'Merged "Fleck" (id 2) into "Muddy" (id 1): 2 sightings moved.', 1)

@@ -1,0 +1,70 @@
+"""The application: routes, what stands around them, and the lifespan that opens and closes what they use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from service import about, asking, batches, document, enrolling, field, individuals, predecessor, problems, sightings
+from service.border import Border
+from service.frame import Frame
+from service.house import open_house
+from service.jobs import Worker, sweep
+from service.measures import Measures
+from service.places import listed
+from settings import Settings
+
+VERSION = "0.1.0"
+ROOMS = (asking, enrolling, individuals, sightings, batches, predecessor, field, about)
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """Costs nothing: what is heavy is opened when it starts."""
+    measures = Measures()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened = open_house(settings, measures)
+        try:
+            house = await asyncio.to_thread(opened.__enter__)
+        except Exception as error:
+            app.state.start_failure = error
+            raise
+        app.state.house, app.state.listeners, app.state.worker = house, 0, Worker(house)
+        await asyncio.to_thread(sweep, house)
+        work = asyncio.create_task(app.state.worker.run())
+        try:
+            yield
+        finally:
+            house.leaving = True
+            app.state.worker.wake()
+            await asyncio.wait({work})  # the row that is begun ends
+            await asyncio.to_thread(opened.__exit__, None, None, None)
+
+    app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.measures = measures
+    app.state.private = str(settings.data_dir)  # no answer names it
+    for room in ROOMS:
+        app.include_router(room.routes)
+    problems.install(app)
+    document.install(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(listed(settings.cors_origins)),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"],
+            expose_headers=["X-Request-Id", "Retry-After", "ETag"],
+        )
+    app.add_middleware(Border, settings=settings)
+    return app
+
+
+def framed(app: FastAPI) -> ASGIApp:
+    """As it is served: with the frame outermost, so that an answer to what failed has its headers too."""
+    return Frame(app, app.state.measures)

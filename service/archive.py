@@ -1,0 +1,124 @@
+"""A ZIP from somebody else: what is in it, and whether it may be opened at all. Nothing is ever unpacked to a path of its own.
+
+Refused whole: encrypted, damaged, too many files, too much inside, files that swell, that overlap, or that would lie
+elsewhere, and archives within. Members are read one at a time, and bounded; what is no photo is found out when it is decoded.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from encoder.errors import PhotoDamaged, PhotoTooLarge
+from service.errors import UploadRefused
+from settings import Settings
+
+END, END_SIZE, LONGEST_COMMENT = b"PK\x05\x06", 22, 65_535
+DIRECTORY_BYTES_AN_ENTRY = 1024  # far more than a name takes
+SMALL = 1_000_000  # below this, how much a file swells does no harm
+NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar")
+LEFT_OUT = ("__macosx", "thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an archive."""
+
+    path: str  # in the archive, as it is asked for again
+    folder: str  # empty at the top
+    name: str
+    bytes: int
+
+
+def read_members(file: Path, settings: Settings) -> list[Member]:
+    """The files in it, in their order, without what systems leave behind; or `UploadRefused`."""
+    _check_end(file, settings.max_archive_entries)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
+        raise UploadRefused("The archive is no ZIP, or a damaged one. Make it anew, as an ordinary ZIP.") from error
+    if len(infos) > settings.max_archive_entries:
+        raise _too_many(settings.max_archive_entries)
+    _refuse_overlap(infos)
+    total = 0
+    members = []
+    for info in infos:
+        total += info.file_size
+        _refuse_unsafe(info, settings)
+        path = PurePosixPath(info.filename)
+        hidden = any(part.startswith(".") or part.lower() in LEFT_OUT for part in path.parts)
+        if not info.is_dir() and not hidden:
+            members.append(
+                Member(info.filename, "" if path.parent == PurePosixPath() else str(path.parent), path.name, info.file_size)
+            )
+    if total > settings.max_unpacked_bytes:
+        raise UploadRefused(
+            f"The archive unpacks to {total:,} bytes, more than the {settings.max_unpacked_bytes:,} that are taken. Split it."
+        )
+    if not members:
+        raise UploadRefused("The archive holds no files. Put photos into it, with a folder for each encounter or individual.")
+    return members
+
+
+def read_member(archive: zipfile.ZipFile, path: str, most: int) -> bytes:
+    """One file, or a `PhotoRefused` that says what is wrong with it."""
+    try:
+        with archive.open(path) as file:
+            data = file.read(most + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError) as error:
+        raise PhotoDamaged("The file is damaged within the archive. Make the archive anew.") from error
+    if len(data) > most:
+        raise PhotoTooLarge(f"The file has more than the {most:,} bytes that are read. Save it smaller.")
+    return data
+
+
+def _check_end(file: Path, most: int) -> None:
+    """What the end of the archive says of its directory, before all of that is read into memory."""
+    with file.open("rb") as opened:
+        size = opened.seek(0, 2)
+        opened.seek(max(0, size - END_SIZE - LONGEST_COMMENT))
+        tail = opened.read()
+    at = tail.rfind(END)
+    if at < 0 or len(tail) - at < END_SIZE:
+        raise UploadRefused("The archive is no ZIP, or ends early. Send a ZIP of photos, or the photos themselves.")
+    entries, directory = struct.unpack("<HL", tail[at + 10 : at + 16])
+    if entries > most or directory > most * DIRECTORY_BYTES_AN_ENTRY:
+        raise _too_many(most)
+
+
+def _too_many(most: int) -> UploadRefused:
+    return UploadRefused(f"The archive holds more than {most:,} files. Send several smaller ones.")
+
+
+def _refuse_overlap(infos: list[zipfile.ZipInfo]) -> None:
+    end = 0
+    for info in sorted(infos, key=lambda one: one.header_offset):
+        if info.header_offset < end:
+            raise UploadRefused(
+                "Files in the archive share their bytes, as only a trap does. Make it anew, as an ordinary ZIP."
+            )
+        end = info.header_offset + info.compress_size
+
+
+def _refuse_unsafe(info: zipfile.ZipInfo, settings: Settings) -> None:
+    name = info.filename
+    shown = name[:60].encode("ascii", "replace").decode()
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or "\\" in name or ".." in parts or ":" in name[:2] or not name.isprintable() or len(name) > 1000:
+        raise UploadRefused(f'"{shown}" in the archive names a place outside of it, or cannot be shown. Make it anew.')
+    if info.flag_bits & 0x1:
+        raise UploadRefused(f'"{shown}" in the archive is encrypted. Make it anew, without a password.')
+    kind = info.external_attr >> 16
+    if kind and stat.S_IFMT(kind) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise UploadRefused(f'"{shown}" in the archive is a link or device. Put the photo itself there.')
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UploadRefused(f'"{shown}" in the archive is packed in a way that is not read. Make it anew, as an ordinary ZIP.')
+    if info.file_size > SMALL and info.file_size > settings.max_archive_ratio * max(info.compress_size, 1):
+        raise UploadRefused(f'"{shown}" in the archive would swell more than {settings.max_archive_ratio}-fold. Leave it out.')
+    if name.lower().endswith(NESTED):
+        raise UploadRefused(f'"{shown}" is an archive within the archive. Put the photos themselves into it.')

@@ -1,0 +1,154 @@
+"""`POST /v1/identify` and `/v1/similar`: the questions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
+
+from catalog.errors import NotKnown
+from catalog.names import clean_label
+from encoder.errors import EncoderError, PhotoRefused
+from encoder.values import Box, Encoded
+from indexer.asking import identify_and_keep, second, similar_to_photo, similar_to_sighting
+from indexer.errors import RowRefused
+from indexer.given import crop
+from matching.identify import Options, QueryPhoto
+from matching.identify import identify as identify_photos
+from matching.ports import Encodes
+from matching.similar import Similar
+from service import schemas
+from service.document import form, gives
+from service.errors import ClientGone, RequestRefused
+from service.explain import explained
+from service.forms import Photo, Sent, media_type, read_json, read_sent
+from service.house import House, caller_of, house_of
+from service.retries import Attempt, Reply, once
+from service.route import role, router
+from vector_db.port import Filter, Place, Radius
+
+routes = router("questions")
+
+
+class Watched:
+    """An encoder that stops between two photos when nobody waits for the answer any more."""
+
+    def __init__(self, encoder: Encodes, gone: threading.Event) -> None:
+        self._encoder, self._gone = encoder, gone
+
+    @property
+    def bundle_id(self) -> str:
+        return self._encoder.bundle_id
+
+    def encode(self, data: bytes, box: Box | None = None) -> Encoded:
+        if self._gone.is_set():
+            raise ClientGone("The client left before its answer was ready.")
+        return self._encoder.encode(data, box)
+
+
+@routes.post(
+    "/v1/identify",
+    operation_id="identify",
+    summary="Which known individual do the photos of one encounter show, how sure is that, or is it a new one?",
+    response_model=schemas.Answer,
+    responses=gives(PhotoRefused, EncoderError, *PhotoRefused.__subclasses__()),
+    openapi_extra=role("viewer", encodes=True, **form(schemas.IdentifyAsked)),
+)
+async def identify(request: Request) -> Response:
+    house, caller = house_of(request), caller_of(request)
+    sent = await read_sent(request)
+    asked = sent.asked(schemas.IdentifyAsked)
+    photos = query_photos(sent.photos, asked.box)
+    options = options_of(asked)
+
+    def work(attempt: Attempt) -> Reply:
+        told = identified(house, photos, options, attempt, who=caller.name)
+        return Reply(told | {"explanation": explained(told)} if asked.explain else told)
+
+    def again(number: int) -> Reply:
+        kept = house.station.catalogue.identification(number)
+        told = kept.answer | {"identification_id": number}
+        return Reply(told | {"explanation": explained(told)} if asked.explain else told)
+
+    return await once(request, sent.fingerprint(), work, again, encodes=True)
+
+
+def identified(house: House, photos: Sequence[QueryPhoto], options: Options, attempt: Attempt, *, who: str) -> dict[str, Any]:
+    """The answer as JSON, kept and counted."""
+    encoder = Watched(house.station.encoder, attempt.gone)
+    answer = identify_and_keep(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
+    house.measures.decisions.labels(answer.decision).inc()
+    for photo in answer.photos:
+        house.measures.photos.labels("refused" if photo.refused else "identified").inc()
+    return answer.to_json()
+
+
+def query_photos(photos: Sequence[Photo], boxes: Sequence[str]) -> list[QueryPhoto]:
+    """The photos with their boxes, one each or none at all."""
+    if boxes and len(boxes) != len(photos):
+        raise RequestRefused(f"{len(boxes)} boxes for {len(photos)} photos: give one for each, in their order, or - for none.")
+    each = boxes or ["-"] * len(photos)
+    return [QueryPhoto(photo.name, photo.data, crop(box)) for photo, box in zip(photos, each, strict=True)]
+
+
+def options_of(asked: schemas.IdentifyAsked) -> Options:
+    return Options(asked.top, filter_of(asked), asked.max_false_match)
+
+
+def filter_of(asked: schemas.FilterAsked) -> Filter:
+    place = (asked.lat, asked.lon, asked.km)
+    near = None
+    if asked.lat is not None and asked.lon is not None and asked.km is not None:
+        near = Radius(Place(asked.lat, asked.lon), asked.km)
+    elif place != (None, None, None):
+        raise RequestRefused("A place is lat, lon and km together; give all three, or none.")
+    if asked.after and asked.before and asked.after > asked.before:
+        raise RequestRefused(f"after {asked.after} is later than before {asked.before}: nothing lies between them.")
+    species, viewpoint = clean_label(asked.species, "species"), clean_label(asked.viewpoint, "viewpoint")
+    return Filter(species, viewpoint, asked.after, asked.before, near)
+
+
+def looked_up(house: House, photos: Sequence[QueryPhoto], options: Options) -> dict[str, Any]:
+    """The answer as JSON, not kept: for a question whose answer was kept before, and is to be told again."""
+    station = house.station
+    station.follower.follow()
+    answer = identify_photos(
+        photos,
+        encoder=station.encoder,
+        index=station.index,
+        catalogue=station.catalogue,
+        calibration=station.calibration(),
+        options=options,
+        second=second(station, station.settings.second_opinion),
+    )
+    return answer.to_json()
+
+
+@routes.post(
+    "/v1/similar",
+    operation_id="similar",
+    summary="The nearest known photos themselves, of a photo or of a sighting of the catalogue",
+    response_model=schemas.Similar,
+    responses=gives(NotKnown, PhotoRefused, EncoderError, RowRefused, *PhotoRefused.__subclasses__()),
+    openapi_extra=role("viewer", encodes=True, **form(schemas.SimilarAsked, json=True)),
+)
+async def similar(request: Request) -> Response:
+    house = house_of(request)
+    json = media_type(request) == "application/json"
+    sent = Sent({}, []) if json else await read_sent(request, least=0)
+    asked = await read_json(request, schemas.SimilarAsked) if json else sent.asked(schemas.SimilarAsked)
+    if (asked.sighting is None) == (not sent.photos) or len(sent.photos) > 1:
+        raise RequestRefused("Say what to compare: one photo, or the number of a sighting, and not both.")
+    where, boxes = filter_of(asked), query_photos(sent.photos, asked.box)
+
+    def work(_: threading.Event) -> Sequence[Similar]:
+        if asked.sighting is not None:
+            return similar_to_sighting(house.station, asked.sighting, top=asked.top, where=where)
+        return similar_to_photo(house.station, sent.photos[0].data, boxes[0].box, top=asked.top, where=where)
+
+    found = await house.gate.encoding(request, work)
+    return JSONResponse({"similar": [{"rank": rank} | asdict(one) for rank, one in enumerate(found, start=1)]})

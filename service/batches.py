@@ -1,0 +1,267 @@
+"""`/v1/batches` and `/v1/jobs`: many encounters to identify, or many individuals to enrol, while nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import uuid4
+
+from fastapi import Path as InPath
+from fastapi import Query, Request
+from pydantic import Field
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from catalog.errors import EditConflict, NotKnown
+from catalog.names import clean_label
+from catalog.values import Job, JobKind
+from indexer.errors import TableRefused
+from service import schemas
+from service.archive import read_members
+from service.asking import options_of
+from service.document import form, gives
+from service.errors import Busy, UploadRefused
+from service.forms import MOST_FIELDS, Sent, file_name, media_type
+from service.house import House, caller_of, house_of
+from service.jobs import upload_path, uploads
+from service.plan import plan
+from service.result import as_csv, row_json
+from service.retries import Attempt, Reply, once
+from service.route import role, router
+
+routes = router("batches")
+JobId = Annotated[int, InPath(ge=1, le=schemas.NUMBER)]
+MOST_FILES = 500  # in a form; more go as an archive
+LISTENERS = 64
+LOOK_EVERY_S, SAY_SOMETHING_EVERY_S = 0.5, 15.0
+ENDED = ("done", "cancelled", "failed")
+
+
+class BatchAsked(schemas.IdentifyAsked):
+    """What to do with the archive; the rest is as in /v1/identify, or the species of all that is enrolled."""
+
+    kind: JobKind = Field("identify", description="identify: a folder is an encounter; enrol: a folder is an individual.")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An upload, durable under its name."""
+
+    name: str
+    sha256: str
+    fields: dict[str, list[str]]
+
+
+@routes.post(
+    "/v1/batches",
+    operation_id="batch_send",
+    summary="A ZIP, or many photos, to identify or to enrol",
+    status_code=202,
+    response_model=schemas.Job,
+    responses=gives(UploadRefused, TableRefused),
+    openapi_extra=role("editor", **form(BatchAsked, files="archive", one=True, raw=False)),
+)
+async def batch_send(request: Request) -> Response:
+    house, caller = house_of(request), caller_of(request)
+    received = await _receive(request, house)
+    file, kept = upload_path(house, received.name), False
+    try:
+        asked = Sent(received.fields, []).asked(BatchAsked)
+        options_of(asked)
+        clean_label(asked.species, "species")
+
+        def work(attempt: Attempt) -> Reply:
+            nonlocal kept
+            rows = plan(asked.kind, file, read_members(file, house.settings), most=house.settings.max_photos)
+            options = asked.model_dump(mode="json", exclude={"kind", "box", "explain"})
+            job = {"kind": asked.kind, "who": caller.name, "upload": received.name, "options": options}
+            number = house.desk.add_job(job, rows, token=attempt.token)
+            kept = True
+            return Reply(job_json(house, house.desk.job(number)), 202)
+
+        print_of = hashlib.sha256(f"{received.sha256} {sorted(received.fields.items())}".encode()).hexdigest()
+        answer = await once(request, print_of, work, lambda number: Reply(job_json(house, house.desk.job(number)), 202))
+        request.app.state.worker.wake()
+        return answer
+    finally:
+        if not kept:
+            file.unlink(missing_ok=True)
+
+
+@routes.get(
+    "/v1/jobs/{job_id}",
+    operation_id="job_get",
+    summary="How far a job is",
+    response_model=schemas.Job,
+    responses=gives(NotKnown),
+    openapi_extra=role("viewer"),
+)
+async def job_get(request: Request, job_id: JobId) -> Response:
+    house = house_of(request)
+    return JSONResponse(await house.gate.books.run(lambda: job_json(house, house.desk.job(job_id))))
+
+
+@routes.post(
+    "/v1/jobs/{job_id}/cancel",
+    operation_id="job_cancel",
+    summary="Stop a job; what it has done stays",
+    response_model=schemas.Job,
+    responses=gives(NotKnown, EditConflict),
+    openapi_extra=role("editor"),
+)
+async def job_cancel(request: Request, job_id: JobId) -> Response:
+    house = house_of(request)
+    return JSONResponse(await house.gate.books.run(lambda: job_json(house, house.desk.cancel_job(job_id))))
+
+
+@routes.get(
+    "/v1/jobs/{job_id}/result",
+    operation_id="job_result",
+    summary="What became of each row so far, as JSON by pages or as one CSV",
+    response_model=schemas.JobResult,
+    responses=gives(NotKnown) | {200: {"description": "The rows.", "content": {"text/csv": {"schema": {"type": "string"}}}}},
+    openapi_extra=role("viewer"),
+)
+async def job_result(
+    request: Request,
+    job_id: JobId,
+    format: Literal["json", "csv"] = "json",
+    after: Annotated[int, Query(ge=0, le=schemas.NUMBER, description="The `next` of the page before.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    house = house_of(request)
+    job = await house.gate.books.run(lambda: house.desk.job(job_id))
+    if format == "csv":
+        return StreamingResponse(as_csv(house, job), media_type="text/csv; charset=utf-8")
+
+    def read() -> dict[str, Any]:
+        rows = house.desk.job_rows(job_id, after=after, limit=limit)
+        told = [row_json(house.station.catalogue, job, row) for row in rows]
+        return {"job": job_json(house, job), "rows": told, "next": rows[-1].id if len(rows) == limit else None}
+
+    return JSONResponse(await house.gate.books.run(read))
+
+
+@routes.get(
+    "/v1/jobs/{job_id}/events",
+    operation_id="job_events",
+    summary="A job's progress as it happens, as server-sent events; the last is `end`",
+    response_class=StreamingResponse,
+    responses=gives(NotKnown)
+    | {200: {"description": "Events whose data is the job.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    openapi_extra=role("viewer"),
+)
+async def job_events(request: Request, job_id: JobId) -> Response:
+    house, state = house_of(request), request.app.state
+    first = await house.gate.books.run(lambda: house.desk.job(job_id))
+    if state.listeners >= LISTENERS:
+        raise Busy(f"{LISTENERS} clients listen to jobs already. Ask GET /v1/jobs/{job_id} now and then instead.")
+
+    async def events() -> AsyncIterator[bytes]:
+        state.listeners += 1
+        try:
+            async for event in _events(house, first):
+                yield event
+        finally:
+            state.listeners -= 1
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+async def _events(house: House, job: Job) -> AsyncIterator[bytes]:
+    last, silent_s = b"", 0.0
+    while not house.leaving:
+        told = await house.gate.books.run(lambda: job_json(house, house.desk.job(job.id)))
+        name = "end" if told["state"] in ENDED else "progress"
+        event = f"event: {name}\ndata: {json.dumps(told)}\n\n".encode()
+        if event != last:
+            last, silent_s = event, 0.0
+            yield event
+        if name == "end":
+            return
+        if silent_s >= SAY_SOMETHING_EVERY_S:
+            silent_s = 0.0
+            yield b": still at it\n\n"
+        await asyncio.sleep(LOOK_EVERY_S)
+        silent_s += LOOK_EVERY_S
+
+
+def job_json(house: House, job: Job) -> dict[str, Any]:
+    counts = house.desk.job_counts(job.id)
+    ended = job.finished_at and job.finished_at.isoformat()
+    told = {"id": job.id, "kind": job.kind, "state": job.state, "who": job.who, "created_at": job.created_at.isoformat()}
+    return told | {"finished_at": ended, "reason": job.reason, "rows": {"total": sum(counts.values())} | counts}
+
+
+async def _receive(request: Request, house: House) -> Received:
+    """The archive onto the disk, under a name of ours; or photos, put into an archive."""
+    fields: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        fields.setdefault(name, []).append(value)
+    received = Received(uuid4().hex, "", fields)
+    file = upload_path(house, received.name)
+    await house.gate.books.run(lambda: uploads(house).mkdir(parents=True, exist_ok=True))
+    try:
+        if media_type(request) == "application/zip":
+            with file.open("wb") as out:
+                async for chunk in request.stream():
+                    await house.gate.books.run(lambda chunk=chunk: out.write(chunk))  # type: ignore[misc]
+        elif media_type(request) == "multipart/form-data":
+            await _take_form(request, house, file, fields)
+        else:
+            raise UploadRefused("Send multipart/form-data with `archive` or `photos`, or a ZIP as application/zip.")
+        return replace(received, sha256=await house.gate.books.run(lambda: _settled(file)))
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+async def _take_form(request: Request, house: House, file: Path, fields: dict[str, list[str]]) -> None:
+    most = min(MOST_FILES, house.settings.max_archive_entries)
+    try:
+        async with request.form(max_files=most, max_fields=MOST_FIELDS) as parts:
+            photos: list[UploadFile] = []
+            archives: list[UploadFile] = []
+            for name, part in parts.multi_items():
+                if not isinstance(part, UploadFile):
+                    fields.setdefault(name, []).append(part)
+                elif name in ("archive", "photos"):
+                    (archives if name == "archive" else photos).append(part)
+                else:
+                    raise UploadRefused(f"A file came as `{name[:60]}`; send `archive`, or `photos`.")
+            if len(archives) + bool(photos) != 1:
+                raise UploadRefused("Send one ZIP as `archive`, or photos as `photos`, and not both.")
+            await house.gate.books.run(lambda: _copy(archives, file) if archives else _pack(photos, file))
+    except MultiPartException as error:
+        raise UploadRefused(f"The form cannot be read: {error.message}") from error
+
+
+def _copy(archives: list[UploadFile], file: Path) -> None:
+    with file.open("wb") as out:
+        shutil.copyfileobj(archives[0].file, out)
+
+
+def _pack(photos: list[UploadFile], file: Path) -> None:
+    """Each under a number of its own, so that two of the same name are two; a folder in its name stays one."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for number, photo in enumerate(photos):
+            given = (photo.filename or "").replace("\\", "/").strip("/").split("/")
+            folder = file_name(given[-2]).lstrip(".") if len(given) > 1 else ""
+            name = f"{number:04}-{file_name(given[-1])}"
+            archive.writestr(f"{folder}/{name}" if folder else name, photo.file.read())
+
+
+def _settled(file: Path) -> str:
+    """Its hash, once it is durable."""
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+        return hashlib.file_digest(written, "sha256").hexdigest()

@@ -1,0 +1,65 @@
+"""What is refused before any route is looked for: foreign hosts and pages, and bodies that are too large or never end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from errors import FlukeprintError
+from service.errors import TooLarge, TooSlow
+from service.places import Places
+from service.problems import of_error
+from settings import Settings
+
+ARCHIVES = ("/v1/batches",)  # whose bodies go to the disk, and may be as large as an archive
+PROBES = ("/healthz", "/readyz")  # asked by address, from whatever watches the service
+
+
+class Border:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        self._places = Places(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        archive = scope["path"] in ARCHIVES
+        most = self._settings.max_archive_bytes if archive else self._settings.max_request_bytes
+        until = time.monotonic() + self._settings.body_timeout_s * (10 if archive else 1)
+        try:
+            if scope["path"] not in PROBES:
+                headers = request.headers
+                self._places.check(headers.get("host", ""), headers.get("origin"), headers.get("sec-fetch-site"))
+            said = request.headers.get("content-length", "0")
+            if said.isascii() and said.isdigit() and int(said[:19]) > most:
+                raise _too_large(most)
+        except FlukeprintError as error:
+            await of_error(request, error)(scope, receive, send)
+            return
+        taken, whole = 0, False
+
+        async def bounded() -> Message:
+            nonlocal taken, whole
+            if whole:  # what comes now is that the client leaves, which may take as long as it likes
+                return await receive()
+            try:
+                async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow("The request did not come to its end in time. Send it again, on a better line.") from None
+            taken += len(message.get("body", b""))
+            if taken > most:
+                raise _too_large(most)
+            whole = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The request has more than the {most:,} bytes that are taken. Send fewer photos at once, or smaller ones.")

@@ -1,0 +1,181 @@
+"""The OpenAPI document: what every route takes, gives and refuses, made whole in one place.
+
+Routes say what is particular to them; here each gets what all have alike: keys, limits, the problems that any request may
+meet, and the links from an answer to what may be done next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from errors import FlukeprintError
+from service import errors
+from service.problems import DETAIL_ALONE, MEDIA_TYPE, PLAIN, TABLE, TYPE, Kind, kind_of
+from service.schemas import Detail, Problem
+
+DESCRIPTION = """Which animal is this? Photos in, individuals out, with a probability that is measured on your own catalogue.
+
+Every POST honours an `Idempotency-Key`: sent again with the same key, a request is answered as before and done once."""
+ANY: tuple[type[FlukeprintError], ...] = (errors.RequestRefused, errors.HostRefused, errors.TooLarge, errors.TooSlow)
+GUARDED: tuple[type[FlukeprintError], ...] = (errors.NotLetIn, errors.NotAllowed, errors.TooOften, errors.Busy, errors.Leaving)
+BY_SLUG = {kind.slug: kind for kind in TABLE.values()}
+RETRIED: tuple[type[FlukeprintError], ...] = (errors.KeyMisused, errors.StillAtIt)
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A word of your own for this request, new for each: a retry with it does nothing twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+}
+OF_SIGHTING = ("photo", "thumbnail", "amend", "delete")
+OF_INDIVIDUAL = ("get", "history", "amend", "enrol_further", "merge", "split", "reassign", "delete")
+
+
+def _individual(where: str) -> dict[str, tuple[str, dict[str, str]]]:
+    return {name: (f"individual_{name}", {"individual_id": where}) for name in OF_INDIVIDUAL}
+
+
+UNDO = {"undo": ("event_undo", {"event_id": "$response.body#/event_id"})}
+# Only what every such answer has: a list may be empty, and a link that leads nowhere is none.
+LINKS: dict[tuple[str, str, str], dict[str, tuple[str, dict[str, str]]]] = {
+    ("post", "/v1/individuals", "201"): UNDO | _individual("$response.body#/individual_id"),
+    ("get", "/v1/individuals/{individual_id}", "200"): _individual("$request.path.individual_id"),
+    ("patch", "/v1/individuals/{individual_id}", "200"): UNDO | _individual("$request.path.individual_id"),
+    ("delete", "/v1/individuals/{individual_id}", "200"): UNDO,
+    ("post", "/v1/individuals/{individual_id}/merge", "200"): UNDO,
+    ("post", "/v1/individuals/{individual_id}/split", "200"): UNDO | _individual("$response.body#/individual_id"),
+    ("post", "/v1/individuals/{individual_id}/reassign", "200"): UNDO,
+    ("get", "/v1/sightings/{sighting_id}", "200"): {
+        name: (f"sighting_{name}", {"sighting_id": "$request.path.sighting_id"}) for name in OF_SIGHTING
+    },
+    ("delete", "/v1/sightings/{sighting_id}", "200"): UNDO,
+    ("post", "/v1/batches", "202"): {
+        name: (f"job_{name}", {"job_id": "$response.body#/id"}) for name in ("get", "result", "cancel", "events")
+    },
+}
+
+
+def gives(*kinds: type[FlukeprintError]) -> dict[int | str, dict[str, Any]]:
+    """A route's own refusals, for its `responses`."""
+    by_status = _by_status(kinds)
+    return {status: {"description": "", "x-problems": [one.slug for one in several]} for status, several in by_status.items()}
+
+
+def _by_status(kinds: tuple[type[FlukeprintError], ...]) -> dict[int, list[Kind]]:
+    found: dict[int, list[Kind]] = {}
+    for kind in map(kind_of, kinds):
+        if kind not in found.setdefault(kind.status, []):
+            found[kind.status].append(kind)
+    return found
+
+
+def install(app: FastAPI) -> None:
+    """`app.openapi()` gives the whole document."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _whole(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _whole(app: FastAPI) -> dict[str, Any]:
+    document: dict[str, Any] = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, license_info={"name": "Apache-2.0"}
+    )
+    parts = document.setdefault("components", {})
+    schemas = parts.setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
+    schemas["Detail"] = Detail.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    parts["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            _complete(path, method, operation)
+    return document
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    guarded = operation["x-role"] != "anyone"
+    kinds = ANY + (GUARDED if guarded else ())
+    if guarded:
+        operation["security"] = [{"bearer": []}, {"header": []}]
+    if method == "post":
+        kinds += RETRIED
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    answers = operation["responses"]
+    answers.pop("422", None) if "x-problems" not in answers.get("422", {}) else None
+    problems = _by_status(kinds)
+    problems.setdefault(400, []).append(PLAIN[400])
+    for status, answer in answers.items():
+        for slug in answer.pop("x-problems", ()):
+            several, kind = problems.setdefault(int(status), []), BY_SLUG[slug]
+            if kind not in several:
+                several.append(kind)
+    if path in DETAIL_ALONE:
+        for status in [status for status in answers if int(status) >= 300]:
+            del answers[status]
+        for status in (401, 422, 503):
+            schema = {"application/json": {"schema": {"$ref": "#/components/schemas/Detail"}}}
+            answers[str(status)] = {"description": "Why not.", "content": schema}
+    else:
+        for status, several in sorted(problems.items()):
+            answers[str(status)] = _problem(several)
+    for name, (target, parameters) in LINKS.get((method, path, _success(answers)), {}).items():
+        links = answers[_success(answers)].setdefault("links", {})
+        links[name] = {"operationId": target, "parameters": parameters}
+
+
+def _success(answers: dict[str, Any]) -> str:
+    return next(status for status in answers if status.startswith("2"))
+
+
+def _problem(kinds: list[Kind]) -> dict[str, Any]:
+    examples = {
+        kind.slug: {
+            "value": {
+                "type": TYPE + kind.slug,
+                "title": kind.title,
+                "status": kind.status,
+                "detail": "What was given, what was expected, what to do next.",
+                "request_id": "5f0c",
+            }
+        }
+        for kind in kinds
+    }
+    told = {
+        "description": " / ".join(kind.title for kind in kinds),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
+    }
+    if any(kind.retry_after_s for kind in kinds):
+        told["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    return told
+
+
+def form(
+    fields: type[BaseModel], *, files: str = "photos", one: bool = False, raw: bool = True, json: bool = False
+) -> dict[str, Any]:
+    """The body of a route that takes photos: a form with these fields, or one photo as it is with the fields in the address."""
+    file = {"type": "string", "format": "binary", "contentMediaType": "image/jpeg"}
+    schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
+    properties = {files: file if one else {"type": "array", "items": file, "minItems": 1}} | schema.get("properties", {})
+    required = [files, *schema.get("required", [])]
+    body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    example: dict[str, Any] = {files: "fluke.jpg" if one else ["fluke.jpg"]}
+    if "name" in required:
+        example["name"] = "Kelp-07"
+    content: dict[str, Any] = {"multipart/form-data": {"schema": body, "example": example}}
+    if raw:
+        content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/png")}
+    if json:  # a question without a photo
+        content = {"application/json": {"schema": schema, "example": schema.get("example")}} | content
+    return {"requestBody": {"required": True, "content": content}}

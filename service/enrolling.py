@@ -1,0 +1,191 @@
+"""`POST /v1/individuals` and `…/sightings`: photos into the catalogue, unless they look like another animal's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+from fastapi import Path, Request
+from starlette.responses import Response
+
+from catalog.errors import CatalogueRefused, NotKnown
+from encoder.errors import PhotoRefused
+from encoder.values import Box, Encoded
+from errors import FlukeprintError
+from indexer.enrol import enrol
+from indexer.errors import NotIndexed
+from indexer.given import given
+from indexer.sightings import Source
+from matching.identify import QueryPhoto, identify
+from matching.ports import Encodes
+from service import schemas
+from service.document import form, gives
+from service.errors import LooksAlike, RequestRefused, UploadRefused
+from service.forms import Photo, Sent, read_sent
+from service.house import House, caller_of, house_of
+from service.retries import Attempt, Reply, once
+from service.route import role, router
+
+routes = router("individuals")
+REFUSALS: tuple[type[FlukeprintError], ...] = (
+    CatalogueRefused,
+    *CatalogueRefused.__subclasses__(),
+    PhotoRefused,
+    *PhotoRefused.__subclasses__(),
+    NotIndexed,
+)
+IndividualId = Annotated[int, Path(ge=1, le=schemas.NUMBER)]
+
+
+class Remembering:
+    """An encoder that encodes a photo once, though it is asked about and then enrolled. For one request."""
+
+    def __init__(self, encoder: Any) -> None:
+        self._encoder, self._known = encoder, dict[tuple[int, Box | None], Encoded]()
+        self.bundle: Any = encoder.bundle
+
+    @property
+    def bundle_id(self) -> str:
+        found: str = self._encoder.bundle_id
+        return found
+
+    def encode(self, data: bytes, box: Box | None = None) -> Encoded:
+        key = (id(data), box)  # the request holds its bytes for as long as this lives
+        if key not in self._known:
+            self._known[key] = self._encoder.encode(data, box)
+        return self._known[key]
+
+
+@routes.post(
+    "/v1/individuals",
+    operation_id="individual_enrol",
+    summary="Enrol a new individual with its photos",
+    status_code=201,
+    response_model=schemas.Enrolment,
+    responses=gives(LooksAlike, *REFUSALS),
+    openapi_extra=role("editor", encodes=True, **form(schemas.EnrolAsked, raw=False)),
+)
+async def individual_enrol(request: Request) -> Response:
+    house, caller = house_of(request), caller_of(request)
+    sent = await read_sent(request)
+    asked = sent.asked(schemas.EnrolAsked)
+    sources = sources_of(sent.photos, asked)
+
+    def work(attempt: Attempt) -> Reply:
+        return _enrolled(house, asked.name, sources, attempt, who=caller.name, force=asked.force, new=True, status=201)
+
+    return await once(request, sent.fingerprint(), work, _again(house, sent, 201), encodes=True)
+
+
+@routes.post(
+    "/v1/individuals/{individual_id}/sightings",
+    operation_id="individual_enrol_further",
+    summary="Further photos of a known individual",
+    status_code=201,
+    response_model=schemas.Enrolment,
+    responses=gives(LooksAlike, *REFUSALS),
+    openapi_extra=role("editor", encodes=True, **form(schemas.FurtherAsked, raw=False)),
+)
+async def individual_enrol_further(request: Request, individual_id: IndividualId) -> Response:
+    house, caller = house_of(request), caller_of(request)
+    sent = await read_sent(request)
+    asked = sent.asked(schemas.FurtherAsked)
+    if asked.name:
+        raise RequestRefused("A name was sent with photos of a known individual; leave it out, or PATCH the individual.")
+    sources = sources_of(sent.photos, asked)
+
+    def work(attempt: Attempt) -> Reply:
+        name = house.station.catalogue.find_individual(individual_id).name
+        return _enrolled(house, name, sources, attempt, who=caller.name, force=asked.force, new=False, status=201)
+
+    return await once(request, sent.fingerprint(), work, _again(house, sent, 201), encodes=True)
+
+
+def sources_of(photos: Sequence[Photo], asked: schemas.EnrolAsked) -> list[Source]:
+    if asked.box and len(asked.box) != len(photos):
+        raise RequestRefused(
+            f"{len(asked.box)} boxes for {len(photos)} photos: give one for each, in their order, or - for none."
+        )
+    return [
+        Source(
+            photo.name,
+            given(
+                species=asked.species,
+                encounter=asked.encounter,
+                taken_on=asked.date,
+                lat=asked.lat,
+                lon=asked.lon,
+                viewpoint=asked.viewpoint,
+                box=box,
+            ),
+            data=photo.data,
+        )
+        for photo, box in zip(photos, asked.box or ["-"] * len(photos), strict=True)
+    ]
+
+
+def _enrolled(
+    house: House, name: str, sources: Sequence[Source], attempt: Attempt, *, who: str, force: bool, new: bool, status: int
+) -> Reply:
+    encoder = Remembering(house.station.encoder)
+    station = replace(house.station, catalogue=attempt.books, encoder=encoder)  # type: ignore[arg-type]
+    if not force:
+        refuse_alike(house, name, sources, encoder)
+    done = enrol(station, name, sources, who=who, new=new)
+    for photo in done.photos:
+        house.measures.photos.labels(photo.state).inc()
+    if all(photo.state == "refused" for photo in done.photos):
+        refused = [{"photo": photo.photo, "reason": photo.reason} for photo in done.photos]
+        raise UploadRefused(f"None of the photos could be enrolled. {refused[0]['reason']}", photos=refused)
+    return Reply(asdict(done), status)
+
+
+def refuse_alike(house: House, name: str, sources: Sequence[Source], encoder: Encodes) -> None:
+    """Where the photos are known as another individual, by the probability at which an answer would say so."""
+    house.station.follower.follow()
+    try:
+        answer = identify(
+            [QueryPhoto(source.name, source.data, source.given.box) for source in sources],
+            encoder=encoder,
+            index=house.station.index,
+            catalogue=house.station.catalogue,
+            calibration=house.station.calibration(),
+        )
+    except PhotoRefused:  # enrolling says so of each
+        return
+    if answer.decision != "known" or answer.candidates[0].name == name:
+        return
+    best = answer.candidates[0]
+    raise LooksAlike(
+        f'The photos look like "{best.name}" (individual {best.individual_id}), right with {best.probability:.0%}. Add them to '
+        f"that individual, or send force=true to enrol them as {name[:60]} all the same. Nothing was enrolled.",
+        candidate=answer.to_json()["candidates"][0],
+    )
+
+
+def _again(house: House, sent: Sent, status: int) -> Any:
+    """The answer to a retry whose first try was enrolled, but not answered: from the event that it left."""
+
+    def again(event_id: int) -> Reply:
+        books = house.station.catalogue
+        changes = books.changes_of(event_id)
+        born = [
+            change.entity_id for change in changes if change.entity == "individual" and change.changed and change.after is True
+        ]
+        numbers = [change.entity_id for change in changes if change.entity == "sighting" and change.field == "live"]
+        enrolled = {(one.photo_sha256, one.box): one for _, one in sorted(books.sightings(numbers).items())}
+        if not enrolled:
+            raise NotKnown(f"Event {event_id} enrolled nothing that is left.")
+        first = next(iter(enrolled.values()))
+        by_name = {one.photo: one.id for one in enrolled.values()}
+        photos = [
+            {"photo": photo.name, "state": "enrolled", "sighting_id": by_name.get(photo.name), "reason": None}
+            if photo.name in by_name
+            else {"photo": photo.name, "state": "refused", "sighting_id": None, "reason": "See the first answer."}
+            for photo in sent.photos
+        ]
+        done = {"individual_id": born[0] if born else first.individual_id, "name": first.individual}
+        return Reply(done | {"created": bool(born), "event_id": event_id, "photos": photos}, status)
+
+    return again

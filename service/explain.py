@@ -1,0 +1,27 @@
+"""The grounds of an answer in sentences, made from its numbers alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def explained(answer: dict[str, Any]) -> list[str]:
+    """From an answer as JSON, so that one that was kept is explained as it was given."""
+    grounds, candidates = answer["calibration"], answer["candidates"]
+    said = [f"Probabilities are {grounds['source']}: {grounds['reason']}."]
+    if grounds["optimistic"]:
+        said.append("They rest on little, and are rather too high.")
+    said.append(
+        f"An animal is called known where at most {grounds['max_false_match']:.0%} of new animals would look this sure, and "
+        f"new where P(new) is two thirds or more. {grounds['new_share']:.0%} of animals are expected to be new."
+    )
+    if not candidates:
+        return [*said, "There was nothing to compare with."]
+    for one in candidates[:3]:
+        proof = one["evidence"][0]
+        said.append(
+            f"{one['rank']}. {one['name']}, {one['probability']:.1%}: sighting {proof['sighting_id']} resembles photo "
+            f"{proof['query'] + 1} with a cosine of {proof['score']:.3f}; {len(one['evidence'])} of its sightings speak for it."
+        )
+    said.append(f"P(new) is {answer['new_probability']:.1%}, so the decision is {answer['decision']}.")
+    return said

@@ -1,0 +1,115 @@
+"""What a client sent, read once and bounded: fields, and photos as bytes. A photo is what its bytes say, never its name.
+
+A photo comes as the raw body, with the fields in the address; or several as `multipart/form-data`, with the fields beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
+from service.errors import RequestRefused, UploadRefused
+from service.house import house_of
+
+MOST_FIELDS = 500
+LONGEST_FIELD = 100_000
+LONGEST_NAME = 255
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """`fields` as they came, each a list; `photos` in their order."""
+
+    fields: dict[str, list[str]]
+    photos: list[Photo]
+
+    def asked(self, kind: type[Asked]) -> Asked:
+        """The fields as what they must be, or a refusal that names the wrong one."""
+        given: dict[str, Any] = {}
+        for name, values in self.fields.items():
+            field = kind.model_fields.get(name)
+            many = field is not None and "list" in str(field.annotation)
+            if len(values) > 1 and not many:
+                raise RequestRefused(f"{name[:60]} was given {len(values)} times; give it once.")
+            if values != [""] or many:  # a form sends what was left empty
+                given[name] = values if many else values[0]
+        try:
+            return kind.model_validate(given)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors(include_input=False, include_context=False)) from error
+
+    def fingerprint(self) -> str:
+        """Of all that was sent, whatever boundary it was sent with."""
+        photos = [(photo.name, hashlib.sha256(photo.data).hexdigest()) for photo in self.photos]
+        return hashlib.sha256(json.dumps([sorted(self.fields.items()), photos]).encode()).hexdigest()
+
+
+async def read_sent(request: Request, *, files: str = "photos", least: int = 1) -> Sent:
+    """What was sent; the photos under `files`, or as the raw body."""
+    settings = house_of(request).settings
+    fields: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        fields.setdefault(name, []).append(value)
+    kind = media_type(request)
+    if kind != "multipart/form-data":
+        if kind == "application/x-www-form-urlencoded":
+            raise RequestRefused(f"The body is a form without files; send multipart/form-data, with the photos as `{files}`.")
+        data = await request.body()
+        name = fields.pop("name", ["photo"])[0] if least else "photo"
+        photos = [Photo(file_name(name), data)] if data else []
+    else:
+        photos = await _photos_of_form(request, files, fields, settings.max_photos)
+    if len(photos) < least:
+        raise UploadRefused(f"No photo was sent: send multipart/form-data with `{files}`, or the photo itself as the body.")
+    return Sent(fields, photos)
+
+
+async def _photos_of_form(request: Request, files: str, fields: dict[str, list[str]], most: int) -> list[Photo]:
+    photos: list[Photo] = []
+    try:
+        form = request.form(max_files=most, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD)
+        async with form as parts:
+            for name, part in parts.multi_items():
+                if not isinstance(part, UploadFile):
+                    fields.setdefault(name, []).append(part)
+                elif name != files:
+                    raise UploadRefused(f"A file came as `{name[:60]}`; photos are taken as `{files}`.")
+                else:
+                    photos.append(Photo(file_name(part.filename), await part.read()))
+    except MultiPartException as error:
+        raise UploadRefused(f"The form cannot be read: {error.message}") from error
+    return photos
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def file_name(given: str | None) -> str:
+    """The last part of what the client calls the file, fit to be shown; no path is ever made of it."""
+    last = PurePosixPath((given or "").replace("\\", "/")).name
+    return "".join(letter if letter.isprintable() else "_" for letter in last)[-LONGEST_NAME:] or "photo"
+
+
+async def read_json(request: Request, kind: type[Asked]) -> Asked:
+    """A JSON body, where a route takes one beside a photo."""
+    try:
+        return kind.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_input=False, include_context=False, include_url=False)) from error

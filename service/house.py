@@ -1,0 +1,93 @@
+"""What one running service holds: opened once, in the lifespan, and closed with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from catalog.desk import Desk
+from encoder.errors import RuntimeUnavailable
+from encoder.mask import MODEL, Masker, open_masker
+from indexer.doctor import GOLDEN_WITHIN
+from indexer.station import Station, limits, open_station
+from service.errors import NotInstalled, StartRefused
+from service.gate import Gate
+from service.keyring import Caller, Keyring, take_admin_key
+from service.measures import Measures
+from service.places import is_own
+from service.rates import Rates
+from settings import Settings, secret_in
+
+log = logging.getLogger("flukeprint.service")
+
+
+@dataclass
+class House:
+    settings: Settings
+    station: Station
+    desk: Desk
+    gate: Gate
+    keyring: Keyring
+    rates: Rates
+    measures: Measures
+    _masker: Masker | None = None  # opened when the first mask is asked for: most services never are
+    under_way: set[str] = field(default_factory=set)  # tokens of requests with an Idempotency-Key
+    leaving: bool = False  # since SIGTERM: what is begun ends, what is new is refused
+
+    def masker(self) -> Masker:
+        """In the masks' lane only, whose one thread opens it once."""
+        if self._masker is None:
+            model = self.settings.mask_model or self.settings.data_dir / MODEL
+            try:
+                self._masker = open_masker(model, self.settings.data_dir / "masks", limits(self.settings))
+            except RuntimeUnavailable as error:
+                raise NotInstalled(f"Backgrounds cannot be removed here. {error}") from error
+        return self._masker
+
+
+@contextmanager
+def open_house(settings: Settings, measures: Measures) -> Iterator[House]:
+    """Everything that cannot work is said now, before the first request."""
+    with open_station(settings, streams=settings.streams) as station:
+        desk = Desk(station.catalogue)
+        if settings.admin_key_file is not None:
+            take_admin_key(desk, secret_in(settings.admin_key_file, "ADMIN_KEY_FILE"))
+        keyless = not desk.keys()
+        if keyless and not is_own(settings.host):
+            raise StartRefused(
+                f"The service would listen on {settings.host}, which others can reach, and there is no key yet. "
+                "Make one first: flukeprint keys create --role admin, or set FLUKEPRINT_ADMIN_KEY_FILE."
+            )
+        if keyless:
+            log.warning(
+                "NO KEY EXISTS: everybody on this machine may read and change the catalogue. "
+                "To ask for one from now on: flukeprint keys create --role admin"
+            )
+        station.calibration()  # the first answer need not wait for it
+        off = station.encoder.golden_difference()
+        if off > GOLDEN_WITHIN:
+            raise StartRefused(
+                f"The encoder {station.bundle_id} on {settings.runtime} is off its golden vectors by {off:.2g}, so its answers "
+                "would be wrong. Set FLUKEPRINT_RUNTIME to the other runtime, or install the pinned versions again."
+            )
+        gate = Gate(streams=settings.streams, queue=settings.queue)
+        open_to = settings.user if is_own(settings.host) else None
+        try:
+            keyring = Keyring(desk, gate.desk, open_to=open_to)
+            yield House(settings, station, desk, gate, keyring, Rates(settings.requests_per_minute), measures)
+        finally:
+            gate.close()
+
+
+def house_of(request: Request) -> House:
+    house: House = request.app.state.house
+    return house
+
+
+def caller_of(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller

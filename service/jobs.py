@@ -1,0 +1,161 @@
+"""The one worker of a service's jobs: row by row, behind whoever asks at the desk, and from where it was after a restart.
+
+A row is acknowledged when it is marked, in the transaction that makes its identification or its sightings. One that was
+interrupted is done again: enrolling twice is once, and an identification that was kept is not made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import zipfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from catalog.values import Job, JobRow
+from encoder.errors import PhotoRefused
+from errors import FlukeprintError
+from indexer.enrol import enrol
+from indexer.given import given
+from indexer.sightings import Source
+from matching.identify import QueryPhoto
+from service import schemas
+from service.archive import read_member
+from service.asking import identified, options_of
+from service.house import House
+from service.problems import kind_of
+from service.retries import Attempt
+
+UPLOADS = "uploads"
+ROWS_AHEAD = 50
+OLD_S = 3600.0  # a younger upload may be one that is coming in, to another process
+log = logging.getLogger("flukeprint.jobs")
+
+
+class Worker:
+    """Runs in the event loop; the work itself is in the encoder's lane."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is a new job."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled; what is begun ends."""
+        house = self._house
+        while not house.leaving:
+            self._wake.clear()
+            jobs = await house.gate.books.run(house.desk.open_jobs)
+            if not jobs:
+                await self._wake.wait()
+                continue
+            job = jobs[0]
+            try:
+                await self._job(job)
+            except FlukeprintError as error:
+                log.error("job %s: %s", job.id, error)
+                reason = str(error) if kind_of(type(error)).tells else "The service failed; its log says why."
+                await self._fail(job, reason)
+            except Exception:  # a job's failure is its own: the next one goes on
+                log.exception("job %s", job.id)
+                await self._fail(job, "The service failed; its log says why.")
+
+    async def _fail(self, job: Job, reason: str) -> None:
+        await self._house.gate.books.run(lambda: self._house.desk.finish_job(job.id, "failed", reason))
+
+    async def _job(self, job: Job) -> None:
+        house, desk, file = self._house, self._house.desk, upload_path(self._house, job.upload)
+        await house.gate.books.run(lambda: desk.start_job(job.id))
+        while rows := await house.gate.books.run(lambda: desk.job_rows(job.id, limit=ROWS_AHEAD, state="waiting")):
+            for row in rows:
+                if house.leaving:
+                    return
+                if not await house.gate.encode.run_patiently(lambda row=row: self._row(job, row, file)):  # type: ignore[misc]
+                    return
+        await house.gate.books.run(lambda: desk.finish_job(job.id, "done"))
+        file.unlink(missing_ok=True)
+
+    def _row(self, job: Job, row: JobRow, file: Path) -> bool:
+        """Whether the job goes on."""
+        house, desk = self._house, self._house.desk
+        if desk.job(job.id).state == "cancelled":
+            file.unlink(missing_ok=True)
+            return False
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if job.kind == "identify":
+                    self._identify(job, row, archive)  # which marks the row itself
+                else:
+                    desk.mark_job_row(row.id, "done", answer=self._enrol(job, row, archive))
+        except FileNotFoundError:
+            desk.finish_job(job.id, "failed", "Its upload is not there any more. Send it again.")
+            return False
+        except FlukeprintError as error:
+            tells = kind_of(type(error)).tells
+            if not tells:
+                log.error("job %s, row %s: %s", job.id, row.number, error)
+            desk.mark_job_row(row.id, "refused", reason=str(error) if tells else "The service failed; its log says why.")
+            house.measures.rows.labels("refused").inc()
+        except Exception:
+            log.exception("job %s, row %s", job.id, row.number)
+            desk.mark_job_row(row.id, "refused", reason="The service failed; its log says why.")
+            house.measures.rows.labels("refused").inc()
+        else:
+            house.measures.rows.labels("done").inc()
+        return True
+
+    def _identify(self, job: Job, row: JobRow, archive: zipfile.ZipFile) -> None:
+        photos = [QueryPhoto(photo["name"], self._read(archive, photo)) for photo in row.photos]
+        options = options_of(schemas.IdentifyAsked.model_validate(job.options))
+        books = self._house.station.catalogue.noting(self._house.desk.note_of_row(row.id, "done"))
+        identified(self._house, photos, options, Attempt(books, None, threading.Event()), who=job.who)
+
+    def _enrol(self, job: Job, row: JobRow, archive: zipfile.ZipFile) -> dict[str, Any]:
+        house, outcomes, sources = self._house, list[dict[str, Any]](), list[Source]()
+        for photo in row.photos:
+            try:
+                data = self._read(archive, photo)
+                said = {name: value for name, value in photo.get("given", {}).items() if name != "date"}
+                facts = given(taken_on=photo.get("given", {}).get("date"), **({"species": job.options.get("species")} | said))
+                if isinstance(data, PhotoRefused):
+                    raise data
+                sources.append(Source(photo["name"], facts, data=data))
+            except FlukeprintError as error:
+                outcomes.append({"photo": photo["name"], "state": "refused", "sighting_id": None, "reason": str(error)})
+        station = replace(house.station, catalogue=house.station.catalogue.noting(house.desk.note_of_row(row.id, "waiting")))
+        done = enrol(station, row.name, sources, who=job.who)
+        told = asdict(done)
+        told["photos"] = outcomes + list(told["photos"])
+        told["event_id"] = done.event_id or row.made  # an interrupted try of this row has enrolled them
+        for photo in told["photos"]:
+            house.measures.photos.labels(photo["state"]).inc()
+        return told
+
+    def _read(self, archive: zipfile.ZipFile, photo: dict[str, Any]) -> bytes | PhotoRefused:
+        try:
+            return read_member(archive, photo["member"], self._house.settings.max_photo_bytes)
+        except PhotoRefused as refusal:
+            return refusal
+
+
+def uploads(house: House) -> Path:
+    return house.settings.data_dir / UPLOADS
+
+
+def upload_path(house: House, name: str) -> Path:
+    return uploads(house) / f"{name}.zip"
+
+
+def sweep(house: House) -> None:
+    """At start: uploads that no open job names were left by a request that was killed, or by a job at its end."""
+    named = {f"{job.upload}.zip" for job in house.desk.open_jobs()}
+    folder = uploads(house)
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if file.name not in named and time.time() - file.stat().st_mtime > OLD_S:
+            file.unlink(missing_ok=True)

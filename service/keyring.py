@@ -1,0 +1,85 @@
+"""Who is asking: a key's bearer, or, on this machine's own address while no key exists, its user.
+
+The keys are read again when they are a moment old, so that a revoked one closes within `FRESH_S`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+
+from catalog.desk import USED_EVERY, Desk
+from catalog.keys import ROLES, hash_of
+from catalog.values import ApiKey, Role
+from service.errors import NotLetIn, StartRefused
+from service.gate import Lane
+
+FRESH_S = 1.0
+LONGEST_KEY = 500
+SHORTEST_SECRET = 32
+FROM_FILE = "secret file"  # the name of the key that a deployment's file holds
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    name: str  # who stands in the log
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class Keyring:
+    """The keys of one service. `open_to` is the user whom no key is asked of; None asks one of everybody."""
+
+    def __init__(self, desk: Desk, lane: Lane, *, open_to: str | None) -> None:
+        self._desk, self._lane, self._open_to = desk, lane, open_to
+        self._keys: dict[str, ApiKey] = {}
+        self._read_at = float("-inf")
+
+    async def caller(self, request: Request) -> Caller:
+        """Who asks, or `NotLetIn`."""
+        if time.monotonic() - self._read_at > FRESH_S:
+            found = await self._lane.run(self._desk.keys)
+            self._keys = {key.sha256: key for key in found}
+            self._read_at = time.monotonic()
+        given = _given(request)
+        if given is None:
+            if self._open_to is not None and not self._keys:
+                return Caller(self._open_to, "admin")
+            raise NotLetIn("No key was sent. Send one as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
+        asked = hash_of(given)
+        key = self._keys.get(asked)
+        if key is None or not hmac.compare_digest(key.sha256, asked) or not key.lives(datetime.now(UTC)):
+            raise NotLetIn("The key that was sent is not known, has expired, or was revoked. Ask an admin for another.")
+        if key.used_at is None or datetime.now(UTC) - key.used_at > USED_EVERY:
+            self._keys[asked] = replace(key, used_at=datetime.now(UTC))
+            await self._lane.run(lambda: self._desk.used_key(key))
+        return Caller(key.name, key.role)
+
+
+def take_admin_key(desk: Desk, secret: str) -> None:
+    """The key that a secret file holds is an admin's; one that the file held before is revoked."""
+    if len(secret) < SHORTEST_SECRET:
+        raise StartRefused(
+            f"The admin key's file holds {len(secret)} characters; put {SHORTEST_SECRET} or more of chance into it, "
+            "for example with: openssl rand -hex 32"
+        )
+    known = desk.keys()
+    for old in known:
+        if old.name == FROM_FILE and old.sha256 != hash_of(secret) and old.revoked_at is None:
+            desk.revoke_key(old.id)
+    if hash_of(secret) not in {key.sha256 for key in known}:
+        desk.add_key(secret, "admin", FROM_FILE)
+
+
+def _given(request: Request) -> str | None:
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    key = bearer.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "").strip()
+    if scheme and scheme.lower() != "bearer" and not key:
+        raise NotLetIn("The Authorization header is of another scheme; send `Authorization: Bearer KEY`.")
+    return key[:LONGEST_KEY] or None

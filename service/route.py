@@ -1,0 +1,58 @@
+"""The one place where a route's role is enforced, and where what cannot be taken is refused before its body is read.
+
+A route says its role once, as `x-role` in its description, and whether it needs the model, as `x-encodes`. One that says
+no role is no route: the service does not start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from catalog.values import Role
+from service.errors import Leaving, NotAllowed
+from service.house import house_of
+
+Who = Role | Literal["anyone"]
+Answering = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class GuardedRoute(APIRoute):
+    """A route behind its role."""
+
+    def get_route_handler(self) -> Answering:
+        answering = super().get_route_handler()
+        said = self.openapi_extra or {}
+        if "x-role" not in said:
+            raise ValueError(f"the route {self.path} does not say its role")
+        who: Who = said["x-role"]
+        encodes: bool = said.get("x-encodes", False)
+
+        async def guarded(request: Request) -> Response:
+            house = house_of(request)
+            if house.leaving and who != "anyone":
+                raise Leaving("The service is stopping: nothing new is begun. Ask again in a moment.")
+            if who != "anyone":
+                house.rates.take(f"address {request.client.host if request.client else 'unknown'}")
+                caller = await house.keyring.caller(request)
+                house.rates.take(f"key {caller.name}")
+                if not caller.may(who):
+                    raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
+                request.state.caller = caller
+            if encodes:
+                house.gate.encode.refuse_if_full()
+            return await answering(request)
+
+        return guarded
+
+
+def router(tag: str) -> APIRouter:
+    return APIRouter(route_class=GuardedRoute, tags=[tag])
+
+
+def role(who: Who, *, encodes: bool = False, **more: Any) -> dict[str, Any]:
+    """A route's `openapi_extra`: who may ask, whether it runs the model, and what else its description holds."""
+    return {"x-role": who, "x-encodes": encodes} | more

@@ -1,0 +1,109 @@
+"""Serving: the application in one process, until it is told to leave.
+
+On SIGTERM what is new is refused, what is begun ends, and after `leave_within_s` whatever is left is dropped: an enrolment
+that was not acknowledged may be sent again, and a job goes on at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from errors import FlukeprintError
+from service import logs
+from service.app import framed, make_app
+from service.errors import StartRefused
+from settings import Settings
+
+KEEP_ALIVE_S = 15
+MOST_CONNECTIONS = 1000  # one more is answered 503
+log = logging.getLogger("flukeprint.service")
+
+
+class Patient(H11Protocol):
+    """With an end to its patience: a client who takes too long over its headers is shown out."""
+
+    header_timeout_s = 20
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch = self.loop.call_later(self.header_timeout_s, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._watch.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:  # nothing but headers, or less, in all that time
+            self.transport.close()
+            return
+        self._watch = self.loop.call_later(self.header_timeout_s, self._look)
+
+
+class Server(uvicorn.Server):
+    """Tells the house when it is time to leave, and a person where it listens."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self.app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """The first signal asks to leave, a second one to leave at once. (uvicorn's own would die of it in the end.)"""
+        house = getattr(self.app.state, "house", None)
+        if house is not None:
+            house.leaving = True
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            log.info("Flukeprint listens on http://%s:%s", *self.address())
+
+    def address(self) -> tuple[str, int]:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return (f"[{host}]" if ":" in host else host), port
+
+
+def make_server(settings: Settings) -> Server:
+    app = make_app(settings)
+    protocol = type("PatientProtocol", (Patient,), {"header_timeout_s": settings.header_timeout_s})
+    config = uvicorn.Config(
+        framed(app),
+        host=settings.host,
+        port=settings.port,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.leave_within_s,
+        limit_concurrency=MOST_CONNECTIONS,
+    )
+    return Server(config, app)
+
+
+def serve(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT. What cannot be started is refused, with the reason, before anything listens."""
+    logs.set_up(settings)
+    server = make_server(settings)
+    state = server.app.state
+    # The reason is raised below, for a person; the server would log it as a traceback.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(state, "start_failure"))
+    with suppress(SystemExit):  # by which uvicorn leaves where it cannot listen
+        server.run()
+    if isinstance(getattr(state, "start_failure", None), FlukeprintError):
+        raise state.start_failure
+    if not server.started:
+        raise StartRefused(
+            f"The service could not listen on {settings.host}:{settings.port}; its log says why. Another --port may be free."
+        )

@@ -1,0 +1,102 @@
+"""What a service keeps beside the catalogue: keys as hashes, requests that are done once, jobs that go on, last words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from catalog.catalogue import Catalogue
+from catalog.desk import Desk
+from catalog.errors import EditConflict, NotKnown, ValueRefused
+from catalog.keys import hash_of, new_key
+
+
+@pytest.fixture
+def desk(catalogue: Catalogue) -> Desk:
+    return Desk(catalogue)
+
+
+def test_a_key_is_kept_as_its_hash_and_lives_until_it_ends(desk: Desk) -> None:
+    secret = new_key()
+    key = desk.add_key(secret, "editor")
+    assert (key.name, key.role, key.sha256) == ("editor key 1", "editor", hash_of(secret))
+    now = datetime.now(UTC)
+    assert key.lives(now)
+    late = desk.add_key(new_key(), "viewer", "the boat", expires_at=now + timedelta(days=1))
+    assert late.lives(now)
+    assert not late.lives(now + timedelta(days=1))
+    assert not desk.revoke_key(key.id).lives(now)
+    assert desk.revoke_key(key.id) == desk.keys()[0]
+
+
+def test_a_key_that_cannot_be_is_refused(desk: Desk) -> None:
+    with pytest.raises(ValueRefused, match="no role"):
+        desk.add_key(new_key(), "owner")
+    with pytest.raises(ValueRefused, match="expired already"):
+        desk.add_key(new_key(), "viewer", expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    with pytest.raises(NotKnown):
+        desk.revoke_key(9)
+
+
+def test_last_use_is_known_to_the_minute(desk: Desk) -> None:
+    key = desk.add_key(new_key(), "viewer")
+    desk.used_key(key)
+    (used,) = desk.keys()
+    assert used.used_at is not None
+    desk.used_key(used)
+    assert desk.keys() == [used]
+
+
+def test_a_request_is_begun_once_and_forgotten_when_it_came_to_nothing(desk: Desk) -> None:
+    assert desk.begin_request("t", "f") is None
+    again = desk.begin_request("t", "g")
+    assert again is not None
+    assert (again.fingerprint, again.made, again.status) == ("f", None, None)
+    desk.drop_request("t")
+    assert desk.begin_request("t", "g") is None
+    desk.end_request("t", 201, {"a": 1})
+    ended = desk.request("t")
+    assert ended is not None
+    assert (ended.status, ended.answer) == (201, {"a": 1})
+
+
+def test_what_a_write_makes_is_noted_with_it_or_not_at_all(desk: Desk, catalogue: Catalogue) -> None:
+    desk.begin_request("t", "f")
+    noting = catalogue.noting(desk.note_of("t"))
+    with pytest.raises(NotKnown), noting.write("enrol", who="me", what="x") as write:
+        assert write.add_individual("Muddy") == write.sightings([9])  # of which there is none
+    assert desk.request("t").made is None  # type: ignore[union-attr]
+    with noting.write("enrol", who="me", what="x") as write:
+        write.add_individual("Muddy")
+    desk.drop_request("t")  # which lets it be, since something was made
+    kept = desk.request("t")
+    assert kept is not None
+    assert (kept.made, kept.number) == ("event", write.event_id)
+
+
+def test_books_that_note_are_free_though_another_write_goes_on_when_they_are_made(desk: Desk, catalogue: Catalogue) -> None:
+    with catalogue.write("enrol", who="me", what="x") as write:
+        write.add_individual("Muddy")
+        noting = catalogue.noting(desk.note_of("t"))
+    with noting.write("enrol", who="me", what="x") as write:
+        assert write.add_individual("Fleck") == 2
+
+
+def test_a_job_is_at_its_end_once(desk: Desk) -> None:
+    job = desk.add_job(
+        {"kind": "identify", "who": "me", "upload": "u", "options": {}},
+        [{"name": "a", "photos": []}, {"name": "b", "photos": [], "state": "refused", "reason": "why"}],
+    )
+    assert [one.id for one in desk.open_jobs()] == [job]
+    assert desk.job_counts(job) == {"waiting": 1, "done": 0, "refused": 1, "cancelled": 0}
+    assert [row.reason for row in desk.job_rows(job)] == [None, "why"]
+    assert desk.cancel_job(job).state == "cancelled"
+    desk.finish_job(job, "done")
+    assert desk.job(job).state == "cancelled"
+    assert desk.open_jobs() == []
+    assert desk.job_counts(job)["cancelled"] == 1
+    other = desk.add_job({"kind": "enrol", "who": "me", "upload": "v", "options": {}}, [])
+    desk.finish_job(other, "done")
+    with pytest.raises(EditConflict, match="done already"):
+        desk.cancel_job(other)

@@ -1,0 +1,128 @@
+"""Batches: what an archive becomes, row by row, and that one bad photo is a row with its reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+from serving import Photo, Service, Start
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)  # without the time: the same files are the same bytes
+    return out.getvalue()
+
+
+def sent(client: httpx.Client, archive: bytes, **said: Any) -> httpx.Response:
+    headers = said.pop("headers", {})
+    return client.post("/v1/batches", files={"archive": ("a.zip", archive)}, data=said, headers=headers)
+
+
+def ended(client: httpx.Client, job: int, *, within_s: float = 60) -> dict[str, Any]:
+    for _ in range(int(within_s * 10)):
+        told: dict[str, Any] = client.get(f"/v1/jobs/{job}").json()
+        if told["state"] in ("done", "cancelled", "failed"):
+            return told
+        time.sleep(0.1)
+    raise AssertionError(told)
+
+
+def test_a_folder_is_an_individual_and_then_an_encounter(start: Start, photo: Photo) -> None:
+    service = start()
+    client = service.client
+    archive = zipped({f"W{i}/{n}.jpg": photo(i, n) for i in range(3) for n in range(2)} | {"W2/bad.jpg": b"<html>", ".x": b""})
+    job = sent(client, archive, kind="enrol", species="humpback")
+    assert job.status_code == 202, job.text
+    told = ended(client, job.json()["id"])
+    assert (told["state"], told["rows"]) == ("done", {"total": 3, "waiting": 0, "done": 3, "refused": 0, "cancelled": 0})
+    lines = list(csv.DictReader(io.StringIO(client.get("/v1/jobs/1/result", params={"format": "csv"}).text)))
+    assert [line["state"] for line in lines].count("enrolled") == 6
+    assert [line["photo"] for line in lines if line["reason"]] == ["bad.jpg"]
+    assert client.get("/v1/stats").json()["sightings"] == 6
+    files = {
+        "e1/a.jpg": photo(1, 0),
+        "e1/b.jpg": photo(1, 1),
+        "alone.jpg": photo(0, 1),
+        "no.jpg": b"GIF89a",
+        "=cmd.jpg": photo(2, 0),
+    }
+    job = sent(client, zipped(files), top=2)
+    told = ended(client, job.json()["id"])
+    assert told["rows"] == {"total": 4, "waiting": 0, "done": 3, "refused": 1, "cancelled": 0}
+    rows = client.get("/v1/jobs/2/result").json()["rows"]
+    assert [row["name"] for row in rows] == ["e1", "alone.jpg", "no.jpg", "=cmd.jpg"]
+    assert [row["answer"]["candidates"][0]["name"] for row in rows if row["answer"]] == ["W1", "W0", "W2"]
+    assert "expected JPEG" in rows[2]["reason"]
+    lines = list(csv.DictReader(io.StringIO(client.get("/v1/jobs/2/result", params={"format": "csv"}).text)))
+    assert [line["encounter"] for line in lines] == ["e1", "e1", "alone.jpg", "no.jpg", "'=cmd.jpg"]
+    assert list((service.house.settings.data_dir / "uploads").iterdir()) == []
+
+
+def test_a_table_in_the_archive_says_who_is_who(start: Start, photo: Photo) -> None:
+    client = start().client
+    table = "image,individual_id,species,date\nx/0.jpg,Ash,minke,2020-01-02\nx/1.jpg,Birch,minke,2020-13-99\nx/9.jpg,Cedar,,\n"
+    archive = zipped({"set/t.csv": table.encode(), "set/x/0.jpg": photo(0, 0), "set/x/1.jpg": photo(1, 0)})
+    told = ended(client, sent(client, archive, kind="enrol").json()["id"])
+    assert told["rows"]["refused"] == 1
+    rows = client.get("/v1/jobs/1/result").json()["rows"]
+    assert rows[0]["answer"]["photos"][0]["state"] == "enrolled"
+    assert rows[1]["answer"]["photos"][0]["state"] == "refused"
+    assert "There is no file" in rows[2]["reason"]
+    assert [one["name"] for one in client.get("/v1/individuals").json()["individuals"]] == ["Ash"]
+
+
+def test_many_files_are_a_batch_too_and_a_retry_is_one_job(start: Start, photo: Photo) -> None:
+    client = start().client
+    files = [("photos", ("a.jpg", photo(i, 0))) for i in range(3)]
+    first = client.post("/v1/batches", files=files, headers={"Idempotency-Key": "k"})
+    assert first.status_code == 202, first.text
+    ended(client, first.json()["id"])
+    raw = client.post("/v1/batches", content=zipped({"a.jpg": photo(0, 0)}), headers={"Content-Type": "application/zip"})
+    assert raw.json()["id"] == 2
+    key = {"Idempotency-Key": "z"}
+    assert sent(client, zipped({"a.jpg": photo(0, 0)}), headers=key).json()["id"] == 3
+    assert client.get("/v1/jobs/4").status_code == 404
+
+
+def test_the_events_of_a_job_end(filled: Service, photo: Photo) -> None:
+    job = sent(filled.client, zipped({f"{n}.jpg": photo(n, 0) for n in range(4)})).json()["id"]
+    with filled.client.stream("GET", f"/v1/jobs/{job}/events") as events:
+        assert events.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in events.iter_lines() if line.startswith("event:")]
+    assert lines[-1] == "event: end"
+
+
+def test_a_cancelled_job_keeps_what_is_done(start: Start, photo: Photo) -> None:
+    client = start(streams=1).client
+    job = sent(client, zipped({f"{n}.jpg": photo(n % 5, n // 5) for n in range(40)})).json()["id"]
+    cancelled = client.post(f"/v1/jobs/{job}/cancel")
+    assert cancelled.json()["state"] == "cancelled"
+    assert client.post(f"/v1/jobs/{job}/cancel").status_code == 200
+    time.sleep(0.5)
+    rows = client.get(f"/v1/jobs/{job}").json()["rows"]
+    assert rows["waiting"] == 0
+    assert rows["cancelled"] > 0
+    assert client.post("/v1/identify", files={"photos": photo(0, 0)}).status_code == 200
+
+
+def test_the_first_enrolments_of_a_catalogue_may_come_at_once(start: Start, photo: Photo) -> None:
+    service = start()
+
+    def enrol(number: int) -> int:
+        files = {"photos": (f"{number}.jpg", photo(number, 0))}
+        return httpx.post(
+            f"{service.url}/v1/individuals", data={"name": f"W{number}", "force": "true"}, files=files
+        ).status_code
+
+    drawn = [photo(number, 0) for number in range(4)]
+    assert len(drawn) == 4
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(enrol, range(4))) == [201] * 4

@@ -1,0 +1,85 @@
+"""Every error has a status and a stable type, and no answer tells a path or a trace."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving import Photo, Service
+
+from errors import FlukeprintError
+from service.problems import TABLE, kind_of
+from service.schemas import Problem
+
+ROOMS = ("catalog", "encoder", "indexer", "matching", "service", "vector_db")
+
+
+def errors() -> Iterator[type[FlukeprintError]]:
+    for room in ROOMS:
+        for module in pkgutil.walk_packages([room], f"{room}."):
+            importlib.import_module(module.name)
+    waiting = [FlukeprintError]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if kind.__module__.split(".")[0] in (*ROOMS, "settings", "errors"):
+            yield kind
+
+
+@pytest.mark.parametrize("kind", sorted(set(errors()), key=lambda kind: kind.__name__))
+def test_every_error_has_its_own_place_or_its_trees(kind: type[FlukeprintError]) -> None:
+    found = kind_of(kind)
+    assert 400 <= found.status < 600
+    assert found.slug == found.slug.lower()
+    if kind is not FlukeprintError:
+        assert any(one in TABLE for one in kind.__mro__ if one is not FlukeprintError), "its room's root is not in the table"
+    assert found.tells or found.status >= 500, "a client is told what it can mend"
+
+
+def test_every_kind_of_problem_stands_in_the_docs(root: Path) -> None:
+    page = (root / "docs/service.md").read_text("utf-8")
+    assert [kind.slug for kind in TABLE.values() if f"`{kind.slug}`" not in page] == []
+
+
+def test_what_failed_is_told_in_the_log_alone(
+    filled: Service, photo: Photo, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The index is made to fail where it is asked: by closing what it would ask."""
+    station = filled.house.station
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(f"in {station.settings.data_dir}")
+
+    monkeypatch.setattr(station.catalogue, "owners", broken)
+    said = filled.client.post("/v1/identify", files={"photos": photo(1, 1)})
+    assert said.status_code == 500
+    problem = Problem.model_validate(said.json())
+    assert (problem.type, problem.request_id) == ("urn:flukeprint:problem:internal", said.headers["x-request-id"])
+    assert str(station.settings.data_dir) not in said.text
+    assert "Traceback" not in said.text
+    assert "RuntimeError" in caplog.text
+
+
+def test_a_request_id_of_the_clients_is_kept_when_it_is_one(filled: Service) -> None:
+    assert filled.client.get("/healthz", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
+    assert filled.client.get("/healthz", headers={"X-Request-Id": "no good"}).headers["x-request-id"] != "no good"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/v1/stats", 405), ("GET", "/docs", 404)]
+)
+def test_what_is_not_there_is_a_problem_too(filled: Service, method: str, path: str, status: int) -> None:
+    said = filled.client.request(method, path)
+    assert (said.status_code, said.headers["content-type"]) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"other": "x"}', b'{"other": 1, "more": 2}', b'{"other": 99999999999999999999}', b"\xff"]
+)
+def test_json_that_cannot_be_is_refused(filled: Service, body: bytes) -> None:
+    said = filled.client.post("/v1/individuals/1/merge", content=body, headers={"Content-Type": "application/json"})
+    assert said.status_code in (400, 422)
+    assert said.headers["content-type"] == "application/problem+json"

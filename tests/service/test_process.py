@@ -1,0 +1,152 @@
+"""The service as a process: it leaves in good order, refuses to start where it cannot work, and survives being killed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from serving import Photo, process
+from test_batches import ended, zipped
+
+KILLS = int(os.environ.get("FLUKEPRINT_TEST_KILLS", "5"))
+
+
+def test_on_sigterm_what_is_begun_ends_and_the_process_leaves(tmp_path: Path, photo: Photo) -> None:
+    files = [("photos", (f"{n}.jpg", photo(1, n))) for n in range(20)]
+    said: list[httpx.Response] = []
+    with process(tmp_path / "data", STREAMS=1) as (child, url):
+        asking = threading.Thread(target=lambda: said.append(httpx.post(f"{url}/v1/identify", files=files, timeout=60)))
+        asking.start()
+        time.sleep(0.3)
+        child.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert child.wait(30) == 0
+        assert time.monotonic() - began < 30
+        asking.join()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/healthz")
+    assert [one.status_code for one in said] == [200]
+
+
+def test_json_logs_have_the_request_and_no_secret(tmp_path: Path) -> None:
+    with process(tmp_path / "data", LOG_FORMAT="json") as (_, url):
+        httpx.get(f"{url}/v1/stats?search=hidden", headers={"X-Request-Id": "r-1", "X-API-Key": "hidden-key"})
+        until = time.monotonic() + 10
+        while '"r-1"' not in (tmp_path / "log.txt").read_text("utf-8") and time.monotonic() < until:
+            time.sleep(0.05)  # the line is written after the answer
+    lines = [json.loads(line) for line in (tmp_path / "log.txt").read_text("utf-8").splitlines()]
+    (asked,) = [line for line in lines if line.get("request_id") == "r-1"]
+    assert (asked["path"], asked["status"], asked["method"]) == ("/v1/stats", 401, "GET")
+    assert "hidden" not in (tmp_path / "log.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"FLUKEPRINT_HOST": "0.0.0.0"}, "there is no key yet"),
+        ({"FLUKEPRINT_BUNDLE": "nowhere"}, "is not a bundle"),
+        ({"FLUKEPRINT_ADMIN_KEY_FILE": "nowhere"}, "cannot be read"),
+        ({"FLUKEPRINT_PORT": "70000"}, "FLUKEPRINT_PORT"),
+        ({"FLUKEPRINT_HOST": "203.0.113.9", "FLUKEPRINT_ADMIN_KEY_FILE": "key"}, "could not listen"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_start_with_its_reason(
+    root: Path, tmp_path: Path, keys: dict[str, str], expected: str
+) -> None:
+    (tmp_path / "key").write_text("k" * 40)
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("FLUKEPRINT_")} | keys
+    command = [sys.executable, str(root / "cli.py"), "serve", "--data-dir", str(tmp_path / "data")]
+    said = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 1
+    assert expected in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_second_service_on_the_same_folder_is_refused(root: Path, tmp_path: Path) -> None:
+    with process(tmp_path / "data"):
+        command = [sys.executable, str(root / "cli.py"), "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 1
+    assert "flukeprint: " in said.stderr
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(60 * KILLS + 120)
+def test_killed_among_enrolments_and_batches_nothing_is_lost_or_doubled(tmp_path: Path, photo: Photo) -> None:
+    """Each round: one more batch, enrolments with their keys until the kill, and after the restart the unanswered one again."""
+    data, chance = tmp_path / "data", random.Random(7)
+    acknowledged: dict[str, dict[str, Any]] = {}
+    jobs: list[int] = []
+    number, unanswered = itertools.count(), None
+    drawn = [photo(i, 0) for i in range(12)]
+    for _ in range(KILLS):
+        with process(data) as (child, url):
+            killer = threading.Timer(chance.uniform(0.2, 2.5), child.kill)
+            killer.start()
+            try:
+                with httpx.Client(base_url=url, timeout=30) as client:
+                    if unanswered is not None:
+                        enrol(client, unanswered, drawn, acknowledged)
+                    archive = zipped({f"B{len(jobs)}-{n}/a.jpg": own(drawn, 1000 + 20 * len(jobs) + n) for n in range(8)})
+                    key = {"Idempotency-Key": f"job-{len(jobs)}"}
+                    said = client.post("/v1/batches", files={"archive": archive}, data={"kind": "enrol"}, headers=key)
+                    assert said.status_code == 202, said.text
+                    jobs.append(said.json()["id"])
+                    while True:
+                        unanswered = next(number)
+                        enrol(client, unanswered, drawn, acknowledged)
+            except httpx.TransportError:
+                pass
+            killer.join()
+            child.wait()
+    with process(data) as (_, url), httpx.Client(base_url=url, timeout=60) as client:
+        if unanswered is not None:
+            enrol(client, unanswered, drawn, acknowledged)
+        for job in jobs:
+            told = ended(client, job)
+            assert (told["state"], told["rows"]["done"]) == ("done", 8), told
+        known = {one["name"]: one for one in everybody(client)}
+        for name, answer in acknowledged.items():
+            assert known[name]["id"] == answer["individual_id"]
+        assert {one["sightings"] for one in known.values()} == {1}
+        batch = [name for name in known if name.startswith("B")]
+        assert len(batch) >= 8 * len(jobs)
+        assert len(known) == client.get("/v1/stats").json()["sightings"]
+        assert len({answer["event_id"] for answer in acknowledged.values()}) == len(acknowledged)
+
+
+def everybody(client: httpx.Client) -> Iterator[dict[str, Any]]:
+    for offset in itertools.count(0, 500):
+        page = client.get("/v1/individuals", params={"limit": 500, "offset": offset, "sort": "id"}).json()["individuals"]
+        yield from page
+        if not page:
+            return
+
+
+def own(drawn: list[bytes], number: int) -> bytes:
+    """A photo of its own bytes."""
+    return drawn[number % len(drawn)] + number.to_bytes(8, "big")
+
+
+def enrol(client: httpx.Client, number: int, drawn: list[bytes], acknowledged: dict[str, dict[str, Any]]) -> None:
+    said = client.post(
+        "/v1/individuals",
+        data={"name": f"E{number}", "force": "true"},
+        files={"photos": (f"{number}.jpg", own(drawn, number))},
+        headers={"Idempotency-Key": f"enrol-{number}"},
+    )
+    assert said.status_code == 201, said.text
+    assert [one["state"] for one in said.json()["photos"]] == ["enrolled"]
+    acknowledged[f"E{number}"] = said.json()

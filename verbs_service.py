@@ -1,0 +1,84 @@
+"""What the verbs of the service do: serving, and the keys that open it. As in `verbs.py`, each is named like its verb."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+
+import terminal
+from catalog.desk import Desk
+from catalog.errors import ValueRefused
+from catalog.keys import new_key
+from catalog.values import ApiKey
+from indexer.station import open_books
+from settings import read_settings
+from verbs import DONE, settings_for
+
+MOMENTS = ("created_at", "expires_at", "revoked_at", "used_at")
+
+
+def serve(args: argparse.Namespace) -> int:
+    from service.serve import serve as serve_until_stopped
+
+    serve_until_stopped(read_settings(data_dir=args.data_dir, host=args.host, port=args.port))
+    return DONE
+
+
+def keys_create(args: argparse.Namespace) -> int:
+    secret, until = new_key(), _end_of(args.expires)
+    with _desk(args, create=True) as desk:
+        made = desk.add_key(secret, args.role, args.name, expires_at=until)
+    if args.json:
+        terminal.put_json({"id": made.id, "key": secret, "role": made.role})
+    else:
+        print(secret)
+        print(f'Key {made.id}, "{made.name}", {made.role}. It is shown this once; only its hash is kept.', file=sys.stderr)
+    return DONE
+
+
+def keys_list(args: argparse.Namespace) -> int:
+    with _desk(args) as desk:
+        found = desk.keys()
+    if args.json:
+        terminal.put_json({"keys": [_key_json(one) for one in found]})
+    else:
+        rows = [tuple(_key_json(one).values()) for one in found]
+        terminal.put_table(rows, ("id", "name", "role", "created", "expires", "revoked", "last used"))
+    return DONE
+
+
+def keys_revoke(args: argparse.Namespace) -> int:
+    with _desk(args) as desk:
+        revoked = desk.revoke_key(args.key)
+    if args.json:
+        terminal.put_json(_key_json(revoked))
+    else:
+        print(f'Key {revoked.id}, "{revoked.name}", opens nothing now.')
+    return DONE
+
+
+@contextmanager
+def _desk(args: argparse.Namespace, *, create: bool = False) -> Iterator[Desk]:
+    """Works beside a running service, which sees the change within a second."""
+    with open_books(settings_for(args), create=create) as catalogue:
+        yield Desk(catalogue)
+
+
+def _key_json(key: ApiKey) -> dict[str, object]:
+    moments: dict[str, datetime | None] = {name: getattr(key, name) for name in MOMENTS}
+    told: dict[str, object] = {"id": key.id, "name": key.name, "role": key.role}
+    return told | {name: at and at.isoformat(timespec="minutes") for name, at in moments.items()}
+
+
+def _end_of(text: str | None) -> datetime | None:
+    """The last moment of a day."""
+    if text is None:
+        return None
+    try:
+        last = date.fromisoformat(text)
+    except ValueError:
+        raise ValueRefused(f'--expires "{text[:40]}" is not a day; give it like 2027-03-31.') from None
+    return datetime.combine(last, time.max, UTC)
