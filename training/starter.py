@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from encoder.header import read_header
 from encoder.photo import decode, read_photo
 from encoder.preprocess import InputShape, resize, to_tensor
 
+from .discriminant import Kind, discriminant
 from .export import export_bundle
 from .table import open_table
 from .weights import MEAN, STD, pretrained
@@ -59,19 +59,6 @@ class Pooled(nn.Module):
         return pooled / pooled.square().sum(dim=1, keepdim=True).sqrt()  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One table's photos."""
-
-    name: str
-    features: Floats  # (n, 1280), length 1
-    animal: Ints
-    encounter: Ints
-
-    def part(self, chosen: npt.NDArray[np.bool_]) -> Kind:
-        return Kind(self.name, self.features[chosen], self.animal[chosen], self.encounter[chosen])
-
-
 def read_kind(table: Path, module: nn.Module) -> Kind:
     rows = [row for row in open_table(table).rows if row.encounter is not None]
     features = []
@@ -85,31 +72,6 @@ def read_kind(table: Path, module: nn.Module) -> Kind:
     _, animal = np.unique([row.identity for row in rows], return_inverse=True)
     _, encounter = np.unique([str(row.encounter) for row in rows], return_inverse=True)
     return Kind(table.parent.name, np.array(features, np.float64), animal, encounter)
-
-
-def discriminant(kinds: Sequence[Kind]) -> tuple[Floats, Floats]:
-    """The centre (1280,) and the matrix (1280, 512), by the whitened within-animal spread and then the whole spread."""
-    centre = np.mean([kind.features.mean(axis=0) for kind in kinds], axis=0)
-    whole = np.mean([_spread(kind.features - centre) for kind in kinds], axis=0)
-    within = np.mean([_within(kind) for kind in kinds], axis=0)
-    within += RIDGE * np.trace(within) / len(within) * np.eye(len(within))
-    values, vectors = np.linalg.eigh(within)
-    whitening = vectors / np.sqrt(values)
-    _, directions = np.linalg.eigh(whitening.T @ whole @ whitening)
-    return centre, whitening @ directions[:, -DIMENSION:]
-
-
-def _spread(rows: Floats) -> Floats:
-    return np.asarray(rows.T @ rows / len(rows))
-
-
-def _within(kind: Kind) -> Floats:
-    """Spread about each animal's own mean, of the animals with two photos or more."""
-    photos = np.bincount(kind.animal)
-    means = np.zeros((len(photos), kind.features.shape[1]))
-    np.add.at(means, kind.animal, kind.features)
-    means /= np.maximum(photos, 1)[:, None]
-    return _spread((kind.features - means[kind.animal])[photos[kind.animal] > 1])
 
 
 def measure(kind: Kind, centre: Floats, matrix: Floats) -> dict[str, float]:
@@ -132,7 +94,7 @@ def two_fold(kinds: Sequence[Kind]) -> dict[str, dict[str, float]]:
     random = np.linalg.qr(np.random.default_rng(7).standard_normal((kinds[0].features.shape[1], DIMENSION)))[0]
     folds: dict[str, list[dict[str, float]]] = {kind.name: [] for kind in kinds}
     for half in (0, 1):
-        centre, matrix = discriminant([kind.part(kind.animal % 2 != half) for kind in kinds])
+        centre, matrix = discriminant([kind.part(kind.animal % 2 != half) for kind in kinds], DIMENSION, RIDGE)
         for kind in kinds:
             held = kind.part(kind.animal % 2 == half)
             plain = measure(held, np.zeros_like(centre), random)
@@ -150,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     pooled = Pooled(pretrained("lite0")).eval()
     kinds = [read_kind(table, pooled) for table in given.tables]
-    centre, matrix = discriminant(kinds)
+    centre, matrix = discriminant(kinds, DIMENSION, RIDGE)
     head = nn.Linear(len(centre), DIMENSION)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(matrix.T))

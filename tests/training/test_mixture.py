@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
-from training.mixture import Mixture, projection, round_weights, side_by_side  # noqa: E402
+from training.mixture import Mixture, round_weights, side_by_side  # noqa: E402
 
 
 def unit(rows: int, width: int, seed: int) -> np.ndarray:
@@ -21,23 +21,15 @@ def test_cosines_side_by_side_are_the_weighted_means() -> None:
     assert mixed @ mixed.T == pytest.approx(0.6 * one @ one.T + 0.4 * two @ two.T, abs=1e-6)
 
 
-def test_projection_of_full_rank_keeps_every_cosine_and_a_smaller_one_the_most() -> None:
-    mixed = side_by_side(unit(50, 5, 0), unit(50, 7, 1), 0.5)
-    whole, less = (mixed @ projection(mixed, d).T for d in (12, 6))
-    assert whole @ whole.T == pytest.approx(mixed @ mixed.T, abs=1e-5)
-    other = mixed @ np.linalg.qr(np.random.default_rng(3).normal(size=(12, 12)))[0][:, :6].astype(np.float32)
-    error, worse = (np.abs(v @ v.T - mixed @ mixed.T).mean() for v in (less, other))
-    assert error < worse
-
-
 def test_module_gives_what_the_vectors_say() -> None:
     first, second = torch.nn.Flatten(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 4))
     pixels = torch.randn(6, 3, 2, 2)
     with torch.no_grad():
         one, two = (torch.nn.functional.normalize(m(pixels)).numpy() for m in (first, second))
-        matrix = projection(side_by_side(one, two, 0.3), 5)
-        made = Mixture(first, second, 0.3, matrix)(pixels).numpy()
-    assert made == pytest.approx(side_by_side(one, two, 0.3) @ matrix.T, abs=1e-6)
+        draw = np.random.default_rng(5)
+        centre, matrix = draw.normal(size=16), draw.normal(size=(16, 5))
+        made = Mixture(first, second, 0.3, centre, matrix)(pixels).numpy()
+    assert made == pytest.approx((side_by_side(one, two, 0.3) - centre) @ matrix, abs=1e-5)
 
 
 def test_rounded_weights_survive_16_bits() -> None:

@@ -12,7 +12,8 @@ pytest.importorskip("onnxscript", reason="needs the extra train")
 pytest.importorskip("openvino", reason="needs the extra openvino")
 
 from training import starter  # noqa: E402
-from training.starter import Kind, discriminant, measure, two_fold  # noqa: E402
+from training.discriminant import Kind, discriminant  # noqa: E402
+from training.starter import RIDGE, measure, two_fold  # noqa: E402
 
 
 def kind(seed: int, animals: int = 60) -> Kind:
@@ -36,7 +37,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_discriminant_finds_the_animals_and_looks_away_from_the_day() -> None:
-    centre, matrix = discriminant([kind(1), kind(2)])
+    centre, matrix = discriminant([kind(1), kind(2)], 8, RIDGE)
     assert matrix.shape == (16, 8)
     weight = np.abs(matrix).sum(axis=1)
     assert weight[:8].mean() > 1.5 * weight[8:12].mean()
