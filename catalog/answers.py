@@ -11,10 +11,12 @@ from catalog.errors import NotKnown, ValueRefused
 from catalog.schema import bundles, calibrations, facts, identifications, vectors
 from catalog.values import Calibration, Identification
 
+_KEEP = insert(identifications)  # made once, since every identification asks it
+
 
 def keep_identification(connection: Connection, kept: dict[str, Any]) -> int:
     """Its columns but the number, which is the answer."""
-    key = connection.execute(insert(identifications).values(kept)).inserted_primary_key
+    key = connection.execute(_KEEP, kept).inserted_primary_key
     assert key is not None  # one row, so there is one
     return int(key[0])
 

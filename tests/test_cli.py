@@ -257,7 +257,9 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 
 def test_bundles_are_listed_shown_added_compared_and_used(run: Run, photos: Path, tmp_path: Path) -> None:
-    shipped = run("bundles", "list", "--json").json["bundles"][0]
+    known = {one["name"]: one for one in run("bundles", "list", "--json").json["bundles"]}
+    assert set(known) == {"beluga-lite0", "starter-lite0"}
+    shipped = known["starter-lite0"]
     assert (shipped["shipped"], shipped["in_use"], shipped["encoded"]) == (True, False, 0)
     assert run("import", photos).code == 0
     other = tmp_path / "other"
