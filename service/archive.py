@@ -40,6 +40,7 @@ def read_members(file: Path, settings: Settings) -> list[Member]:
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
+    # Each of these is how zipfile meets one kind of damage in a directory: that is the sender's to mend, not a fault of ours.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
         raise UploadRefused("The archive is no ZIP, or a damaged one. Make it anew, as an ordinary ZIP.") from error
     if len(infos) > settings.max_archive_entries:
@@ -70,6 +71,7 @@ def read_member(archive: zipfile.ZipFile, path: str, most: int) -> bytes:
     try:
         with archive.open(path) as file:
             data = file.read(most + 1)
+    # Likewise for one file in it: a wrong checksum, code that ends early, an unknown method, a password, a name that is gone.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError) as error:
         raise PhotoDamaged("The file is damaged within the archive. Make the archive anew.") from error
     if len(data) > most:
