@@ -12,16 +12,16 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from uuid import uuid4
 
+from catalog.durable import sync_files, sync_folders, write_new
 from catalog.errors import PhotoStoreFailed
 from catalog.names import storable
 from catalog.values import PhotoRow
@@ -30,8 +30,6 @@ Keep = Literal["original", "reduced", "reference"]
 INCOMING = "incoming"  # beside the 256 folders "00" to "ff"
 OLD_S = 3600.0  # a temporary file older than this was left by a process that died
 JPEG_QUALITY = 90
-SYNCS_AT_ONCE = 8  # more gained nothing
-T = TypeVar("T")
 _ENDINGS = {"jpeg": "jpg", "png": "png", "webp": "webp", "tiff": "tif", "bmp": "bmp"}
 
 
@@ -105,26 +103,22 @@ class PhotoStore:
                 final.parent.mkdir(exist_ok=True)
                 folders = (final.parent, self.folder)
             temporary = self.folder / INCOMING / f"{final.name}.{os.getpid()}.{uuid4().hex[:8]}"
-            with temporary.open("xb", buffering=0) as file:
-                incoming = Incoming(row, folders, temporary, final)
-                try:
-                    view = memoryview(written)
-                    while view:
-                        view = view[file.write(view) :]
-                except BaseException:
-                    incoming.drop()
-                    raise
+            incoming = Incoming(row, folders, temporary, final)
+            try:
+                write_new(temporary, written)
+            except BaseException:
+                incoming.drop()
+                raise
         return incoming
 
     def settle(self, received: Sequence[Incoming]) -> None:
         """All the bytes to disk first, then the names, then the folders. All of them, or none has its name."""
         try:
             with _told(self.folder, "written"):
-                written = [each for each in received if each.temporary is not None]
-                _at_once(_sync, [each.temporary for each in written if each.temporary])
-                for each in written:
+                sync_files([each.temporary for each in received if each.temporary is not None])
+                for each in received:
                     each.settle()
-                _at_once(_sync_folder, list({folder for each in received for folder in each.folders}))
+                sync_folders(list({folder for each in received for folder in each.folders}))
         except BaseException:
             for each in received:
                 each.drop()
@@ -201,28 +195,6 @@ def reduced(data: bytes, long_side: int) -> bytes | None:
         ".jpg", cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )
     return small.tobytes() if done else None
-
-
-def _at_once(sync: Callable[[T], None], things: list[T]) -> None:
-    """From several threads, so that the disk serves many with one flush: 64 files in 42 ms rather than 390."""
-    if len(things) == 1:
-        sync(things[0])
-    elif things:
-        with ThreadPoolExecutor(min(len(things), SYNCS_AT_ONCE)) as pool:
-            list(pool.map(sync, things))
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "nt":  # a folder cannot be opened there; its names are durable with the file system's own log
-        _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows syncs only what may be written
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager
