@@ -25,7 +25,7 @@ from matching.features import NAMES
 from matching.fusion import DEPTH
 from matching.logistic import Floats, fit_rising, sigmoid
 from matching.ports import Searches, Teaches
-from matching.trials import SAMPLING, Sampling, Trial, run_trials, sample
+from matching.trials import SAMPLING, Occasion, Sampling, Trial, run_trials, sample
 
 Mask = npt.NDArray[np.bool_]
 
@@ -85,18 +85,22 @@ def calibrate(
     """
     enrolled = catalogue.enrolled()
     occasions = sample(enrolled, sampling)
-    individuals = len({occasion.individual for occasion in occasions})
-    again = len({occasion.individual for occasion in occasions if occasion.repeated})
-    if individuals < ENOUGH or again < ENOUGH_AGAIN:
-        why = (
-            f"the catalogue has {individuals} individual{'' if individuals == 1 else 's'}, "
-            f"{again} seen in two encounters or more; "
-            f"its own calibration needs {ENOUGH} and {ENOUGH_AGAIN}"
-        )
+    why = too_small(occasions, "its own calibration needs")
+    if why is not None:
         return stand_in(bundle, why, len(enrolled))
     trials = list(run_trials(index, catalogue, enrolled, occasions))
     optimistic = all(len(occasion.all) == 1 for occasion in occasions)
     return fit(trials, new_share=new_share, sightings=len(enrolled), optimistic=optimistic, data=data)
+
+
+def too_small(occasions: Sequence[Occasion], needs: str) -> str | None:
+    """Why nothing can be fitted on so few questions, in words; None where there are enough."""
+    individuals = len({occasion.individual for occasion in occasions})
+    again = len({occasion.individual for occasion in occasions if occasion.repeated})
+    if individuals >= ENOUGH and again >= ENOUGH_AGAIN:
+        return None
+    counted = f"{individuals} individual{'' if individuals == 1 else 's'}"
+    return f"the catalogue has {counted}, {again} seen in two encounters or more; {needs} {ENOUGH} and {ENOUGH_AGAIN}"
 
 
 def fit(trials: Sequence[Trial], *, new_share: float, sightings: int, optimistic: bool, data: str) -> Calibration:

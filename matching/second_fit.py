@@ -24,7 +24,7 @@ import numpy.typing as npt
 from encoder.values import LocalFeatures
 from matching.agreement import Agreement
 from matching.calibration import NEW_SHARE
-from matching.fit import ENOUGH, ENOUGH_AGAIN, FOLDS, RIDGE, fit
+from matching.fit import FOLDS, RIDGE, fit, too_small
 from matching.fusion import fuse
 from matching.logistic import Floats, fit_rising
 from matching.opinion import Opinion, Worth
@@ -79,13 +79,8 @@ def form_opinion(
     """What a second look is worth in this catalogue. `tick` is told of occasions done, and of how many there are."""
     enrolled = catalogue.enrolled()
     occasions = sample(enrolled, sampling)
-    individuals = len({occasion.individual for occasion in occasions})
-    again = len({occasion.individual for occasion in occasions if occasion.repeated})
-    if individuals < ENOUGH or again < ENOUGH_AGAIN:
-        why = (
-            f"the catalogue has {individuals} individuals to ask with, {again} of them seen in two encounters or more; "
-            f"a second opinion is measured on {ENOUGH} and {ENOUGH_AGAIN}"
-        )
+    why = too_small(occasions, "a second opinion is measured on")
+    if why is not None:
         return Opinion(bundle_id, len(enrolled), new_share, 0.0, False, why)
     asked = []
     for done, search in enumerate(run_searches(index, catalogue, enrolled, occasions), start=1):
