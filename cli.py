@@ -284,6 +284,14 @@ def _encoders(add: Add) -> None:
         metavar="SHARE",
         help="mix the run's encoder, by this share of the cosine, with the first weights as they were (default: 1)",
     )
+    verb.add_argument(
+        "--sides",
+        type=_whole_share,
+        nargs="+",
+        default=[1.0],
+        metavar="SHARE",
+        help="look at the photo at each of these shares of its side; the first weights at the last (default: 1)",
+    )
     verb.add_argument("--half", action="store_true", help="store large weights in 16 bits, where vectors stay what they are")
     verb.add_argument(
         "--sibling", type=Path, metavar="BUNDLE", help="for a run taught on everything: whose figures and calibration it gets"
@@ -293,6 +301,7 @@ def _encoders(add: Add) -> None:
     verb.add_argument("--licence", required=True, help="of the data and weights that it was made from")
     verb.add_argument("--data-name", metavar="TEXT", help="what the data are called (default: the table's name)")
     verb.add_argument("--weights-source", default="not stated", metavar="TEXT", help="where the first weights came from")
+    verb.add_argument("--notes", default="", metavar="TEXT", help="what else its users should know of how it was made")
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="the bundle's folder")
 
     verb = add(
@@ -311,6 +320,7 @@ def _encoders(add: Add) -> None:
     verb.add_argument("--config", type=Path, metavar="FILE", help="TOML or JSON that changes settings of the preset")
     verb.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
     verb.add_argument("--everything", action="store_true", help="hold nothing back: for the bundle that follows a judged one")
+    verb.add_argument("--begin", type=Path, metavar="RUN", help="go on with the encoder of this finished run")
 
     verb = add(
         "evaluate",

@@ -144,8 +144,9 @@ def bundles_make(args: argparse.Namespace) -> int:
                 images=args.images or args.data.parent,
                 name=args.name or args.run.name,
                 version=args.version,
-                source=Source(args.data_name or args.data.stem, args.licence, args.weights_source),
+                source=Source(args.data_name or args.data.stem, args.licence, args.weights_source, args.notes),
                 taught=args.taught,
+                sides=args.sides,
                 half=args.half,
                 sibling=args.sibling,
             )
@@ -193,7 +194,9 @@ def train(args: argparse.Namespace) -> int:
                 tracked.evaluated(step, measured)
 
         told = Report(progress=progress, evaluated=evaluated)
-        made = teach(config, table, images, args.out, resume=args.resume, everything=args.everything, report=told)
+        made = teach(
+            config, table, images, args.out, resume=args.resume, everything=args.everything, begin=args.begin, report=told
+        )
     if args.json:
         terminal.put_json({"run": str(args.out), "figures": made})
     else:

@@ -1,11 +1,14 @@
-"""Two encoders as one: what training taught, beside what the first weights knew.
+"""Several looks at a photo as one vector: what training taught, at one or more sizes, beside what the first weights knew.
 
-Training on one species makes an encoder worse on others. A cosine that is the mean of both encoders' cosines does not: each
-vector is the two unit vectors side by side, weighted, brought back to a usual length by a linear discriminant of the photos
-that were taught. It costs two runs of the backbone; stored weights may be rounded to 16 bits to fit a bundle's size.
+Training on one species makes an encoder worse on others. A cosine that is the mean of both encoders' cosines does not; and
+one encoder that looks at two sizes sees more than at either. Each vector is the looks' unit vectors side by side, weighted,
+brought back to a usual length by a linear discriminant of the photos that were taught. It costs one run of a backbone a look;
+stored weights may be rounded to 16 bits to fit a bundle's size.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +29,26 @@ class PlainFeatures(nn.Module):
         return self.backbone.forward_features(pixels).mean(dim=(2, 3))  # type: ignore[no-any-return, operator]
 
 
-class Mixture(nn.Module):
-    """`weight` of the first, the rest of the second, as shares of the cosine; then `centre` (width,), `matrix` (width, dim)."""
+class Look(nn.Module):
+    """An encoder on the photo scaled to a share of its sides; unit vectors."""
 
-    def __init__(self, first: nn.Module, second: nn.Module, weight: float, centre: Floats, matrix: Floats) -> None:
+    def __init__(self, encoder: nn.Module, side: float = 1.0) -> None:
         super().__init__()
-        self.first, self.second = first, second
-        self.shares = (weight**0.5, (1 - weight) ** 0.5)
+        self.encoder, self.side = encoder, side
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self.side != 1:
+            pixels = nn.functional.interpolate(pixels, scale_factor=self.side, mode="bilinear", align_corners=False)
+        return nn.functional.normalize(self.encoder(pixels))
+
+
+class Mixture(nn.Module):
+    """Looks with their shares of the cosine, which sum to 1; then `centre` (width,), `matrix` (width, dim)."""
+
+    def __init__(self, looks: Sequence[nn.Module], shares: Sequence[float], centre: Floats, matrix: Floats) -> None:
+        super().__init__()
+        self.looks = nn.ModuleList(looks)
+        self.shares = tuple(share**0.5 for share in shares)
         self.project = nn.Linear(*matrix.shape)
         with torch.no_grad():
             self.project.weight.copy_(torch.from_numpy(matrix.T))
@@ -40,13 +56,13 @@ class Mixture(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) to embeddings (n, dimension), not yet normalised."""
-        parts = (nn.functional.normalize(module(pixels)) for module in (self.first, self.second))
-        return self.project(torch.cat([share * part for share, part in zip(self.shares, parts, strict=True)], dim=1))  # type: ignore[no-any-return]
+        parts = [share * look(pixels) for share, look in zip(self.shares, self.looks, strict=True)]
+        return self.project(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
 
 
-def side_by_side(first: Floats, second: Floats, weight: float) -> npt.NDArray[np.float64]:
-    """(n, a) and (n, b), unit norm, to (n, a + b), unit norm, whose cosines are the weighted means of theirs."""
-    return np.concatenate([weight**0.5 * first, (1 - weight) ** 0.5 * second], axis=1).astype(np.float64)
+def side_by_side(parts: Sequence[Floats], shares: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Unit vectors (n, a), (n, b)… to (n, a + b…), whose cosines are the weighted means of theirs."""
+    return np.concatenate([share**0.5 * part for part, share in zip(parts, shares, strict=True)], axis=1).astype(np.float64)
 
 
 def round_weights(module: nn.Module) -> nn.Module:

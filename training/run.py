@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from .config import Config
+from .errors import CheckpointRefused
 from .losses import SpeciesHead, among, make_loss
 from .model import Embedder, make_embedder
 from .photos import Batch, Photos, stage_shape
@@ -154,6 +155,19 @@ class Run:
             "species": self.species.state_dict() if self.species else {},
             "optimiser": self._optimiser.state_dict(),
         }
+
+    def begin_with(self, state: Mapping[str, Any]) -> None:
+        """The averaged weights of another run's `state`, and its loss's where it was taught the same individuals."""
+        try:
+            self.model.load_state_dict(state["average"])
+        except RuntimeError as error:
+            raise CheckpointRefused(
+                f"The run to begin with has another encoder than this configuration makes: {error}"
+            ) from error
+        self.average.load_state_dict(state["average"])
+        shapes = {name: tensor.shape for name, tensor in self.loss.state_dict().items()}
+        if shapes == {name: tensor.shape for name, tensor in state["loss"].items()}:
+            self.loss.load_state_dict(state["loss"])
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.step, self.best, self.worse = state["step"], state["best"], state["worse"]

@@ -28,12 +28,12 @@ from .errors import CheckpointRefused
 from .export import as_text, export_bundle, fold_batch_norms
 from .half import halve
 from .manifest import make_manifest
-from .mixture import Mixture, PlainFeatures, round_weights, side_by_side
+from .mixture import Look, Mixture, PlainFeatures, round_weights, side_by_side
 from .model import Embedder, first_backbone
 from .photos import Photos
 from .rows import Row, Table
 from .splits import Split, key
-from .train import measure, trained
+from .train import BEFORE, measure, trained
 
 RIDGE = 0.1  # of a mixture's discriminant: own encounter out .43, with .2 .42, with .03 .45; never taught .22, .23, .21
 CARD, YAML = "MODEL_CARD.md", "model_contract.yaml"
@@ -59,13 +59,15 @@ def ship(
     version: str,
     source: Source,
     taught: float = 1.0,
+    sides: Sequence[float] = (1.0,),
     half: bool = False,
     sibling: Path | None = None,
 ) -> Bundle:
     """The bundle of a run folder, measured as it ships on the parts of the run's split that were held back.
 
-    With `taught` below 1 it is a mixture with the first weights, and a discriminant over both; with `half` its large weights
-    are stored in 16 bits. A run that was taught everything has nothing left to be measured on: `sibling` is the bundle of the
+    With `taught` below 1 it is a mixture with the first weights, and a discriminant over both; the taught encoder may look at
+    several `sides`, shares of the photo's, and the first weights look at the last of them. With `half` large weights are stored
+    in 16 bits. A run that was taught everything has nothing left to be measured on: `sibling` is the bundle of the
     same making, taught on the split, whose figures and calibration it is given, labelled so. Nothing is written unless torch,
     ONNX Runtime and OpenVINO agree.
     """
@@ -77,8 +79,9 @@ def ship(
     split = Split.load(run / "split.json", table, manifest.whole)
     if not (run / "figures.json").exists():
         raise CheckpointRefused(f"{run} has not ended: it has no figures.json. Resume it.")
+    earlier = run / BEFORE
     lessons = table.rows if everything else split.rows(table, "train")
-    shipped = _as_shipped(module, config, lessons, images, taught, half)
+    shipped = _as_shipped(module, config, lessons, images, taught, sides, half)
     if sibling is not None:
         before = load_bundle(sibling)
         measured = dict(before.metrics) | {"of": f"{before.id}, a sibling trained on the split, with the same configuration"}
@@ -95,10 +98,13 @@ def ship(
         "photos": len(lessons),
         "split_seed": split.seed,
         "taught_share": taught,
+        "sides": list(sides),
         "config": config.as_json(),
+        **({"before": json.loads(earlier.read_text("utf-8"))} if earlier.exists() else {}),
         "torch": torch.__version__,
-        **({"discriminant_ridge": RIDGE} if taught < 1 else {}),
-    } | ({"notes": source.notes} if source.notes else {})
+        **({"discriminant_ridge": RIDGE} if taught < 1 or tuple(sides) != (1.0,) else {}),
+        **({"notes": source.notes} if source.notes else {}),
+    }
     bundle = export_bundle(
         shipped,
         folder,
@@ -120,18 +126,28 @@ def ship(
 
 
 def _as_shipped(
-    module: Embedder, config: Config, lessons: Sequence[Row], images: Path, taught: float, half: bool
+    module: Embedder,
+    config: Config,
+    lessons: Sequence[Row],
+    images: Path,
+    taught: float,
+    sides: Sequence[float],
+    half: bool,
 ) -> torch.nn.Module:
     """The module whose vectors will be served: mixed, folded and rounded before it is measured."""
     made: torch.nn.Module = module
-    if taught < 1:
-        plain = PlainFeatures(first_backbone(config)).eval()
+    if taught < 1 or tuple(sides) != (1.0,):
+        looks: list[torch.nn.Module] = [Look(module, side) for side in sides]
+        shares = [taught / len(sides)] * len(sides)
+        if taught < 1:
+            looks.append(Look(PlainFeatures(first_backbone(config)), sides[-1]))
+            shares.append(1 - taught)
         photos = Photos(lessons, images, config)
-        new, old = (photos.embed(each, range(len(lessons)), config.device) for each in (module, plain))
+        vectors = [photos.embed(look.eval(), range(len(lessons)), config.device) for look in looks]
         _, animal = np.unique([row.identity for row in lessons], return_inverse=True)
         _, encounter = np.unique([row.encounter or str(row.date) for row in lessons], return_inverse=True)
-        kind = Kind("taught", side_by_side(new, old, taught), animal, encounter)
-        made = Mixture(module, plain, taught, *discriminant([kind], config.dimension, RIDGE)).eval()
+        kind = Kind("taught", side_by_side(vectors, shares), animal, encounter)
+        made = Mixture(looks, shares, *discriminant([kind], config.dimension, RIDGE)).eval()
     return round_weights(fold_batch_norms(copy.deepcopy(made))) if half else made
 
 
@@ -219,8 +235,8 @@ Of {bundle.metrics["of"]}; split seed {bundle.training["split_seed"]}. Ninety-fi
 {table}
 
 ## To repeat them
-`flukeprint train --data TABLE --images DIR --out RUN --config config.json`, with the `config` that stands in `{CONTRACT}`;
-the run writes `figures.json`.
+`flukeprint train --data TABLE --images DIR --out RUN --config config.json`, with the `config` that stands in `{CONTRACT}`
+(first those under `before`, each run beginning with the one before it: `--begin`); the run writes `figures.json`.
 """
 
 

@@ -29,6 +29,8 @@ from .run import Progress, Run
 from .splits import Part, Split, make_split
 from .table import write_csv
 
+BEFORE = "before.json"  # the runs that this one goes on from
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -50,11 +52,13 @@ def train(
     resume: bool = False,
     everything: bool = False,
     split: Split | None = None,
+    begin: Path | None = None,
     report: Report = SILENT,
 ) -> Mapping[str, Any]:
     """The figures of the finished run; `out` holds config, split (also as tables), manifest, checkpoint and figures.
 
     With `everything`, all named photos teach and nothing is measured: how a bundle is made once its sibling was judged.
+    `begin` is the folder of a finished run, whose encoder this one goes on with, and on whose split it is judged.
     """
     out.mkdir(parents=True, exist_ok=True)
     manifest = make_manifest(table, images)
@@ -65,11 +69,19 @@ def train(
         split = Split.load(out / "split.json", table, manifest.whole)
     elif (out / NAME).exists():
         raise CheckpointRefused(f"{out} holds a run already. Resume it, or choose another folder.")
+    before = None if begin is None or state is not None else load_checkpoint(begin)
+    if begin is not None and before is not None:
+        if before["everything"] and not everything:
+            raise CheckpointRefused(f"{begin} was taught everything: nothing can be held back from it. Say --everything.")
+        split = Split.load(begin / "split.json", table, manifest.whole)  # else it would be asked what it was taught
     split = split or make_split(table, manifest.whole, config.seed)
     taught = [row for row in table.rows if row.identity != NEW] if everything else list(split.rows(table, "train"))
     if len({row.identity for row in taught}) < 2:
         raise DataRefused(f"{len(taught)} photos of one individual are left to teach: expected two individuals or more.")
     run = Run(config, taught, images)
+    if begin is not None and before is not None:
+        run.begin_with(before)
+        (out / BEFORE).write_text(json.dumps(history(begin, before), indent=1), "utf-8")
     if state is not None:
         run.restore(state)
     (out / "config.json").write_text(json.dumps(config.as_json(), indent=1), "utf-8")
@@ -117,6 +129,13 @@ def measure(module: torch.nn.Module, config: Config, table: Table, images: Path,
     if split.rows(table, "stranger"):
         made["stranger"] = figures(part("train", "stranger"), part("stranger"))
     return made
+
+
+def history(source: Path, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a run was taught, and what the runs before it were, the first one first."""
+    path = source / BEFORE
+    earlier: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+    return [*earlier, {"config": json.loads(state["config"]), "everything": state["everything"], "steps": state["step"]}]
 
 
 def trained(source: Path) -> tuple[Config, Embedder]:

@@ -116,9 +116,11 @@ def test_figures_of_a_sibling_are_labelled_so(shipped: Path, images: Path, tmp_p
     assert bundle.metrics["closed"] == judged.metrics["closed"]
 
 
-def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sides", [(1.0,), (1.0, 0.5)])
+def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path, sides: tuple[float, ...]) -> None:
     table = draw_photos(images)
-    bundle = ship(run, tmp_path / "b", table=table, images=images, name="m", version="1", source=SOURCE, taught=0.5, half=True)
+    given = {"table": table, "images": images, "name": "m", "version": "1", "source": SOURCE}
+    bundle = ship(run, tmp_path / "b", taught=0.5, sides=sides, half=True, **given)
     encoder = open_encoder(bundle.folder)
     split = Split.load(run / "split.json", table, bundle.training["data_sha256"])
     rows = {name: split.rows(table, *name.split()) for name in ("train", "closed stranger")}

@@ -120,6 +120,25 @@ def test_interrupted_run_resumes_to_the_same_bits(images: Path, table: Table, fi
     assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path), strict=True))
 
 
+def test_run_goes_on_with_another_at_another_size(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
+    larger = replace(SMALL, shape=InputShape("square", 96, 96), photos=8, lr=1e-9, head_lr=1e-9, seed=4)
+    train(larger, table, images, tmp_path / "more", begin=finished)
+    (_, one, heads), (_, two, others) = states(finished), states(tmp_path / "more")
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one if name.endswith("weight"))
+    assert all(torch.allclose(heads[name], others[name], atol=1e-6) for name in heads)
+    assert json.loads((tmp_path / "more" / "before.json").read_text())[0]["config"] == json.loads(json.dumps(SMALL.as_json()))
+    split = [(folder / "split.json").read_text() for folder in (finished, tmp_path / "more")]
+    assert split[0] == split[1]  # though its own seed would draw another
+
+
+def test_run_that_begins_with_what_does_not_fit_is_refused(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointRefused, match="another encoder"):
+        train(replace(SMALL, dimension=16), table, images, tmp_path / "one", begin=finished)
+    train(SMALL, table, images, tmp_path / "all", everything=True)
+    with pytest.raises(CheckpointRefused, match="was taught everything"):
+        train(SMALL, table, images, tmp_path / "two", begin=tmp_path / "all")
+
+
 def test_species_head_learns_resumes_and_is_not_in_the_encoder(images: Path, table: Table, tmp_path: Path) -> None:
     two = Table(table.source, tuple(replace(row, species=f"kind {row.identity in ('w0', 'w1', 'w2')}") for row in table.rows))
     config = replace(SMALL, species=0.5)
