@@ -30,7 +30,7 @@ test: setup-test ## Every test
 	@$(RUN) pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 fuzz: setup-test ## Generated requests over the whole API, many of them, and fifty kills of the service
-	@FLUKEPRINT_TEST_EXAMPLES=200 FLUKEPRINT_TEST_KILLS=50 $(RUN) pytest tests/service -k "generated or killed" --timeout 14400 $(ARGS)
+	@FLUKEPRINT_TEST_EXAMPLES=200 FLUKEPRINT_TEST_LINKS_S=600 FLUKEPRINT_TEST_KILLS=50 $(RUN) pytest tests/service -k "generated or killed" -rP $(ARGS)
 
 faults: setup-test ## The kill tests alone, 100 kills each, and a minute of asking while enrolling
 	@FLUKEPRINT_TEST_KILLS=100 FLUKEPRINT_TEST_TOGETHER_S=60 $(RUN) pytest -m faults --timeout 3600 $(ARGS)

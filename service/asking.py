@@ -21,7 +21,7 @@ from matching.identify import Options, QueryPhoto
 from matching.identify import identify as identify_photos
 from matching.ports import Encodes
 from matching.similar import Similar
-from service import schemas
+from service import questions
 from service.document import form, gives
 from service.errors import ClientGone, RequestRefused
 from service.explain import explained
@@ -54,14 +54,14 @@ class Watched:
     "/v1/identify",
     operation_id="identify",
     summary="Which known individual do the photos of one encounter show, how sure is that, or is it a new one?",
-    response_model=schemas.Answer,
+    response_model=questions.Answer,
     responses=gives(PhotoRefused, EncoderError, *PhotoRefused.__subclasses__()),
-    openapi_extra=role("viewer", encodes=True, **form(schemas.IdentifyAsked)),
+    openapi_extra=role("viewer", encodes=True, **form(questions.IdentifyAsked)),
 )
 async def identify(request: Request) -> Response:
     house, caller = house_of(request), caller_of(request)
     sent = await read_sent(request)
-    asked = sent.asked(schemas.IdentifyAsked)
+    asked = sent.asked(questions.IdentifyAsked)
     photos = query_photos(sent.photos, asked.box)
     options = options_of(asked)
 
@@ -95,11 +95,11 @@ def query_photos(photos: Sequence[Photo], boxes: Sequence[str]) -> list[QueryPho
     return [QueryPhoto(photo.name, photo.data, crop(box)) for photo, box in zip(photos, each, strict=True)]
 
 
-def options_of(asked: schemas.IdentifyAsked) -> Options:
+def options_of(asked: questions.IdentifyAsked) -> Options:
     return Options(asked.top, filter_of(asked), asked.max_false_match)
 
 
-def filter_of(asked: schemas.FilterAsked) -> Filter:
+def filter_of(asked: questions.FilterAsked) -> Filter:
     place = (asked.lat, asked.lon, asked.km)
     near = None
     if asked.lat is not None and asked.lon is not None and asked.km is not None:
@@ -132,15 +132,15 @@ def looked_up(house: House, photos: Sequence[QueryPhoto], options: Options) -> d
     "/v1/similar",
     operation_id="similar",
     summary="The nearest known photos themselves, of a photo or of a sighting of the catalogue",
-    response_model=schemas.Similar,
+    response_model=questions.Similar,
     responses=gives(NotKnown, PhotoRefused, EncoderError, RowRefused, *PhotoRefused.__subclasses__()),
-    openapi_extra=role("viewer", encodes=True, **form(schemas.SimilarAsked, json=True)),
+    openapi_extra=role("viewer", encodes=True, **form(questions.SimilarAsked, json=True)),
 )
 async def similar(request: Request) -> Response:
     house = house_of(request)
     json = media_type(request) == "application/json"
     sent = Sent({}, []) if json else await read_sent(request, least=0)
-    asked = await read_json(request, schemas.SimilarAsked) if json else sent.asked(schemas.SimilarAsked)
+    asked = await read_json(request, questions.SimilarAsked) if json else sent.asked(questions.SimilarAsked)
     if (asked.sighting is None) == (not sent.photos) or len(sent.photos) > 1:
         raise RequestRefused("Say what to compare: one photo, or the number of a sighting, and not both.")
     where, boxes = filter_of(asked), query_photos(sent.photos, asked.box)

@@ -34,19 +34,32 @@ from service.forms import MOST_FIELDS, Sent, file_name, media_type
 from service.house import House, caller_of, house_of
 from service.jobs import upload_path, uploads
 from service.plan import plan
+from service.questions import IdentifyAsked
 from service.result import as_csv, row_json
 from service.retries import Attempt, Reply, once
 from service.route import role, router
+from service.shape import NUMBER
 
 routes = router("batches")
-JobId = Annotated[int, InPath(ge=1, le=schemas.NUMBER)]
+JobId = Annotated[int, InPath(ge=1, le=NUMBER)]
 MOST_FILES = 500  # in a form; more go as an archive
 LISTENERS = 64
 LOOK_EVERY_S, SAY_SOMETHING_EVERY_S = 0.5, 15.0
 ENDED = ("done", "cancelled", "failed")
+JOB_SCHEMA = {"$ref": "#/components/schemas/Job"}
+EVENT: dict[str, Any] = {  # each event of the stream
+    "schema": {
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["progress", "end"]},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": JOB_SCHEMA},
+        },
+        "required": ["event", "data"],
+    }
+}
 
 
-class BatchAsked(schemas.IdentifyAsked):
+class BatchAsked(IdentifyAsked):
     """What to do with the archive; the rest is as in /v1/identify, or the species of all that is enrolled."""
 
     kind: JobKind = Field("identify", description="identify: a folder is an encounter; enrol: a folder is an individual.")
@@ -135,7 +148,7 @@ async def job_result(
     request: Request,
     job_id: JobId,
     format: Literal["json", "csv"] = "json",
-    after: Annotated[int, Query(ge=0, le=schemas.NUMBER, description="The `next` of the page before.")] = 0,
+    after: Annotated[int, Query(ge=0, le=NUMBER, description="The `next` of the page before.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     house = house_of(request)
@@ -156,8 +169,7 @@ async def job_result(
     operation_id="job_events",
     summary="A job's progress as it happens, as server-sent events; the last is `end`",
     response_class=StreamingResponse,
-    responses=gives(NotKnown)
-    | {200: {"description": "Events whose data is the job.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses=gives(NotKnown) | {200: {"description": "Events, each with the job.", "content": {"text/event-stream": EVENT}}},
     openapi_extra=role("viewer"),
 )
 async def job_events(request: Request, job_id: JobId) -> Response:

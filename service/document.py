@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from errors import FlukeprintError
 from service import errors
+from service.links import LINKS
 from service.problems import DETAIL_ALONE, MEDIA_TYPE, PLAIN, TABLE, TYPE, Kind, kind_of
 from service.schemas import Detail, Problem
 
@@ -30,32 +31,6 @@ IDEMPOTENCY_KEY = {
     "required": False,
     "description": "A word of your own for this request, new for each: a retry with it does nothing twice.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-}
-OF_SIGHTING = ("photo", "thumbnail", "amend", "delete")
-OF_INDIVIDUAL = ("get", "history", "amend", "enrol_further", "merge", "split", "reassign", "delete")
-
-
-def _individual(where: str) -> dict[str, tuple[str, dict[str, str]]]:
-    return {name: (f"individual_{name}", {"individual_id": where}) for name in OF_INDIVIDUAL}
-
-
-UNDO = {"undo": ("event_undo", {"event_id": "$response.body#/event_id"})}
-# Only what every such answer has: a list may be empty, and a link that leads nowhere is none.
-LINKS: dict[tuple[str, str, str], dict[str, tuple[str, dict[str, str]]]] = {
-    ("post", "/v1/individuals", "201"): UNDO | _individual("$response.body#/individual_id"),
-    ("get", "/v1/individuals/{individual_id}", "200"): _individual("$request.path.individual_id"),
-    ("patch", "/v1/individuals/{individual_id}", "200"): UNDO | _individual("$request.path.individual_id"),
-    ("delete", "/v1/individuals/{individual_id}", "200"): UNDO,
-    ("post", "/v1/individuals/{individual_id}/merge", "200"): UNDO,
-    ("post", "/v1/individuals/{individual_id}/split", "200"): UNDO | _individual("$response.body#/individual_id"),
-    ("post", "/v1/individuals/{individual_id}/reassign", "200"): UNDO,
-    ("get", "/v1/sightings/{sighting_id}", "200"): {
-        name: (f"sighting_{name}", {"sighting_id": "$request.path.sighting_id"}) for name in OF_SIGHTING
-    },
-    ("delete", "/v1/sightings/{sighting_id}", "200"): UNDO,
-    ("post", "/v1/batches", "202"): {
-        name: (f"job_{name}", {"job_id": "$response.body#/id"}) for name in ("get", "result", "cancel", "events")
-    },
 }
 
 
@@ -130,9 +105,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     else:
         for status, several in sorted(problems.items()):
             answers[str(status)] = _problem(several)
-    for name, (target, parameters) in LINKS.get((method, path, _success(answers)), {}).items():
-        links = answers[_success(answers)].setdefault("links", {})
-        links[name] = {"operationId": target, "parameters": parameters}
+    if links := LINKS.get((method, path)):
+        answers[_success(answers)]["links"] = links
 
 
 def _success(answers: dict[str, Any]) -> str:

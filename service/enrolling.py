@@ -26,6 +26,7 @@ from service.forms import Photo, Sent, read_sent
 from service.house import House, caller_of, house_of
 from service.retries import Attempt, Reply, once
 from service.route import role, router
+from service.shape import NUMBER
 
 routes = router("individuals")
 REFUSALS: tuple[type[FlukeprintError], ...] = (
@@ -35,7 +36,7 @@ REFUSALS: tuple[type[FlukeprintError], ...] = (
     *PhotoRefused.__subclasses__(),
     NotIndexed,
 )
-IndividualId = Annotated[int, Path(ge=1, le=schemas.NUMBER)]
+IndividualId = Annotated[int, Path(ge=1, le=NUMBER)]
 
 
 class Remembering:

@@ -8,31 +8,46 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from encoder.errors import PhotoRefused
 from matching.identify import Options, QueryPhoto
-from service import schemas
 from service.asking import identified
 from service.document import form, gives
 from service.forms import read_sent
 from service.house import caller_of, house_of
 from service.retries import Attempt, Reply, once
 from service.route import role, router
+from service.shape import Shape
 
 routes = router("field")
 
 
-class MatchAsked(schemas.Shape):
+class MatchAsked(Shape):
     top: int = Field(10, ge=1, le=100, description="How many matches to give.")
+
+
+class FieldMatch(Shape):
+    rank: int
+    id: str
+    rating: float = Field(ge=0, le=1, description="The calibrated probability.")
+    details: str
+
+
+class FieldMatches(Shape):
+    matches: list[FieldMatch]
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"matches": [{"rank": 1, "id": "065L (Muddy)", "rating": 0.91, "details": "0034.jpg"}]}}
+    )
 
 
 @routes.post(
     "/match",
     operation_id="match",
     summary="Who is it? For the photo-identification app in the field",
-    response_model=schemas.FieldMatches,
+    response_model=FieldMatches,
     responses=gives(PhotoRefused),
     openapi_extra=role("viewer", encodes=True, **form(MatchAsked, files="images", raw=False)),
 )

@@ -22,10 +22,11 @@ from service.errors import RequestRefused
 from service.house import caller_of, house_of
 from service.retries import Reply, fingerprint, once
 from service.route import role, router
+from service.shape import NUMBER
 
 routes = router("individuals")
-IndividualId = Annotated[int, Path(ge=1, le=schemas.NUMBER)]
-EventId = Annotated[int, Path(ge=1, le=schemas.NUMBER)]
+IndividualId = Annotated[int, Path(ge=1, le=NUMBER)]
+EventId = Annotated[int, Path(ge=1, le=NUMBER)]
 EDITS = gives(NotKnown, EditConflict, NameRefused, ValueRefused)
 
 
@@ -44,7 +45,7 @@ async def individual_list(
     sort: Literal["name", "id", "sightings", "encounters"] = "name",
     order: Literal["asc", "desc"] = "asc",
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    offset: Annotated[int, Query(ge=0, le=schemas.NUMBER)] = 0,
+    offset: Annotated[int, Query(ge=0, le=NUMBER)] = 0,
 ) -> Response:
     house = house_of(request)
     kind = clean_label(species, "species")
@@ -129,7 +130,7 @@ async def individual_merge(request: Request, individual_id: IndividualId, asked:
 )
 async def individual_split(request: Request, individual_id: IndividualId, asked: schemas.SplitAsked) -> Response:
     return await edited(
-        request, asked, lambda books, who: edits.split(books, individual_id, _ids(asked.sightings), asked.name, who=who)
+        request, asked, lambda books, who: edits.split(books, individual_id, asked.sightings, asked.name, who=who)
     )
 
 
@@ -143,7 +144,7 @@ async def individual_split(request: Request, individual_id: IndividualId, asked:
 )
 async def individual_reassign(request: Request, individual_id: IndividualId, asked: schemas.ReassignAsked) -> Response:
     return await edited(
-        request, asked, lambda books, who: edits.reassign(books, _ids(asked.sightings), individual_id, who=who), individual_id
+        request, asked, lambda books, who: edits.reassign(books, asked.sightings, individual_id, who=who), individual_id
     )
 
 
@@ -159,7 +160,7 @@ async def individual_history(
     request: Request,
     individual_id: IndividualId,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=schemas.NUMBER, description="Older than this event.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=NUMBER, description="Older than this event.")] = None,
 ) -> Response:
     house = house_of(request)
 
@@ -183,7 +184,7 @@ async def individual_history(
 async def event_list(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=schemas.NUMBER, description="Older than this event.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=NUMBER, description="Older than this event.")] = None,
 ) -> Response:
     house = house_of(request)
     found = await house.gate.books.run(lambda: house.station.catalogue.history(limit=limit, before=before))
@@ -227,9 +228,3 @@ def sighting_json(one: Sighting) -> dict[str, object]:
 
 def event_json(event: EventRow) -> dict[str, object]:
     return asdict(event) | {"at": event.at.isoformat()}
-
-
-def _ids(given: list[int]) -> list[int]:
-    if wrong := [number for number in given if not 1 <= number <= schemas.NUMBER]:
-        raise RequestRefused(f"{wrong[0]} is no sighting's number.")
-    return given

@@ -22,11 +22,11 @@ from indexer.enrol import enrol
 from indexer.given import given
 from indexer.sightings import Source
 from matching.identify import QueryPhoto
-from service import schemas
 from service.archive import read_member
 from service.asking import identified, options_of
 from service.house import House
 from service.problems import kind_of
+from service.questions import IdentifyAsked
 from service.retries import Attempt
 
 UPLOADS = "uploads"
@@ -112,7 +112,7 @@ class Worker:
 
     def _identify(self, job: Job, row: JobRow, archive: zipfile.ZipFile) -> None:
         photos = [QueryPhoto(photo["name"], self._read(archive, photo)) for photo in row.photos]
-        options = options_of(schemas.IdentifyAsked.model_validate(job.options))
+        options = options_of(IdentifyAsked.model_validate(job.options))
         books = self._house.station.catalogue.noting(self._house.desk.note_of_row(row.id, "done"))
         identified(self._house, photos, options, Attempt(books, None, threading.Event()), who=job.who)
 

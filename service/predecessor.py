@@ -12,16 +12,15 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from encoder.errors import EncoderError, PhotoRefused
 from encoder.mask import Mask
 from matching.identify import Options, QueryPhoto
-from service import schemas
 from service.archive import read_member, read_members
 from service.asking import identified, looked_up
 from service.document import form, gives
@@ -30,14 +29,57 @@ from service.forms import Photo, read_sent
 from service.house import House, caller_of, house_of
 from service.retries import Attempt, Reply, once
 from service.route import role, router
+from service.shape import Id, Shape
 
 routes = router("predecessor")
 OLD = "The same without /v1, for clients that are not to be changed any more."
 
 
-class PredictAsked(schemas.Shape):
+class PredictAsked(Shape):
     mask: bool = Field(False, description="Send the animal without its background, too. Slow.")
     top: int = Field(5, ge=1, le=100, description="How many candidates to list.")
+
+
+class DetectionCandidate(Shape):
+    id: Id
+    name: str
+    species: str | None
+    probability: float
+
+
+class Detection(Shape):
+    """The predecessor's answer. What was not computed is null."""
+
+    image_ind: str = Field(description="The photo's file name.")
+    bbox: list[int] | None = Field(description="[x, y, width, height] of the animal by its mask, else of the whole photo.")
+    class_animal: str | None = Field(description="The individual's name; null for a new animal.")
+    id_animal: str | None = Field(description="The individual's species.")
+    probability: float | None = Field(description="That class_animal is right.")
+    mask: str | None = Field(description="On request: a PNG of the animal without its background, in base64.")
+    rejected: bool
+    rejection_reason: Literal["low_confidence", "new_individual", "not_a_marine_mammal"] | None
+    model_version: str
+    candidates: list[DetectionCandidate]
+    error: str | None = Field(description="Why the photo could not be used; then it is rejected, and all else is null.")
+
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "example": {
+                "image_ind": "fluke.jpg",
+                "bbox": [0, 0, 1200, 800],
+                "class_animal": "Kelp-07",
+                "id_animal": "humpback whale",
+                "probability": 0.97,
+                "mask": None,
+                "rejected": False,
+                "rejection_reason": None,
+                "model_version": "starter-lite0-1-0123abcd",
+                "candidates": [],
+                "error": None,
+            }
+        },
+    )
 
 
 async def predict_single(request: Request) -> Response:
@@ -93,8 +135,8 @@ async def predict_batch(request: Request) -> Response:
 def _add(path: str, *, old: bool) -> None:
     refusals = gives(PhotoRefused, EncoderError, NotInstalled, *PhotoRefused.__subclasses__())
     for name, answering, files, shape in (
-        ("predict-single", predict_single, "file", schemas.Detection),
-        ("predict-batch", predict_batch, "archive", list[schemas.Detection]),
+        ("predict-single", predict_single, "file", Detection),
+        ("predict-batch", predict_batch, "archive", list[Detection]),
     ):
         routes.add_api_route(
             f"{path}/{name}",

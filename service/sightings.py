@@ -16,10 +16,11 @@ from service.errors import RequestRefused
 from service.house import house_of
 from service.individuals import edited, sighting_json
 from service.route import role, router
+from service.shape import NUMBER
 from service.thumbnails import LARGEST, SMALLEST, thumbnail
 
 routes = router("sightings")
-SightingId = Annotated[int, Path(ge=1, le=schemas.NUMBER)]
+SightingId = Annotated[int, Path(ge=1, le=NUMBER)]
 KEPT = "private, max-age=86400"  # the bytes behind an address never change; who may see them may
 MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tiff": "image/tiff", "bmp": "image/bmp"}
 PICTURE: dict[int | str, dict[str, Any]] = {

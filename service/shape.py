@@ -1,0 +1,25 @@
+"""What every shape of the API rests on: its base, its numbers, and how a box is written.
+
+The shapes are for the API's description and for reading requests; the values are made in the rooms below. Beside
+`settings.py` they are the one place that uses pydantic. Each has an example, which a test reads.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from catalog.names import MAX_LABEL
+
+NUMBER = 2**63 - 1  # the largest id that a database counts to
+LABEL = MAX_LABEL  # characters of a name, a species, an encounter
+Id = int
+BOX = r"^(-|[0-9]{1,5},[0-9]{1,5},[1-9][0-9]{0,4},[1-9][0-9]{0,4})$"
+Boxes = Annotated[list[str], Field(json_schema_extra={"items": {"type": "string", "pattern": BOX}})]
+
+
+class Shape(BaseModel):
+    """Requests with fields that are not known are refused: a typing error must not pass for a default."""
+
+    model_config = ConfigDict(extra="forbid")
