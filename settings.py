@@ -123,6 +123,11 @@ class Settings(BaseModel):
     allowed_hosts: str | None = Field(
         None, description="Host names that the service answers to, with commas; unset: on this machine's own address its names."
     )
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses of proxies, with commas, whose X-Forwarded-For says who asks; unset: none is believed, and all "
+        "who come through a proxy share its rate.",
+    )
     cors_origins: str | None = Field(None, description="Web origins that may call the service, with commas; unset: none.")
     admin_key_file: Path | None = Field(
         None, description="A file that holds a first admin key, of 32 characters or more: a secret of the deployment."

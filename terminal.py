@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matching.answer import Answer
 
 BAR_EVERY_S = 0.2
-BASES = {"catalogue": "measured on this catalogue", "bundle": "the encoder's own", "none": "not measured"}
 
 
 def put_json(value: Any) -> None:
@@ -36,6 +35,8 @@ def put_table(rows: Sequence[Sequence[object]], heads: Sequence[str]) -> None:
 
 def put_answer(answer: Answer) -> None:
     """An identification, for a person: the decision first, then what speaks for each candidate."""
+    from matching.calibration import BASES
+
     sure, best = f"{answer.probability:.0%}", answer.candidates[0] if answer.candidates else None
     if answer.decision == "known" and best is not None:
         print(f"Known: {best.name} (individual {best.individual_id}), right with {sure}.")

@@ -61,9 +61,13 @@ class Basis:
     true_new: float | None = None  # share of new animals that are answered "new"
 
 
+# Where probabilities come from, in words that follow "Probabilities are".
+BASES = {"catalogue": "measured on this catalogue", "bundle": "the encoder's own", "none": "not measured"}
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    source: str  # "catalogue", "bundle", "none"
+    source: str  # one of BASES
     reason: str  # why this source, in a sentence
     sightings: int  # live ones in the catalogue when this was chosen for it
     new_share: float

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from catalog.errors import NotKnown
 from catalog.names import clean_label
@@ -20,14 +20,13 @@ from indexer.given import crop
 from matching.identify import Options, QueryPhoto
 from matching.identify import identify as identify_photos
 from matching.ports import Encodes
-from matching.similar import Similar
 from service import questions
 from service.document import form, gives
 from service.errors import ClientGone, RequestRefused
 from service.explain import explained
 from service.forms import Photo, Sent, media_type, read_json, read_sent
 from service.house import House, caller_of, house_of
-from service.retries import Attempt, Reply, once
+from service.retries import Attempt, Reply, fingerprint, once
 from service.route import role, router
 from vector_db.port import Filter, Place, Radius
 
@@ -145,10 +144,11 @@ async def similar(request: Request) -> Response:
         raise RequestRefused("Say what to compare: one photo, or the number of a sighting, and not both.")
     where, boxes = filter_of(asked), query_photos(sent.photos, asked.box)
 
-    def work(_: threading.Event) -> Sequence[Similar]:
+    def work(_: Attempt) -> Reply:
         if asked.sighting is not None:
-            return similar_to_sighting(house.station, asked.sighting, top=asked.top, where=where)
-        return similar_to_photo(house.station, sent.photos[0].data, boxes[0].box, top=asked.top, where=where)
+            found = similar_to_sighting(house.station, asked.sighting, top=asked.top, where=where)
+        else:
+            found = similar_to_photo(house.station, sent.photos[0].data, boxes[0].box, top=asked.top, where=where)
+        return Reply({"similar": [{"rank": rank} | asdict(one) for rank, one in enumerate(found, start=1)]})
 
-    found = await house.gate.encoding(request, work)
-    return JSONResponse({"similar": [{"rank": rank} | asdict(one) for rank, one in enumerate(found, start=1)]})
+    return await once(request, fingerprint([asked, sent.fingerprint()]), work, encodes=True)

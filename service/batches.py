@@ -32,11 +32,11 @@ from service.document import form, gives
 from service.errors import Busy, UploadRefused
 from service.forms import MOST_FIELDS, Sent, file_name, media_type
 from service.house import House, caller_of, house_of
-from service.jobs import upload_path, uploads
+from service.jobs import upload_path
 from service.plan import plan
 from service.questions import IdentifyAsked
 from service.result import as_csv, row_json
-from service.retries import Attempt, Reply, once
+from service.retries import Attempt, Reply, fingerprint, once
 from service.route import role, router
 from service.shape import NUMBER
 
@@ -133,7 +133,7 @@ async def job_get(request: Request, job_id: JobId) -> Response:
 )
 async def job_cancel(request: Request, job_id: JobId) -> Response:
     house = house_of(request)
-    return JSONResponse(await house.gate.books.run(lambda: job_json(house, house.desk.cancel_job(job_id))))
+    return await once(request, fingerprint(job_id), lambda _: Reply(job_json(house, house.desk.cancel_job(job_id))))
 
 
 @routes.get(
@@ -221,7 +221,6 @@ async def _receive(request: Request, house: House) -> Received:
         fields.setdefault(name, []).append(value)
     received = Received(uuid4().hex, "", fields)
     file = upload_path(house, received.name)
-    await house.gate.books.run(lambda: uploads(house).mkdir(parents=True, exist_ok=True))
     try:
         if media_type(request) == "application/zip":
             with file.open("wb") as out:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from matching.calibration import BASES
+
 
 def explained(answer: dict[str, Any]) -> list[str]:
     """From an answer as JSON, so that one that was kept is explained as it was given."""
     grounds, candidates = answer["calibration"], answer["candidates"]
-    said = [f"Probabilities are {grounds['source']}: {grounds['reason']}."]
+    said = [f"Probabilities are {BASES[grounds['source']]}: {grounds['reason']}."]
     if grounds["optimistic"]:
         said.append("They rest on little, and are rather too high.")
     said.append(

@@ -51,14 +51,16 @@ class Frame:
                 message["headers"] = headers
             await send(message)
 
+        # What answers GET answers HEAD, as probes ask; the server leaves the body out.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self._app(scope, receive, sending)
+            await self._app(asked, receive, sending)
         except Exception:
             if not status:
                 raise
             # Answered and logged already, by `problems.py`; the server would log it again and close the connection.
         finally:
-            self._tell(scope, status, time.perf_counter() - began, request_id)
+            self._tell({**asked, "method": scope["method"]}, status, time.perf_counter() - began, request_id)
 
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", "none")

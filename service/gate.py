@@ -84,13 +84,17 @@ class Gate:
         self.health = Lane("health", 1, 8)
 
     async def encoding(self, request: Request, work: Callable[[threading.Event], T]) -> T:
-        """Work with the model, for a client who waits: dropped where it has not begun when the client leaves.
+        """Work with the model, for a client who waits."""
+        return await self.attended(self.encode, request, work)
+
+    async def attended(self, lane: Lane, request: Request, work: Callable[[threading.Event], T]) -> T:
+        """Work for a client who waits: dropped where it has not begun when the client leaves.
 
         `work` may look at the event between photos, and stop when it is set; what does not stop ends, and its answer is
         there for a retry. The request's body has been read.
         """
         gone = threading.Event()
-        future = self.encode.begin(lambda: work(gone))
+        future = lane.begin(lambda: work(gone))
         answer = asyncio.wrap_future(future)
         watch = asyncio.ensure_future(_gone(request))
         either: set[asyncio.Future[Any]] = {answer, watch}

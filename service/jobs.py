@@ -11,9 +11,10 @@ import logging
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from catalog.values import Job, JobRow
 from encoder.errors import PhotoRefused
@@ -31,7 +32,10 @@ from service.retries import Attempt
 
 UPLOADS = "uploads"
 ROWS_AHEAD = 50
+LOOK_EVERY_S = 0.1
+PAUSES_S = (1, 2, 5, 10, 30)  # between tries of a row that fails for the moment, as while a database starts again
 OLD_S = 3600.0  # a younger upload may be one that is coming in, to another process
+T = TypeVar("T")
 log = logging.getLogger("flukeprint.jobs")
 
 
@@ -47,42 +51,64 @@ class Worker:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled; what is begun ends."""
+        """Until the service leaves; what is begun ends. Nothing that fails ends the worker itself."""
         house = self._house
         while not house.leaving:
             self._wake.clear()
-            jobs = await house.gate.books.run(house.desk.open_jobs)
-            if not jobs:
-                await self._wake.wait()
-                continue
-            job = jobs[0]
+            job = None
             try:
-                await self._job(job)
-            except FlukeprintError as error:
-                log.error("job %s: %s", job.id, error)
-                reason = str(error) if kind_of(type(error)).tells else "The service failed; its log says why."
-                await self._fail(job, reason)
-            except Exception:  # a job's failure is its own: the next one goes on
-                log.exception("job %s", job.id)
-                await self._fail(job, "The service failed; its log says why.")
+                job = next(iter(await self._in_books(house.desk.open_jobs)), None)
+                if job is None:
+                    await self._wake.wait()
+                else:
+                    await self._job(job)
+            except Exception as error:  # a job's failure is its own: the next one goes on
+                await self._failed(job, error)
 
-    async def _fail(self, job: Job, reason: str) -> None:
-        await self._house.gate.books.run(lambda: self._house.desk.finish_job(job.id, "failed", reason))
+    async def _failed(self, job: Job | None, error: Exception) -> None:
+        log.error("job %s: %s", job and job.id, error, exc_info=None if isinstance(error, FlukeprintError) else error)
+        try:
+            if job is None:
+                raise error
+            reason = _told(error)
+            await self._in_books(lambda: self._house.desk.finish_job(job.id, "failed", reason))
+        except Exception:  # then the catalogue does not answer at all, and the job goes on when it does
+            await self._pause(PAUSES_S[-1])
 
     async def _job(self, job: Job) -> None:
         house, desk, file = self._house, self._house.desk, upload_path(self._house, job.upload)
-        await house.gate.books.run(lambda: desk.start_job(job.id))
-        while rows := await house.gate.books.run(lambda: desk.job_rows(job.id, limit=ROWS_AHEAD, state="waiting")):
+        await self._in_books(lambda: desk.start_job(job.id))
+        while rows := await self._in_books(lambda: desk.job_rows(job.id, limit=ROWS_AHEAD, state="waiting")):
             for row in rows:
-                if house.leaving:
+                if house.leaving or not await self._tried(job, row, file) or house.leaving:
                     return
-                if not await house.gate.encode.run_patiently(lambda row=row: self._row(job, row, file)):  # type: ignore[misc]
-                    return
-        await house.gate.books.run(lambda: desk.finish_job(job.id, "done"))
+        await self._in_books(lambda: desk.finish_job(job.id, "done"))
         file.unlink(missing_ok=True)
 
-    def _row(self, job: Job, row: JobRow, file: Path) -> bool:
-        """Whether the job goes on."""
+    async def _tried(self, job: Job, row: JobRow, file: Path) -> bool:
+        """Whether the job goes on after this row. What fails for the moment is tried again before it is a row's fault."""
+        for pause_s in PAUSES_S:
+            try:
+                return await self._house.gate.encode.run_patiently(lambda: self._row(job, row, file, last=False))
+            except FlukeprintError as error:
+                if not _for_the_moment(error):
+                    raise
+                log.warning("job %s, row %s, tried again in %s s: %s", job.id, row.number, pause_s, error)
+                await self._pause(pause_s)
+                if self._house.leaving:
+                    return False
+        return await self._house.gate.encode.run_patiently(lambda: self._row(job, row, file, last=True))
+
+    async def _in_books(self, work: Callable[[], T]) -> T:
+        return await self._house.gate.books.run_patiently(work)
+
+    async def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._house.leaving and time.monotonic() < until:
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _row(self, job: Job, row: JobRow, file: Path, *, last: bool) -> bool:
+        """Whether the job goes on. What fails for the moment is raised, but on the last try."""
         house, desk = self._house, self._house.desk
         if desk.job(job.id).state == "cancelled":
             file.unlink(missing_ok=True)
@@ -96,15 +122,12 @@ class Worker:
         except FileNotFoundError:
             desk.finish_job(job.id, "failed", "Its upload is not there any more. Send it again.")
             return False
-        except FlukeprintError as error:
-            tells = kind_of(type(error)).tells
-            if not tells:
-                log.error("job %s, row %s: %s", job.id, row.number, error)
-            desk.mark_job_row(row.id, "refused", reason=str(error) if tells else "The service failed; its log says why.")
-            house.measures.rows.labels("refused").inc()
-        except Exception:
-            log.exception("job %s, row %s", job.id, row.number)
-            desk.mark_job_row(row.id, "refused", reason="The service failed; its log says why.")
+        except Exception as error:  # one row's failure is its own
+            if _for_the_moment(error) and not last:
+                raise
+            if not _tells(error):
+                log.error("job %s, row %s: %s", job.id, row.number, error, exc_info=error)
+            desk.mark_job_row(row.id, "refused", reason=_told(error))
             house.measures.rows.labels("refused").inc()
         else:
             house.measures.rows.labels("done").inc()
@@ -144,7 +167,20 @@ class Worker:
             return refusal
 
 
+def _tells(error: Exception) -> bool:
+    return isinstance(error, FlukeprintError) and kind_of(type(error)).tells
+
+
+def _told(error: Exception) -> str:
+    return str(error) if _tells(error) else "The service failed; its log says why."
+
+
+def _for_the_moment(error: Exception) -> bool:
+    return isinstance(error, FlukeprintError) and kind_of(type(error)).status == 503
+
+
 def uploads(house: House) -> Path:
+    """What comes in lies here until it is read; there at start."""
     return house.settings.data_dir / UPLOADS
 
 
@@ -156,6 +192,7 @@ def sweep(house: House) -> None:
     """At start: uploads that no open job names were left by a request that was killed, or by a job at its end."""
     named = {f"{job.upload}.zip" for job in house.desk.open_jobs()}
     folder = uploads(house)
-    for file in folder.iterdir() if folder.is_dir() else ():
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
         if file.name not in named and time.time() - file.stat().st_mtime > OLD_S:
             file.unlink(missing_ok=True)

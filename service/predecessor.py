@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import tempfile
+import threading
 import zipfile
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
+from uuid import uuid4
 
 from fastapi import Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from encoder.errors import EncoderError, PhotoRefused
-from encoder.mask import Mask
+from encoder.mask import Mask, Masker
 from matching.identify import Options, QueryPhoto
 from service.archive import read_member, read_members
 from service.asking import identified, looked_up
 from service.document import form, gives
-from service.errors import NotInstalled, UploadRefused
+from service.errors import ClientGone, NotInstalled, UploadRefused
 from service.forms import Photo, read_sent
 from service.house import House, caller_of, house_of
+from service.jobs import upload_path
 from service.retries import Attempt, Reply, once
 from service.route import role, router
 from service.shape import Id, Shape
@@ -88,7 +88,7 @@ async def predict_single(request: Request) -> Response:
     if len(sent.photos) != 1:
         raise UploadRefused(f"{len(sent.photos)} photos were sent as `file`, and one was expected. Send several as an archive.")
     asked = sent.asked(PredictAsked)
-    masked = await _masks(house, asked, sent.photos)
+    masked = await _masks(request, asked, sent.photos)
 
     def work(attempt: Attempt) -> Reply:
         photo = sent.photos[0]
@@ -110,7 +110,7 @@ async def predict_batch(request: Request) -> Response:
         raise UploadRefused("Send one ZIP as `archive`.")
     asked = sent.asked(PredictAsked)
     photos = await house.gate.books.run(lambda: _unpacked(house, sent.photos[0].data))
-    masked = await _masks(house, asked, [photo if isinstance(photo, Photo) else None for _, photo in photos])
+    masked = await _masks(request, asked, [photo if isinstance(photo, Photo) else None for _, photo in photos])
 
     def told(ask: Callable[[QueryPhoto], dict[str, Any]]) -> Reply:
         found = []
@@ -158,9 +158,9 @@ _add("", old=True)
 
 def _unpacked(house: House, data: bytes) -> list[tuple[str, Photo | PhotoRefused]]:
     """Photos of the archive under their names in it; one that cannot be read is said so in its place."""
-    with tempfile.TemporaryDirectory(prefix="flukeprint-") as folder:
-        file = Path(folder) / "archive.zip"
-        file.write_bytes(data)
+    file = upload_path(house, uuid4().hex)
+    file.write_bytes(data)
+    try:
         members = read_members(file, house.settings)
         if len(members) > house.settings.max_photos:
             raise UploadRefused(
@@ -175,7 +175,9 @@ def _unpacked(house: House, data: bytes) -> list[tuple[str, Photo | PhotoRefused
                     found.append((member.name, read))
                 except PhotoRefused as refusal:
                     found.append((member.name, refusal))
-    return found
+        return found
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _of_answer(answer: dict[str, Any], name: str, mask: Mask | None, top: int) -> dict[str, Any]:
@@ -207,16 +209,23 @@ def _refused(house: House, name: str, refusal: PhotoRefused) -> dict[str, Any]:
     return nothing | told | {"error": str(refusal)}
 
 
-async def _masks(house: House, asked: PredictAsked, photos: list[Photo] | list[Photo | None]) -> list[Mask | None]:
+async def _masks(request: Request, asked: PredictAsked, photos: Sequence[Photo | None]) -> list[Mask | None]:
     """One a photo, where they are asked for, in their own lane."""
     if not asked.mask:
         return [None] * len(photos)
-    masker = await house.gate.masks.run(house.masker)
-    masked: list[Mask | None] = []
-    for photo in photos:
-        try:
-            cut = photo and partial(masker.mask, photo.data, hashlib.sha256(photo.data).hexdigest())
-            masked.append(await house.gate.masks.run(cut) if cut else None)
-        except PhotoRefused:  # identifying says so of it
-            masked.append(None)
-    return masked
+    house = house_of(request)
+
+    def work(gone: threading.Event) -> list[Mask | None]:
+        masker = house.masker()
+        return [None if photo is None else _mask(masker, photo, gone) for photo in photos]
+
+    return await house.gate.attended(house.gate.masks, request, work)
+
+
+def _mask(masker: Masker, photo: Photo, gone: threading.Event) -> Mask | None:
+    if gone.is_set():
+        raise ClientGone("The client left before its answer was ready.")
+    try:
+        return masker.mask(photo.data, hashlib.sha256(photo.data).hexdigest())
+    except PhotoRefused:  # identifying says so of it
+        return None

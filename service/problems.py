@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -150,7 +151,13 @@ def install(app: FastAPI) -> None:
         if isinstance(error.__cause__, FlukeprintError):  # the framework's reader of bodies wraps what stopped it
             return of_error(request, error.__cause__)
         kind = PLAIN.get(error.status_code) or Kind(error.status_code, "malformed", "The request is malformed.")
-        return answer(request, kind, f"{kind.title} {error.detail}", headers=error.headers or {})
+        more = "" if error.detail == HTTPStatus(error.status_code).phrase else f" {error.detail}"
+        return answer(request, kind, f"{kind.title}{more} GET /openapi.json tells what there is.", headers=error.headers or {})
+
+    async def disk(request: Request, error: Exception) -> Response:
+        log.error("the disk failed", exc_info=error, extra={"request_id": request.scope.get("flukeprint.request_id")})
+        kind = TABLE[catalog.PhotoStoreFailed]
+        return answer(request, kind, f"{kind.title} The service's log says why, under this request's id.")
 
     async def failed(request: Request, error: Exception) -> Response:
         log.error("failed", exc_info=error, extra={"request_id": request.scope.get("flukeprint.request_id")})
@@ -160,4 +167,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(FlukeprintError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(OSError, disk)  # such as no space left for what comes in
     app.add_exception_handler(Exception, failed)

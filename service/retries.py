@@ -45,8 +45,10 @@ class Attempt:
     gone: threading.Event
 
 
-async def once(request: Request, fingerprint: str, work: Work, again: Again, *, encodes: bool = False) -> Response:
-    """Do the work, in a thread, unless this request was done before."""
+async def once(
+    request: Request, fingerprint: str, work: Work, again: Again | None = None, *, encodes: bool = False
+) -> Response:
+    """Do the work, in a thread, unless this request was done before. Work that makes nothing needs no `again`."""
     house = house_of(request)
     token = _token(request)
     if token is None:
@@ -85,11 +87,12 @@ async def _run(house: House, request: Request, work: Work, token: str | None, *,
     return await house.gate.books.run(lambda: work(Attempt(books, token, threading.Event())))
 
 
-def _told_again(before: Kept, fingerprint: str, again: Again) -> Reply:
+def _told_again(before: Kept, fingerprint: str, again: Again | None) -> Reply:
     if before.fingerprint != fingerprint:
         raise KeyMisused("This Idempotency-Key came with another request before. Use a new one for each request.")
     if before.status is not None:
         return Reply(before.answer, before.status)
+    assert again is not None  # whoever makes something tells it again
     assert before.number is not None  # written together with what it made
     return again(before.number)
 

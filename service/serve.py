@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,6 +22,7 @@ from errors import FlukeprintError
 from service import logs
 from service.app import framed, make_app
 from service.errors import StartRefused
+from service.jobs import UPLOADS
 from settings import Settings
 
 KEEP_ALIVE_S = 15
@@ -50,6 +53,8 @@ class Patient(H11Protocol):
 class Server(uvicorn.Server):
     """Tells the house when it is time to leave, and a person where it listens."""
 
+    spool: Path | None = None  # where uploads lie while they come in; unset: where the system puts what is temporary
+
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self.app = app
@@ -65,6 +70,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if self.started:
+            if self.spool is not None:
+                tempfile.tempdir = str(self.spool)
             log.info("Flukeprint listens on http://%s:%s", *self.address())
 
     def address(self) -> tuple[str, int]:
@@ -85,6 +92,8 @@ def make_server(settings: Settings) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=settings.trusted_proxies is not None,
+        forwarded_allow_ips=settings.trusted_proxies or "",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.leave_within_s,
         limit_concurrency=MOST_CONNECTIONS,
@@ -96,6 +105,7 @@ def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. What cannot be started is refused, with the reason, before anything listens."""
     logs.set_up(settings)
     server = make_server(settings)
+    server.spool = settings.data_dir / UPLOADS  # as large as an archive may be, and /tmp is often memory
     state = server.app.state
     # The reason is raised below, for a person; the server would log it as a traceback.
     logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(state, "start_failure"))

@@ -35,6 +35,7 @@ def test_several_photos_are_one_encounter_and_get_one_answer(filled: Service, ph
     assert [one["name"] for one in said["photos"]] == ["8.jpg", "9.jpg"]
     assert said["photos"][0]["box"] == {"x": 0, "y": 0, "width": 200, "height": 200}
     assert any("P(new)" in sentence for sentence in said["explanation"])
+    assert said["explanation"][0].startswith("Probabilities are not measured: ")
 
 
 def test_the_answer_is_that_of_the_command_line(
@@ -90,6 +91,15 @@ def test_no_photo_at_all_is_refused(filled: Service) -> None:
     said = filled.client.post("/v1/identify", data={"top": "3"})
     assert said.status_code == 422
     assert filled.client.post("/v1/identify", content=b"").json()["type"] == "urn:flukeprint:problem:upload-refused"
+
+
+def test_a_search_for_similar_photos_honours_its_key(filled: Service) -> None:
+    key, asked = {"Idempotency-Key": "similar"}, {"sighting": 1, "top": 2}
+    first = filled.client.post("/v1/similar", json=asked, headers=key)
+    again = filled.client.post("/v1/similar", json=asked, headers=key)
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    other = filled.client.post("/v1/similar", json=asked | {"top": 3}, headers=key)
+    assert other.json()["type"] == "urn:flukeprint:problem:idempotency-key"
 
 
 def test_the_nearest_photos_of_a_photo_and_of_a_sighting(filled: Service, photo: Photo) -> None:

@@ -10,7 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import pytest
 from serving import Photo, Service, Start
+
+from catalog.errors import CatalogueUnavailable
+from encoder.errors import EncoderError
+from encoder.values import Box, Encoded
+from service import jobs
+from vector_db.errors import VectorIndexError
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -105,12 +112,70 @@ def test_a_cancelled_job_keeps_what_is_done(start: Start, photo: Photo) -> None:
     job = sent(client, zipped({f"{n}.jpg": photo(n % 5, n // 5) for n in range(40)})).json()["id"]
     cancelled = client.post(f"/v1/jobs/{job}/cancel")
     assert cancelled.json()["state"] == "cancelled"
-    assert client.post(f"/v1/jobs/{job}/cancel").status_code == 200
+    assert client.post(f"/v1/jobs/{job}/cancel", headers={"Idempotency-Key": "c"}).status_code == 200
+    assert client.post(f"/v1/jobs/{job}/cancel", headers={"Idempotency-Key": "c"}).status_code == 200
     time.sleep(0.5)
     rows = client.get(f"/v1/jobs/{job}").json()["rows"]
     assert rows["waiting"] == 0
     assert rows["cancelled"] > 0
     assert client.post("/v1/identify", files={"photos": photo(0, 0)}).status_code == 200
+
+
+def test_a_row_that_fails_for_the_moment_is_tried_again(
+    start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As while a database or an index starts again: twice nothing is found, and then it is."""
+    service = start()
+    find, failures = service.house.station.index.search, [VectorIndexError("not there"), CatalogueUnavailable("not there")]
+
+    def flickering(*asked: Any, **more: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return find(*asked, **more)
+
+    enrolled = sent(service.client, zipped({"A/a.jpg": photo(1, 0)}), kind="enrol").json()["id"]
+    assert ended(service.client, enrolled)["rows"]["done"] == 1
+    monkeypatch.setattr(jobs, "PAUSES_S", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(service.house.station.index, "search", flickering)
+    told = ended(service.client, sent(service.client, zipped({"a.jpg": photo(1, 0)})).json()["id"])
+    assert (told["state"], told["rows"]["done"], failures) == ("done", 1, [])
+    assert caplog.text.count("tried again") == 2
+
+
+def test_a_row_that_goes_on_failing_is_refused_and_the_next_one_goes_on(
+    start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()
+    encode = service.house.station.encoder.encode
+
+    def failing(data: bytes, box: Box | None = None) -> Encoded:
+        if data == photo(1, 0):
+            raise EncoderError("no vector came of it")
+        return encode(data, box)
+
+    monkeypatch.setattr(jobs, "PAUSES_S", (0.1,))
+    monkeypatch.setattr(service.house.station.encoder, "encode", failing)
+    told = ended(service.client, sent(service.client, zipped({"a.jpg": photo(1, 0), "b.jpg": photo(2, 0)})).json()["id"])
+    assert (told["state"], told["rows"]["done"], told["rows"]["refused"]) == ("done", 1, 1)
+    (row, _) = service.client.get("/v1/jobs/1/result").json()["rows"]
+    assert row["reason"] == "The service failed; its log says why."
+
+
+def test_a_catalogue_that_does_not_answer_delays_the_worker_and_does_not_end_it(
+    start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()
+    look, failures = service.house.desk.open_jobs, [CatalogueUnavailable("not there")] * 2
+
+    def flickering() -> Any:
+        if failures:
+            raise failures.pop()
+        return look()
+
+    monkeypatch.setattr(jobs, "PAUSES_S", (0.1,))
+    monkeypatch.setattr(service.house.desk, "open_jobs", flickering)
+    told = ended(service.client, sent(service.client, zipped({"a.jpg": photo(1, 0)})).json()["id"])
+    assert (told["state"], failures) == ("done", [])
 
 
 def test_the_first_enrolments_of_a_catalogue_may_come_at_once(start: Start, photo: Photo) -> None:

@@ -6,13 +6,17 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from encoder_block import Blocked
 from serving import Photo, Start
+from test_batches import zipped
 
+from encoder.mask import Masker
+from encoder.values import DEFAULT_LIMITS, Pixels
 from service.errors import TooOften
 from service.rates import Rates
 
@@ -60,6 +64,30 @@ def test_the_work_of_a_client_who_left_is_dropped(start: Start, photo: Photo) ->
         blocked.release()
         first.join()
         assert blocked.count == 1
+
+
+def test_the_masks_of_a_client_who_left_are_dropped(start: Start, photo: Photo, tmp_path: Path) -> None:
+    service, begun, free = start(), threading.Event(), threading.Event()
+    made = []
+
+    def cut(pixels: Pixels) -> Pixels:
+        made.append(pixels.shape)
+        begun.set()
+        assert free.wait(30)
+        return pixels[:, :, 0]
+
+    service.house._masker = Masker(cut, tmp_path / "masks", DEFAULT_LIMITS)
+    archive = zipped({f"{n}.jpg": photo(1, n) for n in range(4)})
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{service.url}/v1/predict-batch", files={"archive": archive}, data={"mask": "true"}, timeout=1)
+    assert begun.wait(30)
+    time.sleep(0.5)  # until the service has seen that the client is gone
+    free.set()
+    until = time.monotonic() + 10
+    while service.house.gate.masks.inside and time.monotonic() < until:
+        time.sleep(0.02)
+    assert len(made) == 1
+    assert service.house.gate.masks.inside == 0
 
 
 def test_a_request_while_leaving_is_refused(start: Start) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Photo, Service
+from serving import Photo, Service, Start
+from test_batches import zipped
 
 from errors import FlukeprintError
 from service.problems import TABLE, kind_of
@@ -61,6 +62,27 @@ def test_what_failed_is_told_in_the_log_alone(
     assert str(station.settings.data_dir) not in said.text
     assert "Traceback" not in said.text
     assert "RuntimeError" in caplog.text
+
+
+def test_a_disk_that_fails_is_said_so(start: Start, photo: Photo, caplog: pytest.LogCaptureFixture) -> None:
+    """The folder for what comes in is made unusable, as a full disk would."""
+    service = start()
+    folder = service.house.settings.data_dir / "uploads"
+    folder.rmdir()
+    folder.write_text("in its place")
+    for path, field in (("/v1/batches", "archive"), ("/v1/predict-batch", "archive")):
+        said = service.client.post(path, files={field: zipped({"a.jpg": photo(1, 0)})})
+        assert (said.status_code, said.json()["type"]) == (503, "urn:flukeprint:problem:photo-store")
+        assert str(folder) not in said.text
+    assert "NotADirectoryError" in caplog.text
+
+
+def test_what_answers_get_answers_head_without_a_body(filled: Service) -> None:
+    for path in ("/healthz", "/v1/stats", "/v1/sightings/1/photo"):
+        got, asked = filled.client.get(path), filled.client.head(path)
+        assert (asked.status_code, asked.content) == (200, b"")
+        assert asked.headers["content-length"] == got.headers["content-length"]
+    assert filled.client.head("/v1/identify").status_code == 405
 
 
 def test_a_request_id_of_the_clients_is_kept_when_it_is_one(filled: Service) -> None:

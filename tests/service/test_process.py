@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -50,6 +52,30 @@ def test_json_logs_have_the_request_and_no_secret(tmp_path: Path) -> None:
     (asked,) = [line for line in lines if line.get("request_id") == "r-1"]
     assert (asked["path"], asked["status"], asked["method"]) == ("/v1/stats", 401, "GET")
     assert "hidden" not in (tmp_path / "log.txt").read_text("utf-8")
+
+
+def test_what_comes_in_lies_in_the_data_folder_and_not_in_memory(tmp_path: Path) -> None:
+    """A large upload, half of it sent: /tmp is memory on many machines, and in a container."""
+    with process(tmp_path / "data") as (child, url):
+        parts = urlsplit(url)
+        head = b'--b\r\nContent-Disposition: form-data; name="archive"; filename="a"\r\n\r\n'
+        fields = b"Host: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 9000000\r\n\r\n"
+        with socket.create_connection((parts.hostname, parts.port or 80), timeout=10) as client:
+            client.sendall(b"POST /v1/batches HTTP/1.1\r\n" + fields + head + bytes(5_000_000))
+            until, found = time.monotonic() + 20, False
+            while not found and time.monotonic() < until:
+                links = [str(link.readlink()) for link in Path(f"/proc/{child.pid}/fd").iterdir() if link.is_symlink()]
+                found = any(link.startswith(str(tmp_path / "data" / "uploads")) for link in links)
+            assert found
+
+
+@pytest.mark.parametrize(("trusted", "address"), [(None, "127.0.0.1"), ("127.0.0.1", "192.0.2.7")])
+def test_only_a_trusted_proxy_says_who_asks(tmp_path: Path, trusted: str | None, address: str) -> None:
+    keys = {"TRUSTED_PROXIES": trusted} if trusted else {}
+    with process(tmp_path / "data", LOG_FORMAT="json", **keys) as (_, url):
+        httpx.get(f"{url}/healthz", headers={"X-Forwarded-For": "192.0.2.7"})
+    lines = [json.loads(line) for line in (tmp_path / "log.txt").read_text("utf-8").splitlines()]
+    assert [line["address"] for line in lines if line.get("path") == "/healthz"] == [address]
 
 
 @pytest.mark.parametrize(
