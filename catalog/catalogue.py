@@ -236,11 +236,13 @@ class Catalogue:
         with self._reading() as connection:
             return vectors.enrolled(connection, bundle_id)
 
-    def vectors(self, bundle_id: str, sighting_ids: Iterable[int] | None = None) -> Iterator[tuple[Ids, Vectors]]:
-        """Blocks of (ids, matrix): all, or those among the ids given."""
+    def vectors(
+        self, bundle_id: str, sighting_ids: Iterable[int] | None = None, *, deleted: bool = False
+    ) -> Iterator[tuple[Ids, Vectors]]:
+        """Blocks of (ids, matrix): all, or those among the ids given. `deleted`: of deleted sightings too."""
         for among in self._blocks(bundle_id, sighting_ids):
             with self._reading() as connection:
-                ids, matrix = vectors.block(connection, bundle_id, among)
+                ids, matrix = vectors.block(connection, bundle_id, among, deleted=deleted)
             if len(ids):
                 yield ids, matrix
 

@@ -20,13 +20,13 @@ _V, _S = vectors.c, sightings.c
 BLOCK = 4096  # 8 MB of 512 float32
 
 
+def _of(bundle_id: str, *columns: ColumnElement[Any]) -> Select[Any]:
+    both = vectors.join(sightings, _V.sighting_id == _S.id)
+    return select(*columns).select_from(both).where(_V.bundle_id == bundle_id).order_by(_V.sighting_id)
+
+
 def _live_of(bundle_id: str, *columns: ColumnElement[Any]) -> Select[Any]:
-    return (
-        select(*columns)
-        .select_from(vectors.join(sightings, _V.sighting_id == _S.id))
-        .where(_V.bundle_id == bundle_id, _S.live)
-        .order_by(_V.sighting_id)
-    )
+    return _of(bundle_id, *columns).where(_S.live)
 
 
 def live_ids(connection: Connection, bundle_id: str) -> Ids:
@@ -56,9 +56,10 @@ def lists(sighting_ids: Iterable[int]) -> Iterator[ColumnElement[bool]]:
         yield _V.sighting_id.in_(piece)
 
 
-def block(connection: Connection, bundle_id: str, among: ColumnElement[bool]) -> tuple[Ids, Vectors]:
-    """Where nothing is found, both are empty."""
-    rows = connection.execute(_live_of(bundle_id, _V.sighting_id, _V.vector).where(among)).all()
+def block(connection: Connection, bundle_id: str, among: ColumnElement[bool], *, deleted: bool) -> tuple[Ids, Vectors]:
+    """Where nothing is found, both are empty. `deleted`: of deleted sightings too."""
+    of = _of if deleted else _live_of
+    rows = connection.execute(of(bundle_id, _V.sighting_id, _V.vector).where(among)).all()
     ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
     matrix = np.frombuffer(b"".join(row[1] for row in rows), "<f4").astype(np.float32, copy=False)
     return ids, matrix.reshape(len(rows), -1) if rows else matrix.reshape(0, 0)

@@ -25,7 +25,8 @@ class Lessons:
         return self._catalogue.enrolled(self._bundle_id)
 
     def vectors(self, sighting_ids: Sequence[int]) -> npt.NDArray[np.float32]:
-        blocks = self._catalogue.vectors(self._bundle_id, sighting_ids)
+        # Some may have been deleted since `enrolled` was read: they serve this once more.
+        blocks = self._catalogue.vectors(self._bundle_id, sighting_ids, deleted=True)
         of = {number: row for ids, matrix in blocks for number, row in zip(ids.tolist(), matrix, strict=True)}
         return np.stack([of[number] for number in sighting_ids])
 

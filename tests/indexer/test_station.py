@@ -15,6 +15,8 @@ from catalog.errors import CatalogueUnavailable
 from encoder.errors import BundleRefused
 from indexer.asking import identify_and_keep
 from indexer.bulk import import_rows
+from indexer.calibrating import Lessons
+from indexer.edits import delete_sightings
 from indexer.enrol import enrol
 from indexer.errors import BundleMismatch
 from indexer.given import Given
@@ -68,6 +70,16 @@ def test_a_bundle_whose_model_was_changed_is_refused(settings: Settings, other_b
     (other_bundle / "model.onnx").write_bytes(model)
     with pytest.raises(BundleRefused, match="sha256"):
         open_station(settings.model_copy(update={"bundle": other_bundle}))
+
+
+def test_a_sighting_that_is_deleted_while_a_calibration_is_fitted_does_not_stop_it(station: Station, whales: Path) -> None:
+    enrol(station, "Kelp", [one(whales)], who="me")
+    lessons = Lessons(station.catalogue, station.bundle_id)
+    ((number, _, _),) = lessons.enrolled().tolist()
+    before = lessons.vectors([number])
+    delete_sightings(station.catalogue, [number], who="me")
+    assert lessons.enrolled().size == 0
+    assert np.array_equal(lessons.vectors([number]), before)
 
 
 def test_a_refused_start_holds_nothing(settings: Settings, other_bundle: Path) -> None:

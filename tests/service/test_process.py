@@ -22,6 +22,7 @@ import pytest
 from serving import Photo, process
 from test_batches import ended, zipped
 
+OF_BATCHES = 1_000_000  # from here on numbers are of batches' photos; a quick machine enrols some 10,000 others
 KILLS = int(os.environ.get("FLUKEPRINT_TEST_KILLS", "5"))
 
 
@@ -125,7 +126,7 @@ def test_killed_among_enrolments_and_batches_nothing_is_lost_or_doubled(tmp_path
                 with httpx.Client(base_url=url, timeout=30) as client:
                     if unanswered is not None:
                         enrol(client, unanswered, drawn, acknowledged)
-                    archive = zipped({f"B{len(jobs)}-{n}/a.jpg": own(drawn, 1000 + 20 * len(jobs) + n) for n in range(8)})
+                    archive = zipped({f"B{len(jobs)}-{n}/a.jpg": own(drawn, OF_BATCHES + 20 * len(jobs) + n) for n in range(8)})
                     key = {"Idempotency-Key": f"job-{len(jobs)}"}
                     said = client.post("/v1/batches", files={"archive": archive}, data={"kind": "enrol"}, headers=key)
                     assert said.status_code == 202, said.text
