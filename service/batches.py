@@ -81,7 +81,7 @@ class Received:
     status_code=202,
     response_model=schemas.Job,
     responses=gives(UploadRefused, TableRefused),
-    openapi_extra=role("editor", **form(BatchAsked, files="archive", one=True, raw=False)),
+    openapi_extra=role("editor", **form(BatchAsked, files="archive", one=True, raw=("application/zip",), or_files="photos")),
 )
 async def batch_send(request: Request) -> Response:
     house, caller = house_of(request), caller_of(request)

@@ -6,6 +6,7 @@ meet, and the links from an answer to what may be done next.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from service import errors
 from service.links import LINKS
 from service.problems import DETAIL_ALONE, MEDIA_TYPE, PLAIN, TABLE, TYPE, Kind, kind_of
 from service.schemas import Detail, Problem
+from service.shape import Shape
 
 DESCRIPTION = """Which animal is this? Photos in, individuals out, with a probability that is measured on your own catalogue.
 
@@ -32,6 +34,7 @@ IDEMPOTENCY_KEY = {
     "description": "A word of your own for this request, new for each: a retry with it does nothing twice.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 }
+NUMBERS = {"individual_id": 7, "sighting_id": 31, "event_id": 42, "job_id": 1}  # in the examples
 
 
 def gives(*kinds: type[FlukeprintError]) -> dict[int | str, dict[str, Any]]:
@@ -65,8 +68,12 @@ def _whole(app: FastAPI) -> dict[str, Any]:
     )
     parts = document.setdefault("components", {})
     schemas = parts.setdefault("schemas", {})
-    schemas["Problem"] = Problem.model_json_schema()
-    schemas["Detail"] = Detail.model_json_schema()
+    for own in (Problem, Detail):
+        schemas[own.__name__] = own.model_json_schema()
+    for shape in every(Shape):
+        extra = shape.model_config.get("json_schema_extra")
+        if shape.__name__ in schemas and isinstance(extra, dict) and "example" in extra:
+            schemas[shape.__name__]["example"] = extra["example"]  # whole: the framework leaves its nulls out
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     parts["securitySchemes"] = {
@@ -77,6 +84,12 @@ def _whole(app: FastAPI) -> dict[str, Any]:
         for method, operation in methods.items():
             _complete(path, method, operation)
     return document
+
+
+def every(shape: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for one in shape.__subclasses__():
+        yield one
+        yield from every(one)
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
@@ -105,8 +118,15 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     else:
         for status, several in sorted(problems.items()):
             answers[str(status)] = _problem(several)
+    _show_numbers(operation)
     if links := LINKS.get((method, path)):
         answers[_success(answers)]["links"] = links
+
+
+def _show_numbers(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in NUMBERS:
+            parameter["example"] = NUMBERS[parameter["name"]]
 
 
 def _success(answers: dict[str, Any]) -> str:
@@ -136,20 +156,31 @@ def _problem(kinds: list[Kind]) -> dict[str, Any]:
 
 
 def form(
-    fields: type[BaseModel], *, files: str = "photos", one: bool = False, raw: bool = True, json: bool = False
+    fields: type[BaseModel],
+    *,
+    files: str = "photos",
+    one: bool = False,
+    raw: tuple[str, ...] = ("image/jpeg", "image/png"),
+    or_files: str | None = None,
+    json: bool = False,
 ) -> dict[str, Any]:
-    """The body of a route that takes photos: a form with these fields, or one photo as it is with the fields in the address."""
-    file = {"type": "string", "format": "binary", "contentMediaType": "image/jpeg"}
+    """The body of a route that takes photos: a form with these fields, or one file as it is with the fields in the address.
+
+    `or_files`: many, in place of the one.
+    """
+    file = {"type": "string", "format": "binary"}
     schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
     properties = {files: file if one else {"type": "array", "items": file, "minItems": 1}} | schema.get("properties", {})
     required = [files, *schema.get("required", [])]
     body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    if or_files is not None:
+        properties[or_files] = {"type": "array", "items": file, "minItems": 1}
+        body |= {"required": required[1:], "oneOf": [{"required": [files]}, {"required": [or_files]}]}
     example: dict[str, Any] = {files: "fluke.jpg" if one else ["fluke.jpg"]}
     if "name" in required:
         example["name"] = "Kelp-07"
     content: dict[str, Any] = {"multipart/form-data": {"schema": body, "example": example}}
-    if raw:
-        content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/png")}
+    content |= {kind: {"schema": file} for kind in raw}
     if json:  # a question without a photo
         content = {"application/json": {"schema": schema, "example": schema.get("example")}} | content
     return {"requestBody": {"required": True, "content": content}}

@@ -65,7 +65,7 @@ class Remembering:
     status_code=201,
     response_model=schemas.Enrolment,
     responses=gives(LooksAlike, *REFUSALS),
-    openapi_extra=role("editor", encodes=True, **form(schemas.EnrolAsked, raw=False)),
+    openapi_extra=role("editor", encodes=True, **form(schemas.EnrolAsked, raw=())),
 )
 async def individual_enrol(request: Request) -> Response:
     house, caller = house_of(request), caller_of(request)
@@ -86,7 +86,7 @@ async def individual_enrol(request: Request) -> Response:
     status_code=201,
     response_model=schemas.Enrolment,
     responses=gives(LooksAlike, *REFUSALS),
-    openapi_extra=role("editor", encodes=True, **form(schemas.FurtherAsked, raw=False)),
+    openapi_extra=role("editor", encodes=True, **form(schemas.FurtherAsked, raw=())),
 )
 async def individual_enrol_further(request: Request, individual_id: IndividualId) -> Response:
     house, caller = house_of(request), caller_of(request)

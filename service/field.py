@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from encoder.errors import PhotoRefused
@@ -19,7 +19,7 @@ from service.forms import read_sent
 from service.house import caller_of, house_of
 from service.retries import Attempt, Reply, once
 from service.route import role, router
-from service.shape import Shape
+from service.shape import Shape, shown
 
 routes = router("field")
 
@@ -38,9 +38,7 @@ class FieldMatch(Shape):
 class FieldMatches(Shape):
     matches: list[FieldMatch]
 
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"matches": [{"rank": 1, "id": "065L (Muddy)", "rating": 0.91, "details": "0034.jpg"}]}}
-    )
+    model_config = shown(matches=[{"rank": 1, "id": "065L (Muddy)", "rating": 0.91, "details": "20220615_0034.jpg"}])
 
 
 @routes.post(
@@ -49,7 +47,7 @@ class FieldMatches(Shape):
     summary="Who is it? For the photo-identification app in the field",
     response_model=FieldMatches,
     responses=gives(PhotoRefused),
-    openapi_extra=role("viewer", encodes=True, **form(MatchAsked, files="images", raw=False)),
+    openapi_extra=role("viewer", encodes=True, **form(MatchAsked, files="images", raw=())),
 )
 async def match(request: Request) -> Response:
     house, caller = house_of(request), caller_of(request)

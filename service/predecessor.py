@@ -148,7 +148,7 @@ def _add(path: str, *, old: bool) -> None:
             response_model=shape,
             responses=refusals,
             deprecated=old or None,
-            openapi_extra=role("viewer", encodes=True, **form(PredictAsked, files=files, one=True, raw=False)),
+            openapi_extra=role("viewer", encodes=True, **form(PredictAsked, files=files, one=True, raw=())),
         )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from service.shape import LABEL, NUMBER, Boxes, Id, Shape
+from service.shape import LABEL, NUMBER, Boxes, Id, Shape, shown
 
 
 class Box(Shape):
@@ -170,7 +170,7 @@ class SimilarAsked(FilterAsked):
     box: Boxes = Field([], max_length=1)
     sighting: int | None = Field(None, ge=1, le=NUMBER, description="Compare a sighting of the catalogue instead of a photo.")
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"sighting": 1, "top": 3}})
+    model_config = shown(sighting=1, top=3)
 
 
 class SimilarOne(Shape):
@@ -187,4 +187,17 @@ class SimilarOne(Shape):
 class Similar(Shape):
     similar: list[SimilarOne]
 
-    model_config = ConfigDict(json_schema_extra={"example": {"similar": []}})
+    model_config = shown(
+        similar=[
+            {
+                "rank": 1,
+                "sighting_id": 31,
+                "score": 0.83,
+                "individual_id": 7,
+                "name": "Kelp-07",
+                "species": "humpback whale",
+                "encounter_id": 9,
+                "photo": "0031.jpg",
+            }
+        ]
+    )

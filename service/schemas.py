@@ -8,9 +8,30 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.values import JobKind, JobRowState, JobState, Verdict
-from service.shape import LABEL, NUMBER, Boxes, Id, Shape
+from service.shape import LABEL, NUMBER, Boxes, Id, Shape, shown
 
 Known = Annotated[int, Field(ge=1, le=NUMBER)]  # the number of something in the catalogue
+# For the examples.
+AT = "2026-08-05T09:14:00+00:00"
+INDIVIDUAL: dict[str, Any] = {"id": 7, "name": "Kelp-07", "species": "humpback whale", "sightings": 6, "encounters": 2}
+SIGHTING: dict[str, Any] = {
+    "id": 31, "individual_id": 7, "individual": "Kelp-07", "encounter_id": 9, "encounter": "Kelp-07 on 2026-08-05",
+    "photo_sha256": "5f0c" * 16, "photo": "0031.jpg", "box": None, "species": "humpback whale", "viewpoint": "underside",
+    "taken_on": "2026-08-05", "taken_at": "2026-08-05T09:14:00", "lat": 64.1, "lon": -21.9, "brightness": 0.5,
+    "sharpness": 0.01, "live": True,
+}  # fmt: skip
+EVENT: dict[str, Any] = {
+    "id": 42, "at": AT, "who": "the boat", "verb": "amend", "what": 'Amended "Kelp-07" (id 7): name "Old Notch".',
+    "undoes": None, "undone_by": None, "undone": False,
+}  # fmt: skip
+JOB: dict[str, Any] = {
+    "id": 1, "kind": "identify", "state": "done", "who": "the boat", "created_at": AT, "finished_at": AT, "reason": None,
+    "rows": {"total": 1, "waiting": 0, "done": 0, "refused": 1, "cancelled": 0},
+}  # fmt: skip
+ROW: dict[str, Any] = {
+    "number": 1, "name": "day 1", "photos": ["a.jpg"], "state": "refused", "answer": None, "reason": "The photo is damaged.",
+}  # fmt: skip
+WELL: dict[str, Any] = {"ready": True, "reason": None}
 
 
 class Individual(Shape):
@@ -27,7 +48,7 @@ class Individuals(Shape):
     limit: int
     offset: int
 
-    model_config = ConfigDict(json_schema_extra={"example": {"individuals": [], "total": 0, "limit": 50, "offset": 0}})
+    model_config = shown(individuals=[INDIVIDUAL], total=1, limit=50, offset=0)
 
 
 class Sighting(Shape):
@@ -49,11 +70,7 @@ class Sighting(Shape):
     sharpness: float
     live: bool
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"id": 31, "individual_id": 7, "individual": "Kelp-07", "photo": "0031.jpg", "live": True}
-        }
-    )
+    model_config = shown(**SIGHTING)
 
 
 class IndividualWhole(Shape):
@@ -63,9 +80,7 @@ class IndividualWhole(Shape):
     sightings: list[Sighting]
     encounters: int
 
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"id": 7, "name": "Kelp-07", "species": None, "sightings": [], "encounters": 0}}
-    )
+    model_config = shown(**INDIVIDUAL | {"sightings": [SIGHTING]})
 
 
 class EnrolAsked(Shape):
@@ -100,16 +115,12 @@ class Enrolment(Shape):
     event_id: Id | None = Field(description="To take it back; null where nothing was new.")
     photos: list[EnrolledPhoto]
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "individual_id": 7,
-                "name": "Kelp-07",
-                "created": True,
-                "event_id": 41,
-                "photos": [{"photo": "a.jpg", "state": "enrolled", "sighting_id": 31, "reason": None}],
-            }
-        }
+    model_config = shown(
+        individual_id=7,
+        name="Kelp-07",
+        created=True,
+        event_id=41,
+        photos=[{"photo": "a.jpg", "state": "enrolled", "sighting_id": 31, "reason": None}],
     )
 
 
@@ -120,14 +131,14 @@ class Done(Shape):
     what: str
     individual_id: Id | None
 
-    model_config = ConfigDict(json_schema_extra={"example": {"event_id": 42, "what": "Renamed …", "individual_id": 7}})
+    model_config = shown(event_id=42, what=EVENT["what"], individual_id=7)
 
 
 class IndividualAmended(Shape):
     name: str | None = Field(None, max_length=LABEL)
     species: str | None = Field(None, max_length=LABEL)
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "Old Notch"}})
+    model_config = shown(name="Old Notch")
 
 
 class SightingAmended(Shape):
@@ -137,26 +148,26 @@ class SightingAmended(Shape):
     lat: float | None = Field(None, ge=-90, le=90)
     lon: float | None = Field(None, ge=-180, le=180)
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"viewpoint": "left"}})
+    model_config = shown(viewpoint="left")
 
 
 class MergeAsked(Shape):
     other: int = Field(ge=1, le=NUMBER, description="The individual that goes into this one.")
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"other": 12}})
+    model_config = shown(other=12)
 
 
 class SplitAsked(Shape):
     sightings: list[Known] = Field(min_length=1, max_length=10_000)
     name: str = Field(max_length=LABEL)
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"sightings": [31, 32], "name": "Kelp-40"}})
+    model_config = shown(sightings=[31, 32], name="Kelp-40")
 
 
 class ReassignAsked(Shape):
     sightings: list[Known] = Field(min_length=1, max_length=10_000)
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"sightings": [31]}})
+    model_config = shown(sightings=[31])
 
 
 class Event(Shape):
@@ -173,7 +184,7 @@ class Event(Shape):
 class Events(Shape):
     events: list[Event]
 
-    model_config = ConfigDict(json_schema_extra={"example": {"events": []}})
+    model_config = shown(events=[EVENT])
 
 
 class FeedbackAsked(Shape):
@@ -182,7 +193,7 @@ class FeedbackAsked(Shape):
     individual_id: int | None = Field(None, ge=1, le=NUMBER, description="Who it is, where that is known.")
     remark: str | None = Field(None, max_length=2000)
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"identification_id": 1, "verdict": "confirm"}})
+    model_config = shown(identification_id=12, verdict="confirm")
 
 
 class Feedback(Shape):
@@ -194,8 +205,8 @@ class Feedback(Shape):
     individual_id: Id | None
     remark: str | None
 
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"id": 3, "identification_id": 12, "who": "viewer key 2", "verdict": "confirm"}}
+    model_config = shown(
+        id=3, identification_id=12, at=AT, who="the boat", verdict="confirm", individual_id=None, remark="The notch is clear."
     )
 
 
@@ -217,7 +228,7 @@ class Job(Shape):
     reason: str | None
     rows: JobRows
 
-    model_config = ConfigDict(json_schema_extra={"example": {"id": 1, "kind": "identify", "state": "running"}})
+    model_config = shown(**JOB)
 
 
 class JobRow(Shape):
@@ -234,7 +245,7 @@ class JobResult(Shape):
     rows: list[JobRow]
     next: int | None = Field(description="Give it as `after` to go on; null at the end.")
 
-    model_config = ConfigDict(json_schema_extra={"example": {"job": {"id": 1}, "rows": [], "next": None}})
+    model_config = shown(job=JOB, rows=[ROW], next=None)
 
 
 class Bundle(Shape):
@@ -248,7 +259,11 @@ class Bundle(Shape):
 class Bundles(Shape):
     bundles: list[Bundle]
 
-    model_config = ConfigDict(json_schema_extra={"example": {"bundles": []}})
+    model_config = shown(
+        bundles=[
+            {"id": "starter-lite0-1-0123abcd", "sha256": "0123abcd" * 8, "dimension": 512, "first_used": AT, "in_use": True}
+        ]
+    )
 
 
 class Stats(Shape):
@@ -260,7 +275,10 @@ class Stats(Shape):
     identifications: int
     feedback: dict[str, int] = Field(description="The last word on each identification, by verdict.")
 
-    model_config = ConfigDict(json_schema_extra={"example": {"individuals": 30, "sightings": 180}})
+    model_config = shown(
+        individuals=30, sightings=180, encounters=60, photos=180, events=4, identifications=12,
+        feedback={"confirm": 9, "reject": 1, "new": 1},
+    )  # fmt: skip
 
 
 class Part(Shape):
@@ -274,19 +292,19 @@ class Ready(Shape):
     catalogue: Part
     index: Part
 
-    model_config = ConfigDict(json_schema_extra={"example": {"ready": True}})
+    model_config = shown(ready=True, encoder=WELL, catalogue=WELL, index=WELL)
 
 
 class Alive(Shape):
     alive: Literal[True]
 
-    model_config = ConfigDict(json_schema_extra={"example": {"alive": True}})
+    model_config = shown(alive=True)
 
 
 class Detail(Shape):
     detail: str
 
-    model_config = ConfigDict(json_schema_extra={"example": {"detail": "No photo was sent."}})
+    model_config = shown(detail="No photo was sent.")
 
 
 class Problem(BaseModel):

@@ -6,7 +6,7 @@ The shapes are for the API's description and for reading requests; the values ar
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,3 +23,8 @@ class Shape(BaseModel):
     """Requests with fields that are not known are refused: a typing error must not pass for a default."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def shown(**example: Any) -> ConfigDict:
+    """A shape's `model_config`: what it looks like, for its description."""
+    return ConfigDict(json_schema_extra={"example": example})

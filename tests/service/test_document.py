@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from service.app import make_app
 from settings import read_settings
 
 DOCUMENT: dict[str, Any] = make_app(read_settings({}, data_dir="unused")).openapi()
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 OPERATIONS = [
     (f"{method.upper()} {path}", told) for path, methods in DOCUMENT["paths"].items() for method, told in methods.items()
 ]
@@ -18,7 +20,7 @@ OPERATIONS = [
 
 def schema(reference: dict[str, Any]) -> dict[str, Any]:
     name = reference.get("$ref", "").rpartition("/")[2]
-    return DOCUMENT["components"]["schemas"][name] if name else reference
+    return SCHEMAS[name] if name else reference
 
 
 @pytest.mark.parametrize(("name", "told"), OPERATIONS)
@@ -31,13 +33,25 @@ def test_every_route_shows_a_request_a_success_and_its_errors(name: str, told: d
     assert success
     for kind, content in success[0].get("content", {}).items():
         shape = schema(content["schema"])
-        assert kind != "application/json" or "example" in shape or shape.get("type") == "array", name
+        assert kind != "application/json" or "example" in schema(shape.get("items", shape)), name
     for status, answer in told["responses"].items():
         if int(status) >= 400 and "/match" not in name and "/readyz" not in name:
             (content,) = answer["content"].values()
             assert content["examples"], (name, status)
     if told["x-role"] != "anyone":
         assert {"401", "403", "413", "422", "429", "503"} <= set(told["responses"]) or name == "POST /match"
+
+
+@pytest.mark.parametrize("name", [name for name, shape in SCHEMAS.items() if "example" in shape])
+def test_every_example_is_one(name: str) -> None:
+    whole = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker()).validate(SCHEMAS[name]["example"])
+
+
+def test_every_number_in_an_address_has_an_example() -> None:
+    numbers = [one for _, told in OPERATIONS for one in told.get("parameters", ()) if one["in"] == "path"]
+    assert len(numbers) > 15
+    assert [one["name"] for one in numbers if "example" not in one] == []
 
 
 def test_the_links_lead_to_operations_that_exist() -> None:
