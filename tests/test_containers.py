@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,9 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
+from demo import animals
 from scripts.tree import own_files
 from settings import Settings
 
+# Root obeys no permissions; without its capabilities, as the compose file runs us, it does.
+WITHOUT_CAPABILITIES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+PHOTO = animals.photo(1, 0, size=(320, 240))
 KNOWN = {f"FLUKEPRINT_{name.upper()}" for name in Settings.model_fields}
 
 
@@ -24,6 +29,46 @@ KNOWN = {f"FLUKEPRINT_{name.upper()}" for name in Settings.model_fields}
 def compose(root: Path) -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load((root / "docker-compose.yml").read_text("utf-8"))
     return read
+
+
+def read_by_a_client(root: Path, file: Path) -> subprocess.CompletedProcess[str]:
+    """What a real compose client makes of the file; skipped where there is none."""
+    said = subprocess.run(
+        [root / "scripts/compose", "-f", file, "config"], capture_output=True, text=True, check=False, cwd=root
+    )
+    if said.returncode == 127:
+        pytest.skip(said.stderr.strip())
+    return said
+
+
+def test_a_compose_client_reads_the_file_as_we_do(root: Path, compose: dict[str, Any]) -> None:
+    said = read_by_a_client(root, root / "docker-compose.yml")
+    assert said.returncode == 0, said.stderr
+    read = yaml.safe_load(said.stdout)
+    assert set(read["services"]) == set(compose["services"]) == {"flukeprint", "qdrant"}
+    ours = read["services"]["flukeprint"]
+    assert ours["environment"] == compose["services"]["flukeprint"]["environment"]
+    assert set(ours["environment"]) <= KNOWN
+    assert ours["read_only"]
+    assert {Path(secret["file"]).name for secret in read["secrets"].values()} == {"admin_key", "qdrant_key"}
+    assert str(read["services"]["qdrant"]["entrypoint"]).count("$$") == 1  # left for the container's shell
+
+
+@pytest.mark.parametrize("wrong", ["enviroment: {}", "tty: perhaps"])
+def test_a_compose_client_would_refuse_a_mistake(root: Path, tmp_path: Path, wrong: str) -> None:
+    text = (root / "docker-compose.yml").read_text("utf-8")
+    (tmp_path / "docker-compose.yml").write_text(
+        text.replace("    image: flukeprint\n", f"    image: flukeprint\n    {wrong}\n")
+    )
+    assert read_by_a_client(root, tmp_path / "docker-compose.yml").returncode not in (0, 127)
+
+
+def test_the_qdrant_server_is_of_the_clients_version_or_the_one_beside_it(root: Path, compose: dict[str, Any]) -> None:
+    client = re.search(r"^qdrant-client==1\.(\d+)\.", (root / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    server = re.fullmatch(r"qdrant/qdrant:v1\.(\d+)\.\d+", compose["services"]["qdrant"]["image"])
+    assert client is not None
+    assert server is not None
+    assert abs(int(client[1]) - int(server[1])) <= 1  # as its makers promise
 
 
 @pytest.mark.parametrize("name", ["docker-compose.yml", "Dockerfile"])
@@ -63,6 +108,12 @@ def test_the_image_has_a_user_of_its_own_and_says_when_it_is_ill(root: Path) -> 
     assert "ADD " not in text
 
 
+def test_github_builds_the_image_and_brings_the_composition_up(root: Path) -> None:
+    jobs = yaml.safe_load((root / ".github/workflows/checks.yml").read_text("utf-8"))["jobs"]
+    steps = " ".join(step.get("run", "") for step in jobs["image"]["steps"])
+    assert all(f"docker compose {verb}" in steps for verb in ("config", "build", "up --detach --wait", "down"))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_the_images_steps_make_in_a_clean_folder_serves(root: Path, tmp_path: Path) -> None:
@@ -80,26 +131,43 @@ def test_what_the_images_steps_make_in_a_clean_folder_serves(root: Path, tmp_pat
         [image / "venv/bin/python", "-m", "pip", "freeze"], capture_output=True, text=True, check=True
     ).stdout
     assert [name for name in ("torch", "timm", "pytest", "schemathesis", "rembg") if f"\n{name}==" in f"\n{packages}"] == []
-    for folder, _, names in os.walk(image):  # as on a read-only root, for whoever is not its owner
-        for name in names:
-            path = Path(folder, name)
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode & 0o555)
+    made = {path: path.lstat().st_mode for path in image.rglob("*")}
+    for path, mode in made.items():
+        if not path.is_symlink():
+            path.chmod(mode & 0o555)
     (tmp_path / "key").write_text("k" * 40)
     said = {"FLUKEPRINT_DATA_DIR": str(tmp_path / "data"), "FLUKEPRINT_ADMIN_KEY_FILE": str(tmp_path / "key")}
     environ = bare | said | {"FLUKEPRINT_HOST": "0.0.0.0", "FLUKEPRINT_PORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [image / "venv/bin/python", image / "app/cli.py", "serve"]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as child:
-        assert child.stderr is not None
-        lines = []
-        for line in child.stderr:
-            lines.append(line)
-            if found := re.search(r"listens on http://0\.0\.0\.0:(\d+)", line):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/readyz", timeout=10) as answer:
-            assert answer.status == 200
+    python = [*WITHOUT_CAPABILITIES, str(image / "venv/bin/python")]
+    writing = [*python, "-c", f"open({str(image / 'app' / 'x')!r}, 'w')"]
+    assert "Permission denied" in subprocess.run(writing, capture_output=True, text=True, check=False).stderr
+    command = [*python, image / "app/cli.py", "serve"]
+    child = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        answer = asked_once(child)
         child.send_signal(signal.SIGTERM)
-        child.stderr.read()
         assert child.wait(30) == 0
+    finally:
+        child.kill()
+        child.communicate()
+    assert answer["decision"] == "new"
+    assert set(image.rglob("*")) == set(made)  # nothing was written beside it
+
+
+def asked_once(child: subprocess.Popen[str]) -> dict[str, Any]:
+    """An answer of the service that this process starts."""
+    assert child.stderr is not None
+    lines = []
+    for line in child.stderr:
+        lines.append(line)
+        if found := re.search(r"listens on http://0\.0\.0\.0:(\d+)", line):
+            break
+    else:
+        raise AssertionError("".join(lines))
+    url = f"http://127.0.0.1:{found[1]}"
+    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+        assert answer.status == 200
+    asked = urllib.request.Request(f"{url}/v1/identify", PHOTO, {"X-API-Key": "k" * 40, "Content-Type": "image/jpeg"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        told: dict[str, Any] = json.load(answer)
+    return told
