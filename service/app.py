@@ -46,7 +46,7 @@ def make_app(settings: Settings) -> FastAPI:
             await asyncio.wait({work})  # the row that is begun ends
             await asyncio.to_thread(opened.__exit__, None, None, None)
 
-    app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.measures = measures
     app.state.private = str(settings.data_dir)  # no answer names it
     for room in ROOMS:

@@ -133,7 +133,7 @@ def looked_up(house: House, photos: Sequence[QueryPhoto], options: Options) -> d
     summary="The nearest known photos themselves, of a photo or of a sighting of the catalogue",
     response_model=questions.Similar,
     responses=gives(NotKnown, PhotoRefused, EncoderError, RowRefused, *PhotoRefused.__subclasses__()),
-    openapi_extra=role("viewer", encodes=True, **form(questions.SimilarAsked, json=True)),
+    openapi_extra=role("viewer", encodes=True, **form(questions.SimilarAsked, or_json=True)),
 )
 async def similar(request: Request) -> Response:
     house = house_of(request)

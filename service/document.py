@@ -6,15 +6,18 @@ meet, and the links from an answer to what may be done next.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from errors import FlukeprintError
 from service import errors
+from service.house import house_of
 from service.links import LINKS
 from service.problems import DETAIL_ALONE, MEDIA_TYPE, PLAIN, TABLE, TYPE, Kind, kind_of
 from service.schemas import Detail, Problem
@@ -52,14 +55,24 @@ def _by_status(kinds: tuple[type[FlukeprintError], ...]) -> dict[int, list[Kind]
 
 
 def install(app: FastAPI) -> None:
-    """`app.openapi()` gives the whole document."""
+    """`app.openapi()` gives the whole document; `/openapi.json` as bytes that are made once."""
+    rendered: list[bytes] = []
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _whole(app)
         return app.openapi_schema
 
+    def render() -> bytes:
+        return json.dumps(openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    async def document(request: Request) -> Response:
+        if not rendered:
+            rendered.append(await house_of(request).gate.books.run(render))
+        return Response(rendered[0], media_type="application/json")
+
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/openapi.json", document, include_in_schema=False)
 
 
 def _whole(app: FastAPI) -> dict[str, Any]:
@@ -162,7 +175,7 @@ def form(
     one: bool = False,
     raw: tuple[str, ...] = ("image/jpeg", "image/png"),
     or_files: str | None = None,
-    json: bool = False,
+    or_json: bool = False,
 ) -> dict[str, Any]:
     """The body of a route that takes photos: a form with these fields, or one file as it is with the fields in the address.
 
@@ -181,6 +194,6 @@ def form(
         example["name"] = "Kelp-07"
     content: dict[str, Any] = {"multipart/form-data": {"schema": body, "example": example}}
     content |= {kind: {"schema": file} for kind in raw}
-    if json:  # a question without a photo
+    if or_json:  # a question without a photo
         content = {"application/json": {"schema": schema, "example": schema.get("example")}} | content
     return {"requestBody": {"required": True, "content": content}}
