@@ -37,17 +37,24 @@ class Patient(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._since = self.loop.time()  # its last answer, or its beginning
         self._watch = self.loop.call_later(self.header_timeout_s, self._look)
+
+    def on_response_complete(self) -> None:
+        self._since = self.loop.time()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:  # nothing but headers, or less, in all that time
+        answering = self.cycle is not None and not self.cycle.response_complete
+        left_s = self.header_timeout_s - (0.0 if answering else self.loop.time() - self._since)
+        if left_s <= 0:  # nothing but headers, or less, in all that time
             self.transport.close()
             return
-        self._watch = self.loop.call_later(self.header_timeout_s, self._look)
+        self._watch = self.loop.call_later(left_s, self._look)
 
 
 class Server(uvicorn.Server):

@@ -70,6 +70,31 @@ def test_what_comes_in_lies_in_the_data_folder_and_not_in_memory(tmp_path: Path)
             assert found
 
 
+def test_a_connection_that_is_used_is_kept_and_one_that_dawdles_is_not(tmp_path: Path) -> None:
+    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with process(tmp_path / "data", HEADER_TIMEOUT_S=1) as (_, url):
+        parts = urlsplit(url)
+        with socket.create_connection((parts.hostname, parts.port or 80), timeout=10) as client:
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                client.sendall(whole)
+                assert answered(client)
+                time.sleep(0.002)
+            client.sendall(whole[:-20])  # one more, that never comes to its end
+            assert not answered(client)
+
+
+def answered(client: socket.socket) -> bool:
+    """Whether an answer of /healthz came, rather than the connection's end."""
+    said = b""
+    while not said.endswith(b'{"alive":true}'):
+        more = client.recv(5000)
+        if not more or more.startswith(b"HTTP/1.1 400 "):
+            return False
+        said += more
+    return True
+
+
 @pytest.mark.parametrize(("trusted", "address"), [(None, "127.0.0.1"), ("127.0.0.1", "192.0.2.7")])
 def test_only_a_trusted_proxy_says_who_asks(tmp_path: Path, trusted: str | None, address: str) -> None:
     keys = {"TRUSTED_PROXIES": trusted} if trusted else {}
