@@ -15,7 +15,7 @@ from test_batches import ended, zipped
 
 import cli
 
-WHALES, ASKED, COMPARED = 200, 60, 6
+WHALES, ASKED, COMPARED = 200, 60, 12
 ENROLLED = 2  # photos of each encounter but the last
 
 
