@@ -107,6 +107,8 @@ class Gate:
             return await answer
         finally:
             watch.cancel()
+            if not answer.done():  # given up: the time to leave is over
+                gone.set()
 
     def close(self) -> None:
         for lane in (self.encode, self.masks, self.books, self.desk, self.health):

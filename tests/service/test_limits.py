@@ -6,13 +6,14 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from encoder_block import Blocked
-from serving import Photo, Start
+from serving import Photo, Start, running
 from test_batches import zipped
 
 from encoder.mask import Masker
@@ -88,6 +89,28 @@ def test_the_masks_of_a_client_who_left_are_dropped(start: Start, photo: Photo, 
         time.sleep(0.02)
     assert len(made) == 1
     assert service.house.gate.masks.inside == 0
+
+
+def test_work_that_lasts_longer_than_the_time_to_leave_is_stopped(photo: Photo, tmp_path: Path) -> None:
+    archive, begun = zipped({f"{n}.jpg": photo(1, n) for n in range(40)}), threading.Event()
+
+    def cut(pixels: Pixels) -> Pixels:
+        begun.set()
+        time.sleep(0.5)
+        return pixels[:, :, 0]
+
+    def ask(url: str) -> None:
+        with suppress(httpx.HTTPError):
+            httpx.post(f"{url}/v1/predict-batch", files={"archive": archive}, data={"mask": "true"}, timeout=60)
+
+    with running(tmp_path / "data", leave_within_s=1) as service:
+        service.house._masker = Masker(cut, tmp_path / "masks", DEFAULT_LIMITS)
+        asking = threading.Thread(target=ask, args=(service.url,))
+        asking.start()
+        assert begun.wait(30)
+        began = time.monotonic()
+    assert time.monotonic() - began < 8  # and not the twenty seconds that are left of it
+    asking.join()
 
 
 def test_a_request_while_leaving_is_refused(start: Start) -> None:
