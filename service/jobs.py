@@ -20,6 +20,7 @@ from catalog.values import Job, JobRow
 from encoder.errors import PhotoRefused
 from errors import FlukeprintError
 from indexer.enrol import enrol
+from indexer.errors import NotIndexed
 from indexer.given import given
 from indexer.sightings import Source
 from matching.identify import QueryPhoto
@@ -176,7 +177,10 @@ def _told(error: Exception) -> str:
 
 
 def _for_the_moment(error: Exception) -> bool:
-    return isinstance(error, FlukeprintError) and kind_of(type(error)).status == 503
+    """What is kept, but not indexed, is mended by the next start alone: it is said so, and not tried again."""
+    if isinstance(error, NotIndexed) or not isinstance(error, FlukeprintError):
+        return False
+    return kind_of(type(error)).status == 503
 
 
 def uploads(house: House) -> Path:

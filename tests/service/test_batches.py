@@ -161,6 +161,20 @@ def test_a_row_that_goes_on_failing_is_refused_and_the_next_one_goes_on(
     assert row["reason"] == "The service failed; its log says why."
 
 
+def test_what_is_kept_but_not_indexed_says_so_in_its_row(start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = start()
+
+    def failing(*_: Any, **__: Any) -> None:
+        raise VectorIndexError("not there")
+
+    monkeypatch.setattr(service.house.station.index, "upsert", failing)
+    told = ended(service.client, sent(service.client, zipped({"A/a.jpg": photo(1, 0)}), kind="enrol").json()["id"])
+    assert (told["state"], told["rows"]["refused"]) == ("done", 1)
+    (row,) = service.client.get("/v1/jobs/1/result").json()["rows"]
+    assert "start" in row["reason"]
+    assert service.client.get("/v1/stats").json()["sightings"] == 1
+
+
 def test_a_catalogue_that_does_not_answer_delays_the_worker_and_does_not_end_it(
     start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
