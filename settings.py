@@ -131,6 +131,14 @@ class Settings(BaseModel):
         None,
         description="The model file for removing backgrounds (`make mask-model`); unset: `models/u2netp.onnx` in `data_dir`.",
     )
+    metrics_every_s: float = Field(
+        30, gt=0, description="How often the service looks at its catalogue, drift and calibration for `/metrics`."
+    )
+    metrics_dir: Path | None = Field(
+        None,
+        description="A folder in which several service processes of one machine count together, empty before the first starts; "
+        "unset: each counts for itself.",
+    )
     log_format: Literal["text", "json"] = Field("text", description="How the service's log lines look.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="From which weight on lines are logged."

@@ -17,6 +17,7 @@ from service.house import open_house
 from service.jobs import Worker, sweep
 from service.measures import Measures
 from service.places import listed
+from service.watching import Watcher
 from settings import Settings
 
 VERSION = "0.1.0"
@@ -25,7 +26,7 @@ ROOMS = (asking, enrolling, individuals, sightings, batches, predecessor, field,
 
 def make_app(settings: Settings) -> FastAPI:
     """Costs nothing: what is heavy is opened when it starts."""
-    measures = Measures()
+    measures = Measures(settings.metrics_dir)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -36,15 +37,18 @@ def make_app(settings: Settings) -> FastAPI:
             app.state.start_failure = error
             raise
         app.state.house, app.state.listeners, app.state.worker = house, 0, Worker(house)
+        app.state.watcher = Watcher(house)
         await asyncio.to_thread(sweep, house)
-        work = asyncio.create_task(app.state.worker.run())
+        work = {asyncio.create_task(app.state.worker.run()), asyncio.create_task(app.state.watcher.run())}
         try:
             yield
         finally:
             house.leaving = True
             app.state.worker.wake()
-            await asyncio.wait({work})  # the row that is begun ends
+            app.state.watcher.wake()
+            await asyncio.wait(work)  # the row that is begun ends
             await asyncio.to_thread(opened.__exit__, None, None, None)
+            measures.leave()
 
     app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.measures = measures

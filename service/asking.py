@@ -81,9 +81,7 @@ def identified(house: House, photos: Sequence[QueryPhoto], options: Options, att
     """The answer as JSON, kept and counted."""
     encoder = Watched(house.station.encoder, attempt.gone)
     answer = identify_and_keep(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
-    house.measures.decisions.labels(answer.decision).inc()
-    for photo in answer.photos:
-        house.measures.photos.labels("refused" if photo.refused else "identified").inc()
+    house.measures.tell_answer(answer)
     return answer.to_json()
 
 

@@ -61,9 +61,8 @@ class Frame:
             self._tell(scope, status, time.perf_counter() - began, request_id)
 
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        route = getattr(scope.get("route"), "path", "none")
-        self._measures.requests.labels(route, scope["method"] if route != "none" else "any", str(status)).inc()
-        self._measures.seconds.labels(route).observe(seconds)
+        route = getattr(scope.get("route"), "path", None)
+        self._measures.tell_request(route, scope["method"], status, seconds, scope.get("flukeprint.problem"))
         more: dict[str, Any] = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
         caller = scope.get("state", {}).get("caller")
         more |= {"ms": round(seconds * 1000, 1), "who": getattr(caller, "name", None)}

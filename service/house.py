@@ -74,6 +74,7 @@ def open_house(settings: Settings, measures: Measures) -> Iterator[House]:
                 f"The encoder {station.bundle_id} on {settings.runtime} is off its golden vectors by {off:.2g}, so its answers "
                 "would be wrong. Set FLUKEPRINT_RUNTIME to the other runtime, or install the pinned versions again."
             )
+        measures.bundle.labels(station.bundle_id, settings.runtime).set(1)
         gate = Gate(streams=settings.streams, queue=settings.queue)
         open_to = settings.user if is_own(settings.host) else None
         try:
