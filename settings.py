@@ -139,6 +139,9 @@ class Settings(BaseModel):
         description="A folder in which several service processes of one machine count together, empty before the first starts; "
         "unset: each counts for itself.",
     )
+    traces_url: str | None = Field(
+        None, description="Where OpenTelemetry traces are sent, by OTLP over HTTP (extra `otel`); unset: nowhere."
+    )
     log_format: Literal["text", "json"] = Field("text", description="How the service's log lines look.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="From which weight on lines are logged."

@@ -17,6 +17,7 @@ from service.house import open_house
 from service.jobs import Worker, sweep
 from service.measures import Measures
 from service.places import listed
+from service.traces import open_traces
 from service.watching import Watcher
 from settings import Settings
 
@@ -27,10 +28,11 @@ ROOMS = (asking, enrolling, individuals, sightings, batches, predecessor, field,
 def make_app(settings: Settings) -> FastAPI:
     """Costs nothing: what is heavy is opened when it starts."""
     measures = Measures(settings.metrics_dir)
+    traces = open_traces(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = open_house(settings, measures)
+        opened = open_house(settings, measures, traces)
         try:
             house = await asyncio.to_thread(opened.__enter__)
         except Exception as error:
@@ -49,9 +51,11 @@ def make_app(settings: Settings) -> FastAPI:
             await asyncio.wait(work)  # the row that is begun ends
             await asyncio.to_thread(opened.__exit__, None, None, None)
             measures.leave()
+            if traces is not None:
+                await asyncio.to_thread(traces.close)
 
     app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.measures = measures
+    app.state.measures, app.state.traces = measures, traces
     app.state.private = str(settings.data_dir)  # no answer names it
     for room in ROOMS:
         app.include_router(room.routes)
@@ -71,4 +75,4 @@ def make_app(settings: Settings) -> FastAPI:
 
 def framed(app: FastAPI) -> ASGIApp:
     """As it is served: with the frame outermost, so that an answer to what failed has its headers too."""
-    return Frame(app, app.state.measures)
+    return Frame(app, app.state.measures, app.state.traces)

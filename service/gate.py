@@ -8,6 +8,7 @@ once. What nobody waits for any more is not begun.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -56,7 +57,7 @@ class Lane:
         self.refuse_if_full()
         loop = asyncio.get_running_loop()
         self.inside += 1
-        future = self._pool.submit(work)
+        future = self._pool.submit(contextvars.copy_context().run, work)  # so that a trace goes on in the thread
         future.add_done_callback(lambda _: self._leave(loop))
         return future
 
