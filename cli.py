@@ -361,6 +361,14 @@ def _serve(add: Add) -> None:
     verb.add_argument("key", type=_count, metavar="ID", help="its number in the list")
 
     verb = add(
+        "tune",
+        "measure what suits this machine, idle for a minute, and write it to tuned.toml in the data folder",
+        "flukeprint tune",
+        room,
+    )
+    verb.add_argument("--show", action="store_true", help="only show what would be written")
+
+    verb = add(
         "drift",
         "compare the photos asked about lately with the catalogue's, and what answers stated with what people said of them",
         "flukeprint drift\nflukeprint drift --history 10",

@@ -63,6 +63,25 @@ def keys_revoke(args: argparse.Namespace) -> int:
     return DONE
 
 
+def tune(args: argparse.Namespace) -> int:
+    from indexer.tuning import tuned, write_tuned
+
+    settings = read_settings(data_dir=args.data_dir, tuned=False)
+    with open_books(settings, create=True) as catalogue:
+        bundle = bundle_for(settings, catalogue)
+    with terminal.Bar("measurements") as bar:
+        found = tuned(bundle, settings, bar.at)
+    if not args.show:
+        write_tuned(found, settings.data_dir)
+    if args.json:
+        terminal.put_json(found.to_json())
+        return DONE
+    rows = [(one.way.streams, one.way.threads, one.way.batch, f"{one.per_s:.1f}", f"{one.ratio:.2f}") for one in found.tried]
+    terminal.put_table(rows, ("streams", "threads", "batch", "photos/s", "against one a core"))
+    print(f"\n{found.reason}\n\n{found.as_toml()}", end="")
+    return DONE
+
+
 def drift(args: argparse.Namespace) -> int:
     """Works beside a running service. What is kept is kept by the service, or here where an hour has passed."""
     settings = settings_for(args)

@@ -58,6 +58,12 @@ def keys() -> str:
         "All of them are keys of the environment. With none set, Flukeprint runs on one machine. A key that begins with",
         "`FLUKEPRINT_` and is none of these is refused, so that a typing error does not silently run on defaults.",
         "",
+        "`flukeprint tune` measures some of them on this machine and writes them to `tuned.toml` in the data folder, from",
+        "where they are read as long as the number of cores stays what it was: "
+        + ", ".join(f"`{name}`" for name in settings.TUNED)
+        + ".",
+        "A key of the environment wins over the file.",
+        "",
         "| key | values | default | what it does |",
         "|---|---|---|---|",
     ]
