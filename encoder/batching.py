@@ -72,14 +72,15 @@ class Batching:
             some = [self._waiting.popleft()]
             while self._waiting and len(some) < self._most and self._waiting[0].pixels.shape == some[0].pixels.shape:
                 some.append(self._waiting.popleft())
-        if len(some) > 1:
-            try:
-                vectors, norms = self._session.run_all(np.concatenate([one.pixels for one in some]))
-            except Exception:  # each runtime's own, with no base in common; whose fault it was shows one by one
-                pass
-            else:
-                for one, vector, norm in zip(some, vectors, norms, strict=True):
-                    one.answer = vector, float(norm)
-                return
-        for one in some:
-            one.fill(self._session)
+        if len(some) == 1 or not self._together(some):
+            for one in some:
+                one.fill(self._session)
+
+    def _together(self, some: list[_Place]) -> bool:
+        try:
+            vectors, norms = self._session.run_all(np.concatenate([one.pixels for one in some]))
+        except Exception:  # each runtime's own, with no base in common; whose fault it was shows one by one
+            return False
+        for one, vector, norm in zip(some, vectors, norms, strict=True):
+            one.answer = vector, float(norm)
+        return True
