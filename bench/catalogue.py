@@ -55,11 +55,11 @@ def rows() -> list[Row]:
     ]
 
 
-def fill(station: Station, sightings: int, *, there: int = 0) -> None:
-    """Drawn vectors in, by the same doors as real ones, from those that are there already to so many."""
+def fill(station: Station, sightings: int) -> None:
+    """Drawn vectors in, by the same doors as real ones."""
     station.adopt_bundle()
-    matrix = clustered(sightings - there, station.index.dimension, seed=there)
-    for start in range(there, sightings, A_WRITE):
+    matrix = clustered(sightings, station.index.dimension, seed=0)
+    for start in range(0, sightings, A_WRITE):
         with station.catalogue.write("import", who="bench", what="drawn vectors") as write:
             for number in range(start, min(start + A_WRITE, sightings)):
                 individual, occasion = number // AN_INDIVIDUAL, number % AN_INDIVIDUAL // 2
@@ -70,7 +70,7 @@ def fill(station: Station, sightings: int, *, there: int = 0) -> None:
                 sighting = write.add_sighting(
                     owner, write.encounter(f"{name}-{occasion}"), sha256, species="drawn", brightness=0.5, sharpness=0.5
                 )
-                write.add_vector(sighting, station.bundle_id, matrix[number - there], 1.0)
+                write.add_vector(sighting, station.bundle_id, matrix[number], 1.0)
     station.follower.follow()
 
 

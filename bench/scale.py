@@ -1,14 +1,13 @@
 """From a thousand sightings to a million: what a question takes, what a start takes and what it weighs as the catalogue grows.
 
-One data folder, filled further for each size with drawn vectors and copied; then the sizes are measured by turns, each time in
-a process of its own. The layout of the index is what the sizes ask for: every vector, codes, and above 300,000 the graph.
+A data folder is filled with drawn vectors for each size; then the sizes are measured by turns, each time in a process of its
+own. The layout of the index is what the sizes ask for: every vector, codes, and above 300,000 the graph.
 Building the graph of a million takes long on few cores, so that size is measured with BENCH_FULL=1 only.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -33,25 +32,21 @@ SLOWER = {10_000: 1.25, 100_000: 1.5, FULL: 2.0}  # than at 1,000
 def rows() -> list[Row]:
     sizes = (*SIZES, FULL) if os.environ.get("BENCH_FULL") == "1" else SIZES
     with tempfile.TemporaryDirectory() as scratch:
-        growing, filled_s = Path(scratch) / "growing", list[float]()
-        folders = [Path(scratch) / str(size) for size in sizes[:-1]] + [growing]
-        for there, size, folder in zip((0, *sizes), sizes, folders, strict=False):
-            filled_s.append(_grow(read_settings({}, data_dir=growing), there, size))
-            if folder != growing:
-                shutil.copytree(growing, folder)
+        folders = [read_settings({}, data_dir=Path(scratch) / str(size)) for size in sizes]
+        filled_s = [_filled(settings, size) for settings, size in zip(folders, sizes, strict=True)]
         # By turns, so that a moment in which the machine does other work falls on all sizes alike.
-        rounds = [[_seen(read_settings({}, data_dir=folder)) for folder in folders] for _ in range(ROUNDS)]
+        rounds = [[_seen(settings) for settings in folders] for _ in range(ROUNDS)]
     found = []
     for at, size in enumerate(sizes):
         found += _told(size, [row[at] for row in rounds], [row[0] for row in rounds], filled_s[at])
     return found
 
 
-def _grow(settings: Settings, there: int, size: int) -> float:
+def _filled(settings: Settings, size: int) -> float:
+    """Seconds that filling took, with the layout and the calibration that belong to the size."""
     began = time.perf_counter()
     with open_station(settings) as station:
-        for start in range(there, size, FULL // 10):  # a million vectors at once would be 2 GB
-            fill(station, min(size, start + FULL // 10), there=start)
+        fill(station, size)
         station.index.optimise()
         station.calibration()
     return time.perf_counter() - began

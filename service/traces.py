@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from service.errors import StartRefused
+from service.measures import METHODS
 from settings import Settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
-
-METHODS = frozenset(("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"))
 
 
 class Traces:
