@@ -370,6 +370,22 @@ def _serve(add: Add) -> None:
     verb = add("keys revoke", "let a key open nothing any more", "flukeprint keys revoke 2", room)
     verb.add_argument("key", type=_count, metavar="ID", help="its number in the list")
 
+    verb = add(
+        "tune",
+        "measure what suits this machine, idle for a minute, and write it to tuned.toml in the data folder",
+        "flukeprint tune",
+        room,
+    )
+    verb.add_argument("--show", action="store_true", help="only show what would be written")
+
+    verb = add(
+        "drift",
+        "compare the photos asked about lately with the catalogue's, and what answers stated with what people said of them",
+        "flukeprint drift\nflukeprint drift --history 10",
+        room,
+    )
+    verb.add_argument("--history", type=_count, metavar="N", help="show the last looks that were kept instead")
+
 
 def _boxes(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(

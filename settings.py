@@ -2,7 +2,8 @@
 
 With no key set, Flukeprint runs on one machine: SQLite, Qdrant Edge and a photo folder below `data_dir`. By keys alone
 the same code uses another database or a Qdrant server. A key that is not known is refused, with the nearest that is:
-a typing error must not silently run on defaults.
+a typing error must not silently run on defaults. What `flukeprint tune` has measured stands in `tuned.toml` in the data folder;
+the environment wins over it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import difflib
 import getpass
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from errors import FlukeprintError
 
 PREFIX = "FLUKEPRINT_"
+TUNED_FILE = "tuned.toml"  # in the data folder
+TUNED = ("streams", "threads", "batch", "queue", "hnsw_above")  # what may stand in it
 IGNORED = f"{PREFIX}TEST_"  # the tests' own keys
 ROOT = Path(__file__).resolve().parent
 SecondOpinion = Literal["auto", "on", "off"]
@@ -33,6 +37,11 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Settings(BaseModel):
@@ -54,10 +63,17 @@ class Settings(BaseModel):
     )
     runtime: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="What runs the encoder.")
     streams: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        default_factory=cores,
         ge=1,
         le=256,
         description="Photos encoded at once in bulk work, each on one core; unset: the number of cores.",
+    )
+    threads: int = Field(1, ge=1, le=256, description="Threads that the encoding of one photo, or one batch, may use.")
+    batch: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Photos encoded in one call where so many wait at once; pays on few devices (`flukeprint tune`).",
     )
     max_photo_bytes: int = Field(100_000_000, ge=1_000, description="A larger photo file is refused unread.")
     max_photo_pixels: int = Field(
@@ -136,6 +152,17 @@ class Settings(BaseModel):
         None,
         description="The model file for removing backgrounds (`make mask-model`); unset: `models/u2netp.onnx` in `data_dir`.",
     )
+    metrics_every_s: float = Field(
+        30, gt=0, description="How often the service looks at its catalogue, drift and calibration for `/metrics`."
+    )
+    metrics_dir: Path | None = Field(
+        None,
+        description="A folder in which several service processes of one machine count together, empty before the first starts; "
+        "unset: each counts for itself.",
+    )
+    traces_url: str | None = Field(
+        None, description="Where OpenTelemetry traces are sent, by OTLP over HTTP (extra `otel`); unset: nowhere."
+    )
     log_format: Literal["text", "json"] = Field("text", description="How the service's log lines look.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="From which weight on lines are logged."
@@ -167,8 +194,31 @@ def secret_in(file: Path, name: str) -> str:
     return text
 
 
-def read_settings(environ: Mapping[str, str] | None = None, **given: object) -> Settings:
-    """The settings of the environment, with what a command line gave on top.
+def read_tuned(data_dir: Path) -> dict[str, object]:
+    """What `flukeprint tune` has written for this machine; nothing where it was for one with another number of cores."""
+    file = data_dir / TUNED_FILE
+    mend = f"Mend it, remove it, or write it anew: flukeprint tune --data-dir {data_dir}"
+    try:
+        said = tomllib.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsRefused(f"{file} cannot be read: {error}. {mend}") from error
+    for name in said:
+        if name not in (*TUNED, "cores"):
+            raise SettingsRefused(f'{file} sets "{name}"; expected are only {", ".join(TUNED)}. {mend}')
+    if said.pop("cores", None) != cores():
+        return {}
+    try:
+        Settings.model_validate({**said, "data_dir": data_dir})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise SettingsRefused(f"{file} sets {wrong['loc'][0]} = {wrong['input']!r}: {wrong['msg']}. {mend}") from error
+    return said
+
+
+def read_settings(environ: Mapping[str, str] | None = None, *, tuned: bool = True, **given: object) -> Settings:
+    """The settings of the environment, with what a command line gave on top, and under both what was tuned for this machine.
 
     >>> read_settings(data_dir="/tmp/whales").data_dir
     PosixPath('/tmp/whales')
@@ -182,8 +232,9 @@ def read_settings(environ: Mapping[str, str] | None = None, **given: object) -> 
             raise SettingsRefused(f"{key} is set, but is no setting of Flukeprint: {hint}")
     values: dict[str, object] = {name: environ[key] for key, name in known.items() if environ.get(key, "") != ""}
     values |= {name: value for name, value in given.items() if value is not None}
+    folder = Path(str(values.get("data_dir", Settings.model_fields["data_dir"].default))).expanduser().absolute()
     try:
-        settings = Settings.model_validate(values)
+        settings = Settings.model_validate((read_tuned(folder) if tuned else {}) | values)
     except ValidationError as error:
         wrong = error.errors()[0]
         name = str(wrong["loc"][0])

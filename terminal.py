@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from indexer.drifting import Drift
     from matching.answer import Answer
 
 BAR_EVERY_S = 0.2
@@ -66,6 +67,32 @@ def put_answer(answer: Answer) -> None:
     if spent.second is not None:
         parts += f", second opinion {spent.second:.0f}"
     print(f"Identification {answer.identification_id}; milliseconds: {parts}.")
+
+
+def put_drift(found: Drift) -> None:
+    """How far what is asked about has moved, for a person."""
+    from matching.drift import DRIFTED, FEWEST
+
+    rows = [
+        (one.measure, figure(one.known), figure(one.recent), figure(one.psi), "drifted" if one.drifted else "")
+        for one in found.shifts
+    ]
+    put_table(rows, ("measure", "known, median", "asked, median", "index", ""))
+    print(f"\n{found.photos} photos asked about, against the catalogue's. Above {DRIFTED} they are of another kind.")
+    if any(one.psi is None for one in found.shifts):
+        print(f"Where no index stands there is too little to tell: it takes {FEWEST} photos of both, and better 300.")
+    used = found.in_use
+    if not used.answers:
+        print("No answer has been confirmed or rejected yet, so nothing is known of how well probabilities hold.")
+        return
+    print(f"\n{used.answers} answers were confirmed or rejected: stated {used.stated:.0%}, right {used.right:.0%}.\n")
+    steps = [(f"{one.low:.0%} to {one.high:.0%}", one.answers, f"{one.stated:.0%}", f"{one.right:.0%}") for one in used.steps]
+    put_table(steps, ("stated", "answers", "mean", "right"))
+
+
+def figure(value: float | None) -> str | None:
+    """Three figures that count."""
+    return None if value is None else f"{value:.3g}"
 
 
 def _width(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What the verbs of the service do: serving, and the keys that open it. As in `verbs.py`, each is named like its verb."""
+"""The verbs of the service: serving, the keys that open it, how it does in use. Each is named like its verb."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import terminal
 from catalog.desk import Desk
 from catalog.errors import ValueRefused
 from catalog.keys import new_key
-from catalog.values import ApiKey
-from indexer.station import open_books
+from catalog.values import ApiKey, KeptDrift
+from catalog.watch import Watch
+from indexer.drifting import measure_drift
+from indexer.station import bundle_for, open_books
+from matching.drift import MEASURES
 from settings import read_settings
 from verbs import DONE, settings_for
 
@@ -58,6 +61,55 @@ def keys_revoke(args: argparse.Namespace) -> int:
     else:
         print(f'Key {revoked.id}, "{revoked.name}", opens nothing now.')
     return DONE
+
+
+def tune(args: argparse.Namespace) -> int:
+    from indexer.tuning import tuned, write_tuned
+
+    settings = read_settings(data_dir=args.data_dir, tuned=False)
+    with open_books(settings, create=True) as catalogue:
+        bundle = bundle_for(settings, catalogue)
+    with terminal.Bar("measurements") as bar:
+        found = tuned(bundle, settings, bar.at)
+    if not args.show:
+        write_tuned(found, settings.data_dir)
+    if args.json:
+        terminal.put_json(found.to_json())
+        return DONE
+    rows = [(one.way.streams, one.way.threads, one.way.batch, f"{one.per_s:.1f}", f"{one.ratio:.2f}") for one in found.tried]
+    terminal.put_table(rows, ("streams", "threads", "batch", "photos/s", "against one a core"))
+    print(f"\n{found.reason}\n\n{found.as_toml()}", end="")
+    return DONE
+
+
+def drift(args: argparse.Namespace) -> int:
+    """Works beside a running service. What is kept is kept by the service, or here where an hour has passed."""
+    settings = settings_for(args)
+    with open_books(settings) as catalogue:
+        bundle_id, watch = bundle_for(settings, catalogue).id, Watch(catalogue)
+        if args.history:
+            _put_history(watch.drifts(bundle_id, args.history), json=args.json)
+            return DONE
+        found = measure_drift(catalogue, bundle_id)
+        if found.photos:
+            watch.keep_drift(bundle_id, photos=found.photos, measured=found.to_json())
+    if args.json:
+        terminal.put_json(found.to_json())
+    else:
+        terminal.put_drift(found)
+    return DONE
+
+
+def _put_history(kept: list[KeptDrift], *, json: bool) -> None:
+    if json:
+        terminal.put_json({"kept": [{"at": one.at.isoformat(), "photos": one.photos} | one.measured for one in kept]})
+        return
+    rows = []
+    for one in kept:
+        shifts = (one.measured["shifts"][measure]["psi"] for measure in MEASURES)
+        gap = one.measured["in_use"]["gap"]
+        rows.append((one.at.isoformat(timespec="minutes"), one.photos, *map(terminal.figure, shifts), terminal.figure(gap)))
+    terminal.put_table(rows, ("at", "photos", *MEASURES, "stated - right"))
 
 
 @contextmanager

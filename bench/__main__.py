@@ -20,10 +20,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bench.growth import growth
 from bench.row import Row
 from bench.subjects import measure_alone, subjects
 
 LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
+A_TENTH = 0.1
 PARTS = ["numpy", "onnxruntime", "opencv-python-headless", "openvino", "qdrant-edge-py", "SQLAlchemy"]
 
 
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     before = _read(args.out)
     runs: dict[str, Any] = {name: kept for name, kept in before.get("subjects", {}).items() if name in there}
-    failed = []
+    failed, changed = list[str](), list[str]()
     for name in chosen:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         try:
@@ -50,14 +52,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             failed.append(name)
             continue
-        last = {row["name"]: row["value"] for row in runs.get(name, {}).get("rows", [])}
+        before_it = runs.get(name, {})
+        last = {row["name"]: row["value"] for row in before_it.get("rows", [])}
         print("\n".join(table(rows, last)), flush=True)
+        if before_it and before_it.get("machine") != machine():
+            print("the last run was on another machine, or with other versions: compare ratios, not times")
+        changed += changes(name, rows, before_it.get("rows", []))
         runs[name] = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
             "rows": [asdict(row) for row in rows],
         }
     _write(args.out, {"subjects": runs})
+    if "scale" in chosen and "scale" not in failed:
+        args.out.with_name("scale.svg").write_text(growth(runs["scale"]["rows"]), "utf-8")
+    print("\n".join(["", "what changed since the last table:", *(changed or ["nothing by a tenth or more"])]), flush=True)
     missed = [row["name"] for name in chosen if name not in failed for row in runs[name]["rows"] if not row["met"]]
     for name in failed:
         print(f"bench.{name} failed; see above", file=sys.stderr)
@@ -68,13 +77,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def table(rows: Iterable[Row], last: dict[str, float]) -> list[str]:
     """Aligned columns; `last` gives the values of the run before, by name."""
-    head = ("", "name", "value", "last", "level", "detail")
-    body = [
-        ("ok" if row.met else "MISSED", row.name, _short(row.value), _short(last.get(row.name)), row.level, row.detail)
-        for row in rows
-    ]
+    head = ("", "name", "value", "last", "change", "level", "detail")
+    body = []
+    for row in rows:
+        then = last.get(row.name)
+        told = (_short(row.value), _short(then), _change(row.value, then), row.level, row.detail)
+        body.append(("ok" if row.met else "MISSED", row.name, *told))
     widths = [max(len(line[column]) for line in [head, *body]) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [head, *body]]
+
+
+def changes(subject: str, rows: Iterable[Row], before: Sequence[dict[str, Any]]) -> list[str]:
+    """What moved by a tenth or more, what is met or missed now and was not, what is new and what is gone."""
+    then = {row["name"]: row for row in before}
+    told = []
+    for row in rows:
+        old = then.pop(row.name, None)
+        if old is None:
+            told.append(f"{subject}: {row.name}: new, {_short(row.value)}")
+            continue
+        moved = f"{_short(old['value'])} → {_short(row.value)} ({_change(row.value, old['value'])})"
+        if row.met != old["met"]:
+            told.append(f"{subject}: {row.name}: {moved}, {'met' if row.met else 'MISSED'} now")
+        elif abs(row.value - old["value"]) >= A_TENTH * abs(old["value"]):
+            told.append(f"{subject}: {row.name}: {moved}")
+    return told + [f"{subject}: {name}: gone" for name in then]
+
+
+def _change(value: float, then: float | None) -> str:
+    return "" if not then else f"{(value - then) / abs(then):+.0%}"
 
 
 def _short(value: float | None) -> str:

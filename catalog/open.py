@@ -16,7 +16,12 @@ from catalog.engine import BEGIN, make_engine
 from catalog.errors import CatalogueNewer, CatalogueUnavailable
 from catalog.faults import denied, not_a_catalogue, place, translated
 
-REVISIONS = ("0001", "0002_local_features", "0003_service")  # every revision of versions/, oldest first; a test compares them
+REVISIONS = (
+    "0001",
+    "0002_local_features",
+    "0003_service",
+    "0004_drift",
+)  # every revision of versions/, oldest first; a test compares them
 HEAD = REVISIONS[-1]
 _MIGRATING = 0x666C756B  # the advisory lock's number in PostgreSQL: "fluk"
 

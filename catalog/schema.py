@@ -181,7 +181,7 @@ identifications = Table(
     Column("at", Instant, nullable=False),
     Column("who", String(MAX_NAME), nullable=False),
     Column("bundle_id", String(128), ForeignKey("bundles.id"), nullable=False),
-    Column("photos", JSON, nullable=False),  # [{"sha256", "name", "box"}]
+    Column("photos", JSON, nullable=False),  # [{"sha256", "name", "box", "measured"}]
     Column("answer", JSON, nullable=False),  # as the command's --json gives it
     sqlite_autoincrement=True,
 )
@@ -302,6 +302,19 @@ feedback = Table(
     Column("individual_id", Id, ForeignKey("individuals.id")),  # who it is, where that is known
     Column("remark", Text),
     sqlite_autoincrement=True,
+)
+
+drifts = (
+    Table(  # how far what is asked about had moved from what is known, and how well probabilities held, when it was looked at
+        "drifts",
+        metadata,
+        _key(),
+        Column("bundle_id", String(128), ForeignKey("bundles.id"), nullable=False, index=True),
+        Column("at", Instant, nullable=False),
+        Column("photos", Integer, nullable=False),  # recent ones that were compared
+        Column("measured", JSON, nullable=False),
+        sqlite_autoincrement=True,
+    )
 )
 
 APPEND_ONLY = ("events", "changes")  # triggers refuse to update or delete a row of them

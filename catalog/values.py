@@ -20,6 +20,7 @@ BoxXYWH = tuple[int, int, int, int]  # pixels of the upright photo
 Ids = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float32]  # (dim,) float32, unit norm
 Vectors = npt.NDArray[np.float32]  # (n, dim) float32, unit norm
+Numbers = npt.NDArray[np.float64]  # (n,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,3 +278,31 @@ class Feedback:
     verdict: Verdict
     individual_id: int | None
     remark: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhotos:
+    """What was measured of some sightings' photos, a column each."""
+
+    norm: Numbers  # of the vector, before normalisation
+    brightness: Numbers
+    sharpness: Numbers
+    pixels: Numbers  # width · height
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicted:
+    """An answer, and the last word on it."""
+
+    decision: str  # "known", "new", "unsure"
+    probability: float
+    best: int | None  # its first candidate
+    verdict: Verdict
+    individual_id: int | None  # who it is, where that was said
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDrift:
+    at: datetime
+    photos: int
+    measured: dict[str, Any]

@@ -81,8 +81,16 @@ class Encoder:
         self._session.close()
 
 
-def open_encoder(folder: Path, *, runtime: str = "onnxruntime", streams: int = 1, limits: Limits = DEFAULT_LIMITS) -> Encoder:
-    """The encoder of the bundle in `folder`.
+def open_encoder(
+    folder: Path,
+    *,
+    runtime: str = "onnxruntime",
+    streams: int = 1,
+    threads: int = 1,
+    batch: int = 1,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Encoder:
+    """The encoder of the bundle in `folder`; `streams`, `threads` and `batch` are as `open_session` takes them.
 
     >>> encoder = open_encoder(Path("bundles/starter-lite0"))  # doctest: +SKIP
     >>> encoder.encode(read_photo(Path("fluke.jpg"))).vector.shape  # doctest: +SKIP
@@ -90,4 +98,4 @@ def open_encoder(folder: Path, *, runtime: str = "onnxruntime", streams: int = 1
     """
     cv2.setNumThreads(1)  # its pool would contend with the streams: two single threads beat one call on two
     bundle = load_bundle(folder)
-    return Encoder(bundle, open_session(bundle, runtime, streams), limits)
+    return Encoder(bundle, open_session(bundle, runtime, streams, threads=threads, batch=batch), limits)

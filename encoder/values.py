@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3) uint8, RGB, upright
 Vector = npt.NDArray[np.float32]  # (dim,) float32, unit norm
+Vectors = npt.NDArray[np.float32]  # (n, dim) float32, unit norm
+Norms = npt.NDArray[np.float32]  # (n,)
 Points = npt.NDArray[np.float32]  # (n, 4) float32: x, y, size, angle in radians
 
 

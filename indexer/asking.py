@@ -16,7 +16,7 @@ from encoder.errors import PhotoRefused
 from encoder.photo import read_photo
 from encoder.values import Box
 from indexer.station import Station, limits
-from matching.answer import Answer
+from matching.answer import Answer, PhotoAnswer
 from matching.identify import DEFAULTS, Options, QueryPhoto, Second, identify
 from matching.opinion import Opinion
 from matching.ports import Encodes
@@ -55,9 +55,25 @@ def identify_and_keep(
     )
     told = answer.to_json()
     del told["identification_id"]
-    asked = [{"name": photo["name"], "sha256": photo["sha256"], "box": photo["box"]} for photo in told["photos"]]
+    blended = answer.second_opinion is not None and answer.second_opinion.followed
+    asked = [
+        {"name": photo["name"], "sha256": photo["sha256"], "box": photo["box"]} | measured(seen, cosine=not blended)
+        for photo, seen in zip(told["photos"], answer.photos, strict=True)
+    ]
     kept = (books or station.catalogue).keep_identification(who=who, bundle_id=station.bundle_id, photos=asked, answer=told)
     return replace(answer, identification_id=kept)
+
+
+def measured(photo: PhotoAnswer, *, cosine: bool) -> dict[str, object]:
+    """What drift is told by, kept beside the photo's name; nothing of a photo that was refused.
+
+    `cosine`: whether the top score is one, and so can be held against others.
+    """
+    if photo.width is None or photo.height is None:
+        return {}
+    score = photo.candidates[0].score if cosine and photo.candidates else None
+    told = {"norm": photo.norm, "brightness": photo.brightness, "sharpness": photo.sharpness}
+    return {"measured": told | {"pixels": photo.width * photo.height, "score": score}}
 
 
 def second(station: Station, wanted: SecondOpinion) -> Second | None:

@@ -134,7 +134,14 @@ def open_station(settings: Settings, *, streams: int = 1) -> Station:
         catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
         index = open_index(settings, catalogue, bundle)
         try:
-            encoder = open_encoder(bundle.folder, runtime=settings.runtime, streams=streams, limits=limits(settings))
+            encoder = open_encoder(
+                bundle.folder,
+                runtime=settings.runtime,
+                streams=streams,
+                threads=settings.threads,
+                batch=min(settings.batch, streams),  # no more can come together
+                limits=limits(settings),
+            )
         except BaseException:
             index.close()
             raise

@@ -11,6 +11,7 @@ from encoder.values import Box
 from matching.decision import Kind, Rates
 
 WHERE_IT_RAN = {"absent": True}  # a second opinion's: without one, the JSON does not name it
+NOT_TOLD = {"untold": True}  # for whoever keeps the answer: the JSON does not name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class PhotoAnswer:
     sharpness: float | None
     refused: str | None
     candidates: tuple[PhotoCandidate, ...]
+    norm: float | None = field(default=None, metadata=NOT_TOLD)  # of the vector, before it was made one
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +137,5 @@ def _plain(value: Any) -> Any:
 @cache
 def _names(kind: Hashable) -> tuple[tuple[str, bool], ...]:
     """Its fields, and whether one that is None is left out."""
-    return tuple((field.name, "absent" in field.metadata) for field in fields(kind)) if is_dataclass(kind) else ()
+    told = [field for field in fields(kind) if "untold" not in field.metadata] if is_dataclass(kind) else []
+    return tuple((field.name, "absent" in field.metadata) for field in told)

@@ -78,6 +78,7 @@ class Calibration:
     bars: tuple[Bar, ...]  # ascending; empty where false matches were never measured
     places: tuple[float, ...]  # of known animals with a wrong one on top, the share that stand second, third, ...; falling
     basis: Basis
+    tenths: tuple[float, ...] = ()  # nine scores that cut the top scores of its trials into tenths: what drift is held against
 
     def confidence(self, features: Features) -> float:
         parts = zip(NAMES, features.row(), strict=True)
@@ -100,7 +101,7 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         given = asdict(self)
         given["bars"] = [[bar.confidence, bar.new, bar.named, bar.misnamed] for bar in self.bars]
-        return {"format": FORMAT, **given, "places": list(self.places)}
+        return {"format": FORMAT, **given, "places": list(self.places), "tenths": list(self.tenths)}
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Calibration:
@@ -122,6 +123,7 @@ class Calibration:
                 bars=tuple(Bar(*map(float, bar)) for bar in given["bars"]),
                 places=tuple(map(float, given["places"])),
                 basis=Basis(**given["basis"]),
+                tenths=tuple(map(float, given.get("tenths", ()))),  # one that was kept before there were any has none
             )
             sound = read._is_lawful()
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -134,6 +134,7 @@ def fit(trials: Sequence[Trial], *, new_share: float, sightings: int, optimistic
             false_new=_share(called_new, known, sheet.weight),
             true_new=_share(called_new, truly_new, sheet.weight),
         ),
+        tenths=_tenths(sheet),
     )
 
 
@@ -214,6 +215,16 @@ def _places(sheet: Sheet) -> tuple[float, ...]:
     total = sheet.weight[wrong].sum() + 1.0
     shares = [float(sheet.weight[wrong & (sheet.place == place)].sum() / total) for place in range(2, DEPTH + 1)]
     return tuple(sorted(shares, reverse=True))
+
+
+def _tenths(sheet: Sheet) -> tuple[float, ...]:
+    """Of the top scores of single photos, known and new in their shares: what photos asked about ought to score."""
+    single = sheet.features[:, NAMES.index("photos")] == 0
+    scores, weight = sheet.features[single, NAMES.index("score")], sheet.weight[single]
+    order = np.argsort(scores)
+    mass = np.cumsum(weight[order]) / weight.sum()
+    at = np.minimum(np.searchsorted(mass, np.arange(1, 10) / 10), len(order) - 1)
+    return tuple(scores[order][at].tolist())
 
 
 def _share(rows: Mask, among: Mask, weight: Floats) -> float:

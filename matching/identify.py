@@ -266,6 +266,5 @@ def _photo_answer(
         best = ranked.evidence[0]
         owner = owners[best.sighting_id]
         own.append(PhotoCandidate(ranked.individual_id, owner.name, best.score, best.sighting_id, owner.photo))
-    return PhotoAnswer(
-        photo.name, look.sha256, look.box, look.width, look.height, look.brightness, look.sharpness, None, tuple(own)
-    )
+    seen = (look.width, look.height, look.brightness, look.sharpness)
+    return PhotoAnswer(photo.name, look.sha256, look.box, *seen, None, tuple(own), look.norm)

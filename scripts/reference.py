@@ -1,4 +1,4 @@
-"""Writes docs/commands.md and docs/settings.md from the parser and the settings themselves, so that they cannot drift.
+"""Writes what stands in the code alone: docs/commands.md, docs/settings.md, Grafana's dashboard. So they cannot drift.
 
 `python -m scripts.reference` writes them; a test compares what it would write with what lies there.
 """
@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 import cli
 import settings
+from scripts.dashboard import dashboard
 from scripts.tree import ROOT
 
 MADE = "<!-- Made by `make docs` from {source}. Change the words there, not here. -->"
@@ -57,6 +58,12 @@ def keys() -> str:
         "All of them are keys of the environment. With none set, Flukeprint runs on one machine. A key that begins with",
         "`FLUKEPRINT_` and is none of these is refused, so that a typing error does not silently run on defaults.",
         "",
+        "`flukeprint tune` measures some of them on this machine and writes them to `tuned.toml` in the data folder, from",
+        "where they are read as long as the number of cores stays what it was: "
+        + ", ".join(f"`{name}`" for name in settings.TUNED)
+        + ".",
+        "A key of the environment wins over the file.",
+        "",
         "| key | values | default | what it does |",
         "|---|---|---|---|",
     ]
@@ -66,7 +73,11 @@ def keys() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {Path("docs/commands.md"): commands, Path("docs/settings.md"): keys}
+PAGES = {
+    Path("docs/commands.md"): commands,
+    Path("docs/settings.md"): keys,
+    Path("deploy/grafana/dashboards/flukeprint.json"): dashboard,
+}
 
 
 def verbs_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -16,6 +16,7 @@ from service.document import gives
 from service.house import House, caller_of, house_of
 from service.retries import Attempt, Reply, fingerprint, once
 from service.route import role, router
+from service.watching import tell_lanes
 
 routes = router("service")
 
@@ -116,8 +117,7 @@ async def ready(request: Request) -> Response:
 )
 async def metrics(request: Request) -> Response:
     house = house_of(request)
-    for name, lane in (("encode", house.gate.encode), ("books", house.gate.books)):
-        house.measures.inside.labels(name).set(lane.inside)
+    tell_lanes(house)
     return Response(house.measures.text(), media_type="text/plain; version=0.0.4")
 
 

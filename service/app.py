@@ -17,6 +17,8 @@ from service.house import open_house
 from service.jobs import Worker, sweep
 from service.measures import Measures
 from service.places import listed
+from service.traces import open_traces
+from service.watching import Watcher
 from settings import Settings
 
 VERSION = "0.1.0"
@@ -25,29 +27,35 @@ ROOMS = (asking, enrolling, individuals, sightings, batches, predecessor, field,
 
 def make_app(settings: Settings) -> FastAPI:
     """Costs nothing: what is heavy is opened when it starts."""
-    measures = Measures()
+    measures = Measures(settings.metrics_dir)
+    traces = open_traces(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = open_house(settings, measures)
+        opened = open_house(settings, measures, traces)
         try:
             house = await asyncio.to_thread(opened.__enter__)
         except Exception as error:
             app.state.start_failure = error
             raise
         app.state.house, app.state.listeners, app.state.worker = house, 0, Worker(house)
+        app.state.watcher = Watcher(house)
         await asyncio.to_thread(sweep, house)
-        work = asyncio.create_task(app.state.worker.run())
+        work = {asyncio.create_task(app.state.worker.run()), asyncio.create_task(app.state.watcher.run())}
         try:
             yield
         finally:
             house.leaving = True
             app.state.worker.wake()
-            await asyncio.wait({work})  # the row that is begun ends
+            app.state.watcher.wake()
+            await asyncio.wait(work)  # the row that is begun ends
             await asyncio.to_thread(opened.__exit__, None, None, None)
+            measures.leave()
+            if traces is not None:
+                await asyncio.to_thread(traces.close)
 
     app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.measures = measures
+    app.state.measures, app.state.traces = measures, traces
     app.state.private = str(settings.data_dir)  # no answer names it
     for room in ROOMS:
         app.include_router(room.routes)
@@ -67,4 +75,4 @@ def make_app(settings: Settings) -> FastAPI:
 
 def framed(app: FastAPI) -> ASGIApp:
     """As it is served: with the frame outermost, so that an answer to what failed has its headers too."""
-    return Frame(app, app.state.measures)
+    return Frame(app, app.state.measures, app.state.traces)

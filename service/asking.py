@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +30,7 @@ from service.forms import Photo, Sent, media_type, read_json, read_sent
 from service.house import House, caller_of, house_of
 from service.retries import Attempt, Reply, fingerprint, once
 from service.route import role, router
+from service.traces import Traces
 from vector_db.port import Filter, Place, Radius
 
 routes = router("questions")
@@ -36,8 +39,8 @@ routes = router("questions")
 class Watched:
     """An encoder that stops between two photos when nobody waits for the answer any more."""
 
-    def __init__(self, encoder: Encodes, gone: threading.Event) -> None:
-        self._encoder, self._gone = encoder, gone
+    def __init__(self, encoder: Encodes, gone: threading.Event, traces: Traces | None = None) -> None:
+        self._encoder, self._gone, self._traces = encoder, gone, traces
 
     @property
     def bundle_id(self) -> str:
@@ -46,7 +49,11 @@ class Watched:
     def encode(self, data: bytes, box: Box | None = None) -> Encoded:
         if self._gone.is_set():
             raise ClientGone("The client left before its answer was ready.")
-        return self._encoder.encode(data, box)
+        began = time.time_ns()
+        encoded = self._encoder.encode(data, box)
+        if self._traces is not None:
+            self._traces.lay(began, decode=encoded.decode_ms, encode=encoded.encode_ms)
+        return encoded
 
 
 @routes.post(
@@ -78,11 +85,14 @@ async def identify(request: Request) -> Response:
 
 def identified(house: House, photos: Sequence[QueryPhoto], options: Options, attempt: Attempt, *, who: str) -> dict[str, Any]:
     """The answer as JSON, kept and counted."""
-    encoder = Watched(house.station.encoder, attempt.gone)
-    answer = identify_and_keep(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
-    house.measures.decisions.labels(answer.decision).inc()
-    for photo in answer.photos:
-        house.measures.photos.labels("refused" if photo.refused else "identified").inc()
+    encoder = Watched(house.station.encoder, attempt.gone, house.traces)
+    with house.traces.span("identify") if house.traces else nullcontext():
+        answer = identify_and_keep(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
+        if house.traces is not None:
+            spent = answer.timings_ms
+            began = time.time_ns() - int((spent.search + spent.decide) * 1e6)
+            house.traces.lay(began, search=spent.search, decide=spent.decide)
+    house.measures.tell_answer(answer)
     return answer.to_json()
 
 

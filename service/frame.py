@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 import re
 import time
+from contextlib import nullcontext
 from typing import Any
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.measures import Measures
+from service.traces import Traces
 
 log = logging.getLogger("flukeprint.requests")
 REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
@@ -29,8 +31,8 @@ NEVER_KEPT = (b"cache-control", b"no-store")
 
 
 class Frame:
-    def __init__(self, app: ASGIApp, measures: Measures) -> None:
-        self._app, self._measures = app, measures
+    def __init__(self, app: ASGIApp, measures: Measures, traces: Traces | None = None) -> None:
+        self._app, self._measures, self._traces = app, measures, traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +46,7 @@ class Frame:
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = scope["flukeprint.status"] = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id.encode()), *HEADERS]
                 if not any(name == NEVER_KEPT[0] for name, _ in headers):
                     headers.append(NEVER_KEPT)
@@ -54,7 +56,8 @@ class Frame:
         # What answers GET answers HEAD, as probes ask; the server leaves the body out.
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self._app(asked, receive, sending)
+            with self._traces.request(scope) if self._traces else nullcontext():
+                await self._app(asked, receive, sending)
         except Exception:
             if not status:
                 raise
@@ -63,9 +66,8 @@ class Frame:
             self._tell({**asked, "method": scope["method"]}, status, time.perf_counter() - began, request_id)
 
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        route = getattr(scope.get("route"), "path", "none")
-        self._measures.requests.labels(route, scope["method"] if route != "none" else "any", str(status)).inc()
-        self._measures.seconds.labels(route).observe(seconds)
+        route = getattr(scope.get("route"), "path", None)
+        self._measures.tell_request(route, scope["method"], status, seconds, scope.get("flukeprint.problem"))
         more: dict[str, Any] = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
         caller = scope.get("state", {}).get("caller")
         more |= {"ms": round(seconds * 1000, 1), "who": getattr(caller, "name", None)}

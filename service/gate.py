@@ -8,6 +8,7 @@ once. What nobody waits for any more is not begun.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,14 +31,14 @@ class Lane:
     def __init__(self, name: str, threads: int, waiting: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._name = name
-        self._places = threads + waiting
+        self.places = threads + waiting
         self._left = asyncio.Event()
         self.inside = 0  # at work or waiting
 
     def refuse_if_full(self) -> None:
-        if self.inside >= self._places:
+        if self.inside >= self.places:
             raise Busy(
-                f"All {self._places} places of this service are taken. Nothing was done; try again after the Retry-After."
+                f"All {self.places} places of this service are taken. Nothing was done; try again after the Retry-After."
             )
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -46,7 +47,7 @@ class Lane:
 
     async def run_patiently(self, work: Callable[[], T]) -> T:
         """For a job's rows: takes a place only when one is free at once, so that whoever asks goes first."""
-        while self.inside >= max(1, self._places // 2):
+        while self.inside >= max(1, self.places // 2):
             self._left.clear()
             await self._left.wait()
         return await self.run(work)
@@ -56,7 +57,7 @@ class Lane:
         self.refuse_if_full()
         loop = asyncio.get_running_loop()
         self.inside += 1
-        future = self._pool.submit(work)
+        future = self._pool.submit(contextvars.copy_context().run, work)  # so that a trace goes on in the thread
         future.add_done_callback(lambda _: self._leave(loop))
         return future
 
@@ -110,8 +111,12 @@ class Gate:
             if not answer.done():  # given up: the time to leave is over
                 gone.set()
 
+    def lanes(self) -> dict[str, Lane]:
+        """By their names."""
+        return {"encode": self.encode, "masks": self.masks, "books": self.books, "desk": self.desk, "health": self.health}
+
     def close(self) -> None:
-        for lane in (self.encode, self.masks, self.books, self.desk, self.health):
+        for lane in self.lanes().values():
             lane.close()
 
 

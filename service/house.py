@@ -20,6 +20,7 @@ from service.keyring import Caller, Keyring, take_admin_key
 from service.measures import Measures
 from service.places import is_own
 from service.rates import Rates
+from service.traces import Traces
 from settings import Settings, secret_in
 
 log = logging.getLogger("flukeprint.service")
@@ -34,6 +35,7 @@ class House:
     keyring: Keyring
     rates: Rates
     measures: Measures
+    traces: Traces | None
     _masker: Masker | None = None  # opened when the first mask is asked for: most services never are
     under_way: set[str] = field(default_factory=set)  # tokens of requests with an Idempotency-Key
     leaving: bool = False  # since SIGTERM: what is begun ends, what is new is refused
@@ -50,7 +52,7 @@ class House:
 
 
 @contextmanager
-def open_house(settings: Settings, measures: Measures) -> Iterator[House]:
+def open_house(settings: Settings, measures: Measures, traces: Traces | None = None) -> Iterator[House]:
     """Everything that cannot work is said now, before the first request."""
     with open_station(settings, streams=settings.streams) as station:
         desk = Desk(station.catalogue)
@@ -74,11 +76,12 @@ def open_house(settings: Settings, measures: Measures) -> Iterator[House]:
                 f"The encoder {station.bundle_id} on {settings.runtime} is off its golden vectors by {off:.2g}, so its answers "
                 "would be wrong. Set FLUKEPRINT_RUNTIME to the other runtime, or install the pinned versions again."
             )
+        measures.bundle.labels(station.bundle_id, settings.runtime).set(1)
         gate = Gate(streams=settings.streams, queue=settings.queue)
         open_to = settings.user if is_own(settings.host) else None
         try:
             keyring = Keyring(desk, gate.desk, open_to=open_to)
-            yield House(settings, station, desk, gate, keyring, Rates(settings.requests_per_minute), measures)
+            yield House(settings, station, desk, gate, keyring, Rates(settings.requests_per_minute), measures, traces)
         finally:
             gate.close()
 

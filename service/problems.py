@@ -106,6 +106,7 @@ def kind_of(error: type[FlukeprintError]) -> Kind:
 
 def answer(request: Request, kind: Kind, detail: str, **more: Any) -> Response:
     """The problem as its route's contract wants it."""
+    request.scope["flukeprint.problem"] = kind.slug  # for the frame, which counts
     headers = dict(more.pop("headers", {}))
     retry = more.pop("retry_after_s", None) or kind.retry_after_s
     if retry is not None:

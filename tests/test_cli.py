@@ -330,3 +330,20 @@ def test_measuring_a_second_opinion_on_too_few_animals_says_how_many_it_needs(ru
     said = run("second-opinion")
     assert (said.code, "3 individuals" in said.out, "not followed" in said.out) == (0, True, True)
     assert run("second-opinion", "--json").json["earned"] is False
+
+
+def test_drift_is_shown_as_far_as_it_can_be_told_and_kept(run: Run, photos: Path) -> None:
+    assert run("import", photos).code == 0
+    assert "nothing is known of how well probabilities hold" in run("drift").out
+    asked = sorted(photos.rglob("*.jpg"))[0]
+    number = run("identify", asked, "--json").json["identification_id"]
+    assert number == 1
+    told = run("drift", "--json").json
+    assert (told["photos"], told["shifts"]["brightness"]["psi"]) == (1, None)
+    assert told["shifts"]["pixels"]["recent"] == SMALL[0] * SMALL[1]
+    shown = run("drift").out
+    assert "1 photos asked about" in shown
+    assert "it takes 200 photos of both" in shown
+    kept = run("drift", "--history", 5, "--json").json["kept"]
+    assert [one["photos"] for one in kept] == [1]
+    assert "stated - right" in run("drift", "--history", 5).out

@@ -1,0 +1,76 @@
+"""What `make bench` says of its figures; no test here looks at a time."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import bench.__main__ as command
+from bench.growth import growth
+from bench.row import Row
+
+OLD = [
+    {"name": "same", "value": 1.0, "level": "≤ 2", "met": True, "detail": ""},
+    {"name": "slower", "value": 1.0, "level": "≤ 2", "met": True, "detail": ""},
+    {"name": "missed", "value": 1.99, "level": "≤ 2", "met": True, "detail": ""},
+    {"name": "left out", "value": 1.0, "level": "", "met": True, "detail": ""},
+]
+NOW = [
+    Row("same", 1.05, "≤ 2", True),
+    Row("slower", 1.2, "≤ 2", True),
+    Row("missed", 2.01, "≤ 2", False),
+    Row("first", 5.0, "", True),
+]
+
+
+def test_what_changed_is_told_and_what_did_not_is_not() -> None:
+    assert command.changes("search", NOW, OLD) == [
+        "search: slower: 1 → 1.2 (+20%)",
+        "search: missed: 1.99 → 2.01 (+1%), MISSED now",
+        "search: first: new, 5",
+        "search: left out: gone",
+    ]
+
+
+def test_the_table_has_the_change_beside_the_last_value() -> None:
+    lines = command.table(NOW, {row["name"]: float(str(row["value"])) for row in OLD})
+    assert lines[0].split() == ["name", "value", "last", "change", "level", "detail"]
+    assert lines[2].split() == ["ok", "slower", "1.2", "1", "+20%", "≤", "2"]
+    assert lines[4].split() == ["ok", "first", "5"]
+
+
+def test_a_run_is_kept_compared_with_and_plotted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = 10.0
+
+    def measured(name: str) -> list[Row]:
+        assert name == "scale"
+        return [
+            Row(f"{what}, {unit}", value * size, "", True) for size in (1, 2) for what, unit in ((f"start at {size},000", "s"),)
+        ]
+
+    monkeypatch.setattr(command, "measure_alone", measured)
+    out = tmp_path / "kept.json"
+    assert command.main(["--only", "scale", "--out", str(out)]) == 0
+    value = 5.0
+    assert command.main(["--only", "scale", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "scale: start at 1,000, s: new, 10" in said
+    assert "scale: start at 1,000, s: 10 → 5 (-50%)" in said
+    drawn = ET.fromstring((tmp_path / "scale.svg").read_text("utf-8"))
+    assert len([one for one in drawn.iter() if one.tag.endswith("circle")]) == 2
+
+
+def test_the_plot_shows_each_measure_at_each_size() -> None:
+    rows = [
+        {"name": f"{what} at {size:,}, {unit}", "value": size / 1000}
+        for size in (1_000, 10_000, 1_000_000)
+        for what, unit in (("identify", "ms"), ("start", "s"), ("memory", "GB"))
+    ]
+    drawn = ET.fromstring(growth([*rows, {"name": "identify at 10,000 / at 1,000", "value": 1.0}]))
+    texts = [one.text for one in drawn.iter() if one.tag.endswith("text")]
+    assert {"one photo identified, ms", "start, s", "memory, GB", "1,000,000"} <= set(texts)
+    assert len([one for one in drawn.iter() if one.tag.endswith("polyline")]) == 3

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from filling import BUNDLE, fill
+
+from catalog import watch as watching
+from catalog.catalogue import Catalogue
+from catalog.desk import Desk
+from catalog.watch import Watch
+
+
+def answer(catalogue: Catalogue, name: str, best: int | None, **said: Any) -> int:
+    measured = {"norm": 10.0, "brightness": 0.5, "sharpness": 0.01, "pixels": 100, "score": 0.7}
+    photos = [{"name": name, "sha256": name, "box": None, "measured": measured | said}]
+    told = {
+        "decision": "known",
+        "probability": 0.9,
+        "candidates": [] if best is None else [{"individual_id": best}],
+    }
+    return catalogue.keep_identification(who="tester", bundle_id=BUNDLE, photos=photos, answer=told)
+
+
+def test_what_is_known_of_photos_is_of_live_sightings_of_this_bundle(catalogue: Catalogue) -> None:
+    seen = fill(catalogue, {"Muddy": 3, "Fleck": 2})
+    with catalogue.write("delete", who="tester", what="") as write:
+        write.set("sighting", seen["Fleck"][0], live=False)
+    known = Watch(catalogue).known_photos(BUNDLE)
+    assert known.norm.tolist() == [12.0] * 4
+    assert known.pixels.tolist() == [400 * 300] * 4
+    assert known.brightness.tolist() == [0.5] * 4
+    assert Watch(catalogue).known_photos("another").norm.shape == (0,)
+
+
+def test_a_sample_stands_for_a_large_catalogue(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "SAMPLE", 10)
+    fill(catalogue, {"Muddy": 50})
+    known = Watch(catalogue).known_photos(BUNDLE)
+    assert 5 < len(known.norm) <= 10
+    assert np.array_equal(known.norm, Watch(catalogue).known_photos(BUNDLE).norm)
+
+
+def test_photos_asked_about_count_once_and_the_newest_come_first(catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 1})
+    for number, name in enumerate(["a", "b", "a", "c"]):
+        answer(catalogue, name, 1, score=number / 10)
+    catalogue.keep_identification(
+        who="tester", bundle_id=BUNDLE, photos=[{"name": "old", "sha256": "d", "box": None}], answer={}
+    )
+    assert sorted(one["score"] for one in Watch(catalogue).asked_photos(BUNDLE, 10)) == pytest.approx([0.0, 0.1, 0.3])
+    assert Watch(catalogue).asked_photos(BUNDLE, 2)[0]["score"] == pytest.approx(0.3)
+    assert Watch(catalogue).asked_photos("another", 10) == []
+
+
+def test_the_last_word_counts_and_the_merged_are_who_they_are_now(catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 1, "Fleck": 1})
+    muddy, fleck = (catalogue.find_individual(name).id for name in ("Muddy", "Fleck"))
+    first, second = answer(catalogue, "a", fleck), answer(catalogue, "b", None)
+    desk = Desk(catalogue)
+    desk.add_feedback(first, "reject", who="tester")
+    desk.add_feedback(second, "new", who="tester")
+    desk.add_feedback(first, "confirm", who="tester", individual=muddy)
+    with catalogue.write("merge", who="tester", what="") as write:
+        write.set_many("sighting", write.sightings_of(fleck), individual_id=muddy)
+        write.set("individual", fleck, live=False, merged_into=muddy)
+    found = Watch(catalogue).verdicts(BUNDLE, 10)
+    assert [(one.verdict, one.best, one.individual_id) for one in found] == [("confirm", muddy, muddy), ("new", None, None)]
+    assert [(one.decision, one.probability) for one in found] == [("known", 0.9)] * 2
+
+
+def test_drift_is_kept_once_an_hour_and_only_when_it_moved(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(catalogue, {"Muddy": 1})
+    watch = Watch(catalogue)
+    assert watch.keep_drift(BUNDLE, photos=1, measured={"a": 1})
+    assert not watch.keep_drift(BUNDLE, photos=2, measured={"a": 2})
+    monkeypatch.setattr(watching, "KEEP_EVERY", timedelta(0))
+    assert not watch.keep_drift(BUNDLE, photos=2, measured={"a": 1})
+    assert watch.keep_drift(BUNDLE, photos=3, measured={"a": 2})
+    assert [(one.photos, one.measured) for one in watch.drifts(BUNDLE, 5)] == [(3, {"a": 2}), (1, {"a": 1})]
+
+
+def test_sizes_are_those_of_the_live(catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 3, "Fleck": 2})
+    with catalogue.write("delete", who="tester", what="") as write:
+        write.set("sighting", 1, live=False)
+    said = Watch(catalogue).sizes()
+    counts = catalogue.counts()
+    assert said["sightings"] == counts.sightings == 4
+    assert {name: said[name] for name in ("individuals", "encounters", "events", "identifications")} == {
+        "individuals": counts.individuals,
+        "encounters": counts.encounters,
+        "events": counts.events,
+        "identifications": 0,
+    }

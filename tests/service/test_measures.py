@@ -1,0 +1,133 @@
+"""What /metrics tells of a real service, and that nothing a client sends can swell it."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from serving import Photo, Service, Start, process
+
+Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def told(url: str) -> Told:
+    """Every sample by its name and labels, as Prometheus' own parser reads them."""
+    said = httpx.get(f"{url}/metrics", timeout=30)
+    assert said.status_code == 200
+    families = text_string_to_metric_families(said.text)
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for one in families for sample in one.samples}
+
+
+def value(found: Told, name: str, **labels: str) -> float:
+    return found[f"flukeprint_{name}", frozenset(labels.items())]
+
+
+def until(url: str, holds: Callable[[Told], bool]) -> Told:
+    end = time.monotonic() + 30
+    while not holds(found := told(url)):
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.1)
+    return found
+
+
+def enrol(service: Service, photo: Photo, name: str, individual: int) -> None:
+    files = [("photos", (f"{n}.jpg", photo(individual, n))) for n in range(2)]
+    assert service.client.post("/v1/individuals", data={"name": name, "force": "true"}, files=files).status_code == 201
+
+
+def test_an_identification_is_counted_by_route_stage_and_decision(start: Start, photo: Photo) -> None:
+    service = start(metrics_every_s=0.2)
+    enrol(service, photo, "W1", 1)
+    answer = service.client.post("/v1/identify", content=photo(1, 3)).json()
+    found = told(service.url)
+    assert value(found, "requests_total", route="/v1/identify", method="POST", status="200") == 1
+    assert value(found, "request_seconds_count", route="/v1/identify") == 1
+    for stage in ("decode", "encode", "search", "decide"):
+        spent = answer["timings_ms"][stage] / 1000
+        assert value(found, "stage_seconds_sum", stage=stage) == pytest.approx(spent)
+        assert value(found, "stage_seconds_count", stage=stage) == 1
+    assert value(found, "identifications_total", decision=answer["decision"]) == 1
+    assert value(found, "probability_sum", decision=answer["decision"]) == pytest.approx(answer["probability"])
+    assert value(found, "similarity_sum") == pytest.approx(answer["candidates"][0]["score"])
+    assert value(found, "photos_total", outcome="identified") == 1
+
+
+def test_sizes_jobs_and_the_bundle_are_told_soon_after_a_change(start: Start, photo: Photo) -> None:
+    service = start(metrics_every_s=0.2)
+    found = until(service.url, lambda now: value(now, "watched_timestamp_seconds") > 0)
+    assert value(found, "catalogue", what="sightings") == 0
+    enrol(service, photo, "W1", 1)
+    batch = service.client.post("/v1/batches", files=[("photos", ("a.jpg", photo(1, 3)))])
+    assert batch.status_code == 202
+    found = until(
+        service.url,
+        lambda now: value(now, "catalogue", what="identifications") == 1 and value(now, "jobs", state="done") == 1,
+    )
+    assert value(found, "catalogue", what="sightings") == value(found, "index_points") == 2
+    assert value(found, "catalogue", what="individuals") == 1
+    assert value(found, "job_rows_total", state="done") == 1
+    assert value(found, "bundle_in_use", bundle=service.house.station.bundle_id, runtime="onnxruntime") == 1
+    assert value(found, "places", lane="encode") == 2 + 32
+    assert value(found, "inside", lane="encode") == 0
+    assert value(found, "drift_photos") == 1
+    assert math.isnan(value(found, "drift_psi", measure="brightness"))  # of one photo nothing can be told
+
+
+def test_refusals_are_counted_by_their_problem(start: Start, photo: Photo) -> None:
+    service = start(streams=1, queue=0)
+    service.client.post("/v1/identify", content=b"no photo")
+    service.client.get("/v1/identify")
+    httpx.post(f"{service.url}/v1/identify", content=photo(1, 0), headers={"Host": "elsewhere.example"})
+    found = told(service.url)
+    for problem in ("not-a-photo", "method-not-allowed", "host-refused"):
+        assert value(found, "refusals_total", problem=problem) == 1
+
+
+def test_what_a_client_sends_makes_no_new_series(start: Start) -> None:
+    service = start()
+    client = service.client
+    client.get("/v1/individuals/1")
+    client.request("X0", "/v1/identify")
+    client.get("/nowhere/0")
+    client.post("/v1/identify", content=b"0")
+    before = set(told(service.url))
+    for number in range(1, 30):
+        client.get(f"/v1/individuals/{number}")
+        client.request(f"X{number}", "/v1/identify")
+        client.get(f"/nowhere/{number}")
+        client.post("/v1/identify", content=b"%d" % number, headers={"X-Request-Id": f"r{number}"})
+    after = set(told(service.url))
+    assert {name for name, _ in after - before} <= {f"flukeprint_{n}" for n in ("requests_total", "requests_created")} | {
+        "flukeprint_request_seconds_bucket",
+        "flukeprint_request_seconds_count",
+        "flukeprint_request_seconds_sum",
+        "flukeprint_request_seconds_created",
+    }  # of /metrics itself
+    assert all(dict(labels).get("route") == "/metrics" for _, labels in after - before)
+
+
+def test_several_processes_count_together_and_one_that_is_killed_takes_nothing_with_it(tmp_path: Path, photo: Photo) -> None:
+    shared = tmp_path / "counts"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    said = {"METRICS_DIR": shared, "METRICS_EVERY_S": 0.2}
+    with process(tmp_path / "one" / "data", **said) as (first, one), process(tmp_path / "two" / "data", **said) as (_, two):
+        for url in (one, one, two):
+            assert httpx.post(f"{url}/v1/identify", content=photo(1, 0), timeout=60).status_code == 200
+        for url in (one, two):
+            found = told(url)
+            assert value(found, "requests_total", route="/v1/identify", method="POST", status="200") == 3
+            assert value(found, "stage_seconds_count", stage="encode") == 3
+            assert value(found, "places", lane="encode") == 2 * (2 + 32)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        found = told(two)
+        assert value(found, "requests_total", route="/v1/identify", method="POST", status="200") == 3
+        assert value(found, "places", lane="encode") == 2 + 32
