@@ -159,7 +159,7 @@ def _rate(encoder: Encoder, streams: int, some: Sequence[bytes]) -> float:
 
     def ask() -> int:
         done = 0
-        while time.perf_counter() < until:
+        while not done or time.perf_counter() < until:  # one at least, however busy the machine is
             encoder.encode(some[next(number) % len(some)])
             done += 1
         return done
