@@ -46,9 +46,7 @@ def test_on_sigterm_what_is_begun_ends_and_the_process_leaves(tmp_path: Path, ph
 def test_json_logs_have_the_request_and_no_secret(tmp_path: Path) -> None:
     with process(tmp_path / "data", LOG_FORMAT="json") as (_, url):
         httpx.get(f"{url}/v1/stats?search=hidden", headers={"X-Request-Id": "r-1", "X-API-Key": "hidden-key"})
-        until = time.monotonic() + 10
-        while '"r-1"' not in (tmp_path / "log.txt").read_text("utf-8") and time.monotonic() < until:
-            time.sleep(0.05)  # the line is written after the answer
+        logged(tmp_path, '"r-1"')
     lines = [json.loads(line) for line in (tmp_path / "log.txt").read_text("utf-8").splitlines()]
     (asked,) = [line for line in lines if line.get("request_id") == "r-1"]
     assert (asked["path"], asked["status"], asked["method"]) == ("/v1/stats", 401, "GET")
@@ -95,11 +93,19 @@ def answered(client: socket.socket) -> bool:
     return True
 
 
+def logged(folder: Path, what: str) -> None:
+    """Wait for it: a request's line is written after its answer."""
+    until = time.monotonic() + 20
+    while what not in (folder / "log.txt").read_text("utf-8") and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(("trusted", "address"), [(None, "127.0.0.1"), ("127.0.0.1", "192.0.2.7")])
 def test_only_a_trusted_proxy_says_who_asks(tmp_path: Path, trusted: str | None, address: str) -> None:
     keys = {"TRUSTED_PROXIES": trusted} if trusted else {}
     with process(tmp_path / "data", LOG_FORMAT="json", **keys) as (_, url):
         httpx.get(f"{url}/healthz", headers={"X-Forwarded-For": "192.0.2.7"})
+        logged(tmp_path, '"/healthz"')
     lines = [json.loads(line) for line in (tmp_path / "log.txt").read_text("utf-8").splitlines()]
     assert [line["address"] for line in lines if line.get("path") == "/healthz"] == [address]
 
