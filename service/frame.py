@@ -40,23 +40,23 @@ class Frame:
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else uuid4().hex
-        scope["flukeprint.request_id"] = request_id
+        # What answers GET answers HEAD, as probes ask; the server leaves the body out.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        asked["flukeprint.request_id"] = request_id
         began, status = time.perf_counter(), 0
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = scope["flukeprint.status"] = message["status"]
+                status = asked["flukeprint.status"] = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id.encode()), *HEADERS]
                 if not any(name == NEVER_KEPT[0] for name, _ in headers):
                     headers.append(NEVER_KEPT)
                 message["headers"] = headers
             await send(message)
 
-        # What answers GET answers HEAD, as probes ask; the server leaves the body out.
-        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            with self._traces.request(scope) if self._traces else nullcontext():
+            with self._traces.request(asked, scope["method"]) if self._traces else nullcontext():
                 await self._app(asked, receive, sending)
         except Exception:
             if not status:

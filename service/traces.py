@@ -29,7 +29,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("flukeprint")
 
     @contextmanager
-    def request(self, scope: Any) -> Iterator[None]:
+    def request(self, scope: Any, method: str) -> Iterator[None]:
         """Around one request, in the trace that its `traceparent` names, if it names one."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -41,9 +41,9 @@ class Traces:
                 yield
             finally:
                 route, status = getattr(scope.get("route"), "path", None), scope.get("flukeprint.status", 0)
-                method = scope["method"] if scope["method"] in METHODS else "_OTHER"
-                span.update_name(f"{method} {route}" if route else method)
-                span.set_attribute("http.request.method", method)
+                known = method if method in METHODS else "_OTHER"
+                span.update_name(f"{known} {route}" if route else known)
+                span.set_attribute("http.request.method", known)
                 span.set_attribute("http.response.status_code", status)
                 span.set_attribute("flukeprint.request_id", scope["flukeprint.request_id"])
                 if route:

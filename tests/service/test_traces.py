@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,8 @@ from service.errors import StartRefused
 from service.traces import exporter
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter", reason="needs the extra otel")
+from opentelemetry.trace import SpanKind  # noqa: E402
+
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -28,8 +31,13 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def flushed(service: Service, kept: Any) -> list[Any]:
-    service.server.app.state.traces._provider.force_flush()
-    found: list[Any] = list(kept.get_finished_spans())
+    """The spans, once that of the request is among them: it ends a moment after its answer."""
+    until = time.monotonic() + 10
+    found: list[Any] = []
+    while not any(one.kind is SpanKind.SERVER for one in found) and time.monotonic() < until:
+        service.server.app.state.traces._provider.force_flush()
+        found = list(kept.get_finished_spans())
+        time.sleep(0.02)
     return found
 
 
@@ -59,6 +67,14 @@ def test_a_request_is_a_span_with_its_stages_below_in_the_callers_trace(start: S
         assert all(identify.start_time <= one.start_time and one.end_time <= identify.end_time + 1e6 for one in spans[stage])
     assert dict(request.attributes)["http.route"] == "/v1/identify"
     assert dict(request.attributes)["http.response.status_code"] == 200
+
+
+def test_a_head_request_is_a_span_of_its_own_method_and_route(start: Start, told: Any) -> None:
+    service = start(traces_url="http://nowhere.invalid")
+    assert service.client.head("/healthz").status_code == 200
+    (span,) = flushed(service, told)
+    assert span.name == "HEAD /healthz"
+    assert dict(span.attributes)["http.response.status_code"] == 200
 
 
 def test_a_refusal_is_a_span_too_and_an_unknown_method_names_none(start: Start, told: Any) -> None:
