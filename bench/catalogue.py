@@ -1,6 +1,6 @@
 """A catalogue of 100,000 sightings on the embedded default: to open, to ask, and what it weighs.
 
-The vectors are drawn (five an individual, see `bench.vectors`), the photo that is asked with is a drawn fin; what the
+The vectors are drawn (five an individual, see `demo.vectors`), the photo that is asked with is a drawn fin; what the
 answer is does not matter here. Opening counts from nothing to the first question that could be asked: catalogue, index
 compared with it, encoder. Memory is of all processes of one that only asks (PSS where the system tells it).
 """
@@ -20,17 +20,15 @@ from statistics import median
 import psutil
 
 from bench.row import Row
-from bench.vectors import clustered
-from catalog.values import PhotoRow
 from demo import animals
+from demo.filling import fill as fill_with
+from demo.vectors import clustered
 from indexer.asking import identify_and_keep
 from indexer.station import Station, open_station
 from matching.identify import QueryPhoto
 from settings import ROOT, Settings, read_settings
 
 SIGHTINGS = 100_000
-AN_INDIVIDUAL = 5
-A_WRITE = 5_000
 QUESTIONS = 40
 STARTS = 5
 
@@ -56,22 +54,8 @@ def rows() -> list[Row]:
 
 
 def fill(station: Station, sightings: int) -> None:
-    """Drawn vectors in, by the same doors as real ones."""
-    station.adopt_bundle()
-    matrix = clustered(sightings, station.index.dimension, seed=0)
-    for start in range(0, sightings, A_WRITE):
-        with station.catalogue.write("import", who="bench", what="drawn vectors") as write:
-            for number in range(start, min(start + A_WRITE, sightings)):
-                individual, occasion = number // AN_INDIVIDUAL, number % AN_INDIVIDUAL // 2
-                name = f"D{individual}"
-                owner = write.individual_named(name) or write.add_individual(name, "drawn")
-                sha256 = f"{number:064x}"
-                write.add_photo(PhotoRow(sha256, "reference", "nowhere", f"{number}.jpg", "jpeg", 1, 1, 1))
-                sighting = write.add_sighting(
-                    owner, write.encounter(f"{name}-{occasion}"), sha256, species="drawn", brightness=0.5, sharpness=0.5
-                )
-                write.add_vector(sighting, station.bundle_id, matrix[number], 1.0)
-    station.follower.follow()
+    """Drawn vectors, five an individual."""
+    fill_with(station, clustered(sightings, station.index.dimension, seed=0))
 
 
 @dataclass(frozen=True, slots=True)

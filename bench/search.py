@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.row import Row
-from bench.vectors import Vectors, clustered, queries
+from demo.vectors import Vectors, clustered, queries
 from vector_db.open import open_edge
 from vector_db.port import NO_FILTER, Facts, Filter, Point, VectorIndex
 

@@ -56,6 +56,7 @@ class Border:
             if taken > most:
                 raise _too_large(most)
             whole = not message.get("more_body", False)
+            scope["flukeprint.read"] = taken
             return message
 
         await self._app(scope, bounded, send)

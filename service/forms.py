@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from service.errors import RequestRefused, UploadRefused
 from service.house import house_of
+from service.multipart import FormDamaged, read_parts
 
 MOST_FIELDS = 500
 LONGEST_FIELD = 100_000
@@ -38,6 +37,7 @@ class Sent:
 
     fields: dict[str, list[str]]
     photos: list[Photo]
+    may_come_again: bool = False  # it came with an Idempotency-Key
 
     def asked(self, kind: type[Asked]) -> Asked:
         """The fields as what they must be, or a refusal that names the wrong one."""
@@ -55,7 +55,9 @@ class Sent:
             raise RequestValidationError(error.errors(include_input=False, include_context=False)) from error
 
     def fingerprint(self) -> str:
-        """Of all that was sent, whatever boundary it was sent with."""
+        """Of all that was sent, whatever boundary it was sent with; of what cannot come again, which nobody compares, none."""
+        if not self.may_come_again:
+            return ""  # hashing a photo of 12 megapixels costs a twentieth of its identification
         photos = [(photo.name, hashlib.sha256(photo.data).hexdigest()) for photo in self.photos]
         return hashlib.sha256(json.dumps([sorted(self.fields.items()), photos]).encode()).hexdigest()
 
@@ -77,23 +79,29 @@ async def read_sent(request: Request, *, files: str = "photos", least: int = 1) 
         photos = await _photos_of_form(request, files, fields, settings.max_photos)
     if len(photos) < least:
         raise UploadRefused(f"No photo was sent: send multipart/form-data with `{files}`, or the photo itself as the body.")
-    return Sent(fields, photos)
+    return Sent(fields, photos, "idempotency-key" in request.headers)
 
 
 async def _photos_of_form(request: Request, files: str, fields: dict[str, list[str]], most: int) -> list[Photo]:
     photos: list[Photo] = []
+    count = 0
     try:
-        form = request.form(max_files=most, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD)
-        async with form as parts:
-            for name, part in parts.multi_items():
-                if not isinstance(part, UploadFile):
-                    fields.setdefault(name, []).append(part)
-                elif name != files:
-                    raise UploadRefused(f"A file came as `{name[:60]}`; photos are taken as `{files}`.")
-                else:
-                    photos.append(Photo(file_name(part.filename), await part.read()))
-    except MultiPartException as error:
-        raise UploadRefused(f"The form cannot be read: {error.message}") from error
+        for part in read_parts(request.headers.get("content-type", ""), await request.body()):
+            if part.filename is None:
+                count += 1
+                if count > MOST_FIELDS or len(part.data) > LONGEST_FIELD:
+                    raise UploadRefused(f"A form may have {MOST_FIELDS} fields of {LONGEST_FIELD:,} bytes; this one has more.")
+                fields.setdefault(part.name, []).append(part.data.decode("utf-8", "replace"))
+            elif part.name != files:
+                raise UploadRefused(f"A file came as `{part.name[:60]}`; photos are taken as `{files}`.")
+            elif len(photos) == most:
+                raise UploadRefused(
+                    f"More than {most} photos came in one request. Send the others with another, or as a batch."
+                )
+            else:
+                photos.append(Photo(file_name(part.filename), part.data))
+    except FormDamaged as error:
+        raise UploadRefused(f"The form cannot be read: {error}. Send it again.") from error
     return photos
 
 

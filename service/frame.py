@@ -70,6 +70,6 @@ class Frame:
         self._measures.tell_request(route, scope["method"], status, seconds, scope.get("flukeprint.problem"))
         more: dict[str, Any] = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
         caller = scope.get("state", {}).get("caller")
-        more |= {"ms": round(seconds * 1000, 1), "who": getattr(caller, "name", None)}
+        more |= {"ms": round(seconds * 1000, 1), "read": scope.get("flukeprint.read", 0), "who": getattr(caller, "name", None)}
         client = scope.get("client")
         log.info("answered", extra=more | {"address": client[0] if client else None})

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from settings import Settings
 
-MORE = ("request_id", "method", "path", "status", "ms", "who", "address")
+MORE = ("request_id", "method", "path", "status", "ms", "read", "who", "address")
 PLAIN = "%(asctime)s %(levelname)-7s %(message)s"
 
 
