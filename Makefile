@@ -1,11 +1,11 @@
 # The habits of this repository. Every target sets up what it needs, in .venv, and is quick where nothing changed.
 # `make test ARGS="-k photo"` hands arguments on to what the target runs.
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo serve mask-model test fuzz faults check lint types layers security secrets format bench docs clean
+.PHONY: help setup setup-test demo serve mask-model test loadtest fuzz faults check lint types layers security secrets format bench docs clean
 export PYTHON EXTRAS
 
 RUN = .venv/bin/python -m
-ROOMS = encoder vector_db catalog matching indexer service training demo bench scripts cli.py verbs.py verbs_bundles.py verbs_service.py terminal.py settings.py errors.py
+ROOMS = encoder vector_db catalog matching indexer service training demo loadtests bench scripts cli.py verbs.py verbs_bundles.py verbs_service.py terminal.py settings.py errors.py
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +31,10 @@ test: setup-test ## Every test
 
 fuzz: setup-test ## Generated requests over the whole API, many of them, and fifty kills of the service
 	@FLUKEPRINT_TEST_EXAMPLES=200 FLUKEPRINT_TEST_LINKS_S=600 FLUKEPRINT_TEST_KILLS=50 $(RUN) pytest tests/service -k "generated or killed" -rP $(ARGS)
+
+loadtest: ## A load test of a service of its own, with its report in report/; SCENARIO=overload and others
+	@scripts/setup load
+	@.venv/bin/flukeprint loadtest $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
 
 faults: setup-test ## The kill tests alone, 100 kills each, and a minute of asking while enrolling
 	@FLUKEPRINT_TEST_KILLS=100 FLUKEPRINT_TEST_TOGETHER_S=60 $(RUN) pytest -m faults --timeout 3600 $(ARGS)

@@ -386,6 +386,27 @@ def _serve(add: Add) -> None:
     )
     verb.add_argument("--history", type=_count, metavar="N", help="show the last looks that were kept instead")
 
+    verb = add(
+        "loadtest",
+        "ask a service of its own, or a running one, as many would, check every answer, and write a report",
+        "flukeprint loadtest --scenario overload\n"
+        "flukeprint loadtest --url http://10.0.0.5:8000 --key KEY --users 8 --scenario closed",
+        room,
+    )
+    verb.add_argument(
+        "--scenario", default="mix", metavar="NAME", help="closed, open, enrolling, burst, overload, mix or soak (default: mix)"
+    )
+    verb.add_argument("--seconds", type=_seconds, metavar="S", help="how long it asks, about (default: the scenario's own)")
+    verb.add_argument(
+        "--url", metavar="URL", help="a running service, which is only asked, never written to (default: one of its own)"
+    )
+    verb.add_argument("--key", metavar="KEY", help="a viewer's key of that service")
+    verb.add_argument(
+        "--users", type=_count, metavar="N", help="who ask at once where the rate is not fixed (default: two a core)"
+    )
+    verb.add_argument("--levels", type=Path, metavar="FILE", help="the service levels (default: loadtests/levels.toml)")
+    verb.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: report)")
+
 
 def _boxes(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
@@ -410,6 +431,10 @@ def _count(text: str) -> int:
     if not 0 < number < 2**63:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 on")
     return number
+
+
+def _seconds(text: str) -> float:
+    return float(_count(text))
 
 
 def _port(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from matching.drift import MEASURES
 from settings import read_settings
 from verbs import DONE, settings_for
 
+MISSED = 1
 MOMENTS = ("created_at", "expires_at", "revoked_at", "used_at")
 
 
@@ -110,6 +112,21 @@ def _put_history(kept: list[KeptDrift], *, json: bool) -> None:
         gap = one.measured["in_use"]["gap"]
         rows.append((one.at.isoformat(timespec="minutes"), one.photos, *map(terminal.figure, shifts), terminal.figure(gap)))
     terminal.put_table(rows, ("at", "photos", *MEASURES, "stated - right"))
+
+
+def loadtest(args: argparse.Namespace) -> int:
+    from loadtests.levels import LEVELS
+    from loadtests.report import table
+    from loadtests.run import Wanted, run
+
+    wanted = Wanted(args.scenario, args.seconds, args.users, args.url, args.key, args.levels or LEVELS, args.out.absolute())
+    made = run(wanted, settings_for(args), lambda said: print(said, file=sys.stderr, flush=True))
+    if args.json:
+        terminal.put_json(json.loads((wanted.out / "figures.json").read_text("utf-8")))
+    else:
+        print("\n".join(table(made)))
+        print(f"\nThe report: {args.out / 'index.html'}", file=sys.stderr)
+    return DONE if made.kept else MISSED
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""What the service carries: Locust scenarios whose every answer is checked, and the report that they make."""

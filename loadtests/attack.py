@@ -1,0 +1,168 @@
+"""The load generator: a Locust file. `locust -f loadtests/attack.py --headless --plan FILE` runs a plan, stage by stage.
+
+One Locust user drives all: it starts a closed stage's askers, or an open stage's arrivals, as greenlets of its own, so that
+arrivals wait for nobody. It judges nothing: every answer is written down, and checked when the run is over.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import random
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import uuid4
+
+import gevent
+from gevent.pool import Group
+from locust import FastHttpUser, events, task
+
+from loadtests.form import FORM, form
+from loadtests.plan import Mark, Plan, Sample, Stage
+
+MOST_WAITING = 900  # requests under way; the service shows the thousandth connection out
+LAST_ANSWERS_S = 60
+PHOTOS_A_BATCH = 6
+COMES_BACK = 20  # of the refused in a burst every such one comes back when it was told to
+
+
+def _with_plan(parser: Any, **_: Any) -> None:
+    parser.add_argument("--plan", required=True)
+
+
+_parser: Any = events.init_command_line_parser  # untyped
+_parser.add_listener(_with_plan)
+
+
+class Season(FastHttpUser):
+    concurrency = MOST_WAITING
+    network_timeout = connection_timeout = 60.0
+    max_retries = 0
+
+    def on_start(self) -> None:
+        self.plan = plan = Plan.read(Path(self.environment.parsed_options.plan))
+        self.chance = random.Random(plan.seed)
+        self.numbers, self.newcomers = itertools.count(), itertools.count()
+        self.run_id = uuid4().hex[:8]
+        self.capacity = plan.capacity
+        self.forms = {
+            size: [(Path(one).name, form({}, [("photos", Path(one).name, Path(one).read_bytes())])) for one in paths]
+            for size, paths in plan.photos.items()
+        }
+        self.out: TextIO = open(plan.samples, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+    @task
+    def whole_plan(self) -> None:
+        for stage in self.plan.stages:
+            self.run_stage(stage)
+        self.out.close()
+        runner: Any = self.environment.runner
+        runner.quit()
+
+    def run_stage(self, stage: Stage) -> None:
+        answered, group = list[Sample](), Group()
+        begun, unsent, rate = time.time(), 0, stage.times * self.capacity
+        if stage.times:
+            for due in self.arrivals(begun, stage.seconds, rate):
+                gevent.sleep(max(0.0, due - time.time()))
+                if len(group) >= MOST_WAITING:
+                    unsent += 1
+                else:
+                    group.spawn(self.act, stage, answered)
+            ended = time.time()
+        else:
+            ended = begun + stage.seconds
+            for _ in range(stage.users):
+                group.spawn(self.keep_asking, stage, ended, answered)
+        group.join(timeout=LAST_ANSWERS_S)
+        group.kill()
+        if stage.role in ("capacity", "cost"):
+            in_time = [one for one in answered if one.status == 200 and one.ended <= ended]
+            self.capacity = len(in_time) / stage.seconds or self.capacity
+        for sample in answered:
+            self.out.write(json.dumps(asdict(sample)) + "\n")
+        self.out.write(json.dumps({"mark": asdict(Mark(stage.name, begun, ended, rate, unsent))}) + "\n")
+        self.out.flush()
+
+    def arrivals(self, begun: float, seconds: float, rate: float) -> Iterator[float]:
+        """By chance, as independent clients ask: exponential gaps."""
+        due = begun
+        while rate > 0:
+            due += self.chance.expovariate(rate)
+            if due >= begun + seconds:
+                return
+            yield due
+
+    def keep_asking(self, stage: Stage, until: float, answered: list[Sample]) -> None:
+        while time.time() < until:
+            if self.act(stage, answered).status == 0:
+                gevent.sleep(0.2)
+
+    def act(self, stage: Stage, answered: list[Sample]) -> Sample:
+        action = self.chance.choices(list(stage.traffic), list(stage.traffic.values()))[0]
+        done: Sample = getattr(self, action)(stage)
+        answered.append(done)
+        if done.status == 429 and stage.role == "burst" and len(answered) % COMES_BACK == 0:
+            gevent.sleep(float(done.retry_after or 0))
+            answered.append(self.identify(stage, again=True))
+        return done
+
+    def identify(self, stage: Stage, again: bool = False) -> Sample:
+        name, body = self.chance.choice(self.forms[stage.size])
+        return self.ask(stage, "identify", name, "POST", "/v1/identify", body, again=again)
+
+    def enrol(self, stage: Stage) -> Sample:
+        number = next(self.newcomers)
+        photo = Path(self.plan.newcomers) / f"{number}.jpg"
+        if not photo.exists():  # all are in: the catalogue shall not outgrow its calibration
+            return self.identify(stage)
+        name = f"Newcomer-{number}"
+        body = form({"name": name, "force": "true"}, [("photos", photo.name, photo.read_bytes())])
+        return self.ask(stage, "enrol", name, "POST", "/v1/individuals", body)
+
+    def browse(self, stage: Stage) -> Sample:
+        individual = self.chance.choice(self.plan.browse)
+        return self.ask(stage, "browse", str(individual), "GET", f"/v1/individuals/{individual}")
+
+    def batch(self, stage: Stage) -> Sample:
+        """A ZIP of photos, each an encounter; its answer is the whole result, when the job has ended."""
+        chosen = self.chance.sample(self.plan.photos[stage.size], min(PHOTOS_A_BATCH, len(self.plan.photos[stage.size])))
+        held = io.BytesIO()
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_STORED) as archive:
+            for path in chosen:
+                archive.write(path, Path(path).name)
+        body = form({"kind": "identify"}, [("archive", "photos.zip", held.getvalue())])
+        sent = self.ask(stage, "batch", "", "POST", "/v1/batches", body)
+        if sent.status != 202:
+            return sent
+        job = json.loads(sent.body or "{}")["id"]
+        until = time.time() + LAST_ANSWERS_S
+        while time.time() < until:
+            told = self.ask(stage, "batch", "", "GET", f"/v1/jobs/{job}")
+            if told.status != 200 or json.loads(told.body or "{}")["state"] in ("done", "failed", "cancelled"):
+                break
+            gevent.sleep(0.5)
+        result = self.ask(stage, "batch", "", "GET", f"/v1/jobs/{job}/result?limit=1000")
+        return Sample(**(asdict(result) | {"begun": sent.begun}))
+
+    def ask(
+        self, stage: Stage, action: str, what: str, method: str, path: str, body: bytes | None = None, again: bool = False
+    ) -> Sample:
+        number = f"{self.run_id}-{next(self.numbers)}"
+        headers = {"X-Request-Id": number} | (FORM if body is not None else {})
+        if self.plan.key:
+            headers["Authorization"] = f"Bearer {self.plan.key}"
+        begun = time.time()
+        client: Any = self.client  # typed for text alone
+        said = client.request(method, path, data=body, headers=headers, name=f"{stage.name}: {action}")
+        ended = time.time()
+        status = said.status_code or 0
+        text = said.text if 200 <= status < 300 else None
+        error = None if status else str(said.error)[:200]
+        retry = said.headers.get("Retry-After") if status else None
+        return Sample(number, stage.name, action, what, begun, ended, status, retry, text, error, again)

@@ -1,0 +1,221 @@
+"""A run's samples as figures: one line of a table for each stage and action, and what the levels are held against."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtests.bare import Bare
+from loadtests.levels import Figure, figure
+from loadtests.plan import Mark, Sample, Stage
+from loadtests.watch import Watch
+
+NORMAL = 1.5  # times the p95 before a burst: what counts as back to normal
+LONG_S = 60.0  # memory is judged in a steady stage of this length or more
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A request in the service's own log."""
+
+    status: int
+    ms: float  # from its headers to its answer
+    read: int  # bytes of its body
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    stage: str
+    action: str
+    requests: int
+    per_s: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    server_p95_ms: float
+    refused: int
+    wrong: int
+    failed: int
+
+
+@dataclass
+class Run:
+    """Everything that was seen. Of a service elsewhere there is no log and no process, and `bare` is empty."""
+
+    scenario: str
+    stages: Sequence[Stage]
+    samples: Sequence[Sample]
+    marks: Mapping[str, Mark]
+    watch: Watch
+    wrong: Mapping[str, str]
+    log: Mapping[str, Served] = field(default_factory=dict)
+    bare: Mapping[str, Bare] = field(default_factory=dict)
+
+    def of(self, *roles: str) -> list[Stage]:
+        return [stage for stage in self.stages if stage.role in roles]
+
+    def asked(self, stage: Stage, action: str = "identify", *, status: int = 200) -> list[Sample]:
+        return [one for one in self.samples if one.stage == stage.name and one.action == action and one.status == status]
+
+    def server_ms(self, samples: Iterable[Sample]) -> list[float]:
+        """In the service's log; where there is none, as the generator saw it."""
+        return [self.log[one.id].ms if one.id in self.log else one.ms for one in samples]
+
+
+def read_log(file: Path) -> dict[str, Served]:
+    """By request id; lines that are none of requests are passed over."""
+    found = {}
+    for line in file.read_text("utf-8", errors="replace").splitlines():
+        if '"answered"' in line and line.startswith("{"):
+            told = json.loads(line)
+            found[told["request_id"]] = Served(told["status"], told["ms"], told.get("read", 0))
+    return found
+
+
+def lines(run: Run) -> list[Line]:
+    told = []
+    for stage in run.stages:
+        mark = run.marks[stage.name]
+        for action in stage.traffic:
+            all_of = [one for one in run.samples if one.stage == stage.name and one.action == action]
+            good = [one for one in all_of if one.status // 100 == 2]
+            ms = [one.ms for one in good]
+            told.append(
+                Line(
+                    stage.name,
+                    action,
+                    len(all_of),
+                    sum(one.ended <= mark.ended for one in good) / max(mark.ended - mark.begun, 1e-9),
+                    percentile(ms, 0.5),
+                    percentile(ms, 0.95),
+                    percentile(ms, 0.99),
+                    percentile(run.server_ms(good), 0.95),
+                    sum(one.status == 429 for one in all_of),
+                    sum(one.id in run.wrong for one in all_of),
+                    sum(one.status >= 500 or one.status == 0 for one in all_of),
+                )
+            )
+    return told
+
+
+def figures(run: Run) -> dict[str, Figure]:
+    """By the names of the levels; what this scenario does not measure is not there."""
+    refused = [one for one in run.samples if 400 <= one.status < 500]
+    failed = [one for one in run.samples if one.status >= 500 or one.status == 0]
+    found = {
+        "wrong_answers": figure(len(run.wrong), f"of {sum(one.body is not None for one in run.samples)} answers"),
+        "server_errors": figure(len(failed), f"of {len(run.samples)} requests"),
+        "refused_otherwise": figure(
+            sum(not (one.status == 429 and (one.retry_after or "").isdigit()) for one in refused), f"of {len(refused)} refusals"
+        ),
+    }
+    return found | _costs(run) | _waits(run) | _memory(run) | _bursts(run) | _flood(run)
+
+
+def _costs(run: Run) -> dict[str, Figure]:
+    found = {}
+    for stage in run.of("cost", "capacity"):
+        bare, mark = run.bare.get(stage.size), run.marks[stage.name]
+        answered = sum(mark.begun <= one.ended <= mark.ended for one in run.asked(stage))
+        if bare is not None and run.watch.cpu_s and answered:
+            mine = run.watch.cpu_between(mark.begun, mark.ended) / answered * 1000
+            told = f"{mine:.1f} ms of CPU / {bare.cpu_ms:.1f} ms, {answered / (mark.ended - mark.begun):.1f} a second"
+            found[f"cost_{stage.size}"] = figure(mine / bare.cpu_ms, told)
+    return found
+
+
+def _waits(run: Run) -> dict[str, Figure]:
+    for stage in run.of("half"):
+        ms = [one.ms for one in run.asked(stage)]
+        bare = run.bare.get(stage.size)
+        alone = [one.ms for other in run.of("alone") for one in run.asked(other)]
+        one_ms = bare.one_ms if bare is not None else percentile(alone, 0.5)
+        p95 = percentile(ms, 0.95)
+        told = f"{p95:.1f} ms / {one_ms:.1f} ms, {len(ms)} requests at {run.marks[stage.name].rate:.1f} a second"
+        return {"p95_at_half": figure(p95 / one_ms, told)}
+    return {}
+
+
+def _memory(run: Run) -> dict[str, Figure]:
+    for stage in run.of("steady"):
+        mark = run.marks[stage.name]
+        weights = [one for one in run.watch.memory_mb if mark.begun <= one.at <= mark.ended]
+        if mark.ended - mark.begun < LONG_S or len(weights) < 10:
+            continue
+        fifth = len(weights) // 5
+        early = [one.value for one in weights[fifth : 2 * fifth]]
+        late = [one.value for one in weights[-fifth:]]
+        told = f"{mean(early):.0f} MB, then {mean(late):.0f} MB, in {mark.ended - mark.begun:.0f} s"
+        return {"memory_growth": figure(mean(late) / mean(early), told)}
+    return {}
+
+
+def _bursts(run: Run) -> dict[str, Figure]:
+    calm = [one.ms for stage in run.of("calm") for one in run.asked(stage)]
+    if not calm or not run.of("after"):
+        return {}
+    normal, slowest = percentile(calm, 0.95) * NORMAL, 0.0
+    for stage in run.of("after"):
+        slowest = max(slowest, _normal_after(run, stage, normal))
+    again = [one for one in run.samples if one.again]
+    found = {"recovery_s": figure(slowest, f"until p95 of two seconds ≤ {normal:.0f} ms, {NORMAL} × that of before")}
+    if run.of("burst"):
+        untrue = sum(one.status == 429 for one in again)
+        share = untrue / len(again) if again else None
+        found["retry_after_untrue"] = figure(share, f"{untrue} of {len(again)} who came back")
+    return found
+
+
+def _normal_after(run: Run, stage: Stage, normal: float) -> float:
+    """Seconds after the burst from when on two seconds, one after the other, were normal."""
+    mark, asked = run.marks[stage.name], [one for one in run.samples if one.stage == stage.name and one.action == "identify"]
+    before = math.inf
+    for second in range(int(mark.ended - mark.begun)):
+        here = [one for one in asked if mark.begun + second <= one.begun < mark.begun + second + 1]
+        fine = bool(here) and all(one.status == 200 for one in here) and percentile([one.ms for one in here], 0.95) <= normal
+        if fine and before < math.inf:
+            return before
+        before = float(second) if fine else math.inf
+    return math.inf
+
+
+def _flood(run: Run) -> dict[str, Figure]:
+    found: dict[str, Figure] = {}
+    crowded = run.of("burst", "flood")
+    refused = [one for stage in crowded for one in run.asked(stage, status=429)]
+    if crowded and run.log:
+        ms, read = run.server_ms(refused), [run.log[one.id].read for one in refused if one.id in run.log]
+        told = f"p50 {percentile(ms, 0.5):.1f} ms, the slowest {max(ms, default=math.nan):.0f} ms, of {len(ms)}"
+        found["refusal_p99_ms"] = figure(percentile(ms, 0.99), told)
+        found["refusal_body"] = figure(sum(one > 0 for one in read), f"of {len(read)}")
+    for stage in run.of("flood"):
+        mark = run.marks[stage.name]
+        alone = run.server_ms(one for other in run.of("alone") for one in run.asked(other))
+        taken = run.server_ms(run.asked(stage))
+        told = f"{percentile(taken, 0.95):.0f} ms / {percentile(alone, 0.95):.0f} ms, {len(taken)} of {mark.rate:.0f} a second"
+        found["accepted_p95"] = figure(percentile(taken, 0.95) / percentile(alone, 0.95), f"{told}, {mark.unsent} unsent")
+        probes = [one for one in run.watch.probes if mark.begun <= one.at <= mark.ended]
+        server = [run.log[one.id].ms for one in probes if one.id in run.log]
+        told = f"{len(server)} probes; p99 as the watcher saw it {percentile([one.ms for one in probes], 0.99):.0f} ms"
+        found["probe_p99_ms"] = figure(percentile(server, 0.99), told)
+        weights = [one.value for one in run.watch.memory_mb if mark.begun <= one.at <= mark.ended]
+        before = [one.value for one in run.watch.memory_mb if one.at < mark.begun]
+        if weights and before:
+            found["overload_memory"] = figure(max(weights) / before[-1], f"{max(weights):.0f} MB / {before[-1]:.0f} MB")
+    return found
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least value that this share of them does not exceed; NaN of none.
+
+    >>> percentile([1, 2, 3, 4], 0.5)
+    2
+    """
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] if values else math.nan
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

@@ -1,0 +1,191 @@
+"""One load test from beginning to end: a ground, a service, the generator, and then the report.
+
+    photos and catalogue → bare pipeline → service + generator → bare pipeline again → answers checked → report
+
+Of a service that runs elsewhere only questions are asked, and no animal is enrolled; its answers are held against those that
+it gave while nobody else asked. What its processes cost is not known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from indexer.station import open_station
+from loadtests import bare, figures, own, report
+from loadtests.bare import Bare
+from loadtests.errors import LoadtestRefused, ServiceFailed
+from loadtests.figures import Run
+from loadtests.form import FORM, form
+from loadtests.ground import make_ground
+from loadtests.levels import LEVELS, judge, read_levels
+from loadtests.photos import Asked, draw_questions, newcomer
+from loadtests.plan import Plan, Stage, read_samples
+from loadtests.report import Report
+from loadtests.scenarios import Phase, Scenario, scenario
+from loadtests.truth import Offline, Quiet
+from loadtests.watch import Watch
+from settings import ROOT, Settings
+
+QUESTIONS = 12  # photos of each size
+SIGHTINGS = 5_000
+GROWS_BY = 0.08  # of the catalogue, at most: from a tenth on it is calibrated anew
+BROWSED = range(1, 21)
+BARE_S = 4.0
+ENROLLED_A_SECOND = 10  # more than any machine of two cores does
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be run. `url` names a service elsewhere; `users` are those of a closed stage, unset: two a core."""
+
+    scenario: str = "mix"
+    seconds: float | None = None
+    users: int | None = None
+    url: str | None = None
+    key: str | None = None
+    levels: Path = LEVELS
+    out: Path = Path("report")
+    sightings: int = SIGHTINGS
+    seed: int = 1
+
+
+def run(wanted: Wanted, settings: Settings, tell: Tell) -> Report:
+    """The report, which is written to `wanted.out` too."""
+    if find_spec("locust") is None:
+        raise LoadtestRefused("Load tests need the extra `load`, which is not installed: make setup EXTRAS=load")
+    chosen, levels = scenario(wanted.scenario), read_levels(wanted.levels)
+    if wanted.url is not None and chosen.writes:
+        raise LoadtestRefused(
+            f"The scenario {chosen.name} enrols, and a catalogue of yours is not the place for drawn animals. "
+            "Against a running service choose closed, open, burst or overload."
+        )
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="flukeprint-load-") as scratch:
+        folder = Path(scratch)
+        tell("drawing photos …")
+        photos = draw_questions(folder / "photos", chosen.sizes, QUESTIONS)
+        seen = (
+            _elsewhere(wanted, chosen, photos, folder, tell)
+            if wanted.url
+            else _here(wanted, settings, chosen, photos, folder, tell)
+        )
+    told = figures.figures(seen)
+    made = Report(seen, chosen.asks, figures.lines(seen), told, judge(told, levels))
+    report.write(made, wanted.out)
+    return made
+
+
+def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence[Asked], folder: Path, tell: Tell) -> Run:
+    cores, stages = settings.streams, stages_of(chosen, wanted, settings.streams)
+    newcomers = folder / "newcomers"
+    newcomers.mkdir()
+    sightings = wanted.sightings
+    if chosen.writes:
+        seconds = sum(stage.seconds for stage in stages if "enrol" in stage.traffic)
+        for number in range(min(int(seconds * ENROLLED_A_SECOND) + 1, int(sightings * GROWS_BY))):
+            (newcomers / f"{number}.jpg").write_bytes(newcomer(number))
+    tell(f"making a catalogue of {sightings:,} sightings …")
+    settings = settings.model_copy(update={"database_url": None, "qdrant_url": None, "keep_photos": "original"})
+    ground = make_ground(folder, settings, sightings=sightings, bare=cores)
+    tell("measuring the bare pipeline …")
+    sizes = {stage.size for stage in stages}
+    of = {size: [photo.path for photo in photos if photo.size == size] for size in sorted(sizes)}
+    seconds = min(BARE_S, max(1.0, sum(stage.seconds for stage in stages) / 20))
+    before = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
+    with own.running(ground.live, folder / "log.txt") as service:
+        plan = _plan(wanted, stages, photos, folder, service.url)
+        with Watch(service.url, None, service.pid) as watch:
+            _attack(plan, folder, wanted.out, tell)
+    after = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
+    samples, marks = read_samples(Path(plan.samples))
+    tell(f"checking {len(samples):,} answers …")
+    with open_station(settings.model_copy(update={"data_dir": ground.offline}), streams=cores) as station:
+        wrong = Offline(station, [photo.path for photo in photos], newcomers).wrong(samples)
+    found = {size: Bare(*((a + b) / 2 for a, b in zip(_row(before[size]), _row(after[size]), strict=True))) for size in of}
+    log = figures.read_log(service.log)
+    return Run(chosen.name, stages, samples, {mark.stage: mark for mark in marks}, watch, wrong, log, found)
+
+
+def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder: Path, tell: Tell) -> Run:
+    assert wanted.url is not None
+    stages = stages_of(chosen, wanted, os.cpu_count() or 1)
+    tell("asking each photo once, for the answers to compare with …")
+    known = {photo.name: _asked_once(wanted.url, wanted.key, photo) for photo in photos}
+    plan = _plan(wanted, stages, photos, folder, wanted.url)
+    with Watch(wanted.url, wanted.key, None) as watch:
+        _attack(plan, folder, wanted.out, tell)
+    samples, marks = read_samples(Path(plan.samples))
+    return Run(chosen.name, stages, samples, {mark.stage: mark for mark in marks}, watch, Quiet(known).wrong(samples))
+
+
+def stages_of(chosen: Scenario, wanted: Wanted, cores: int) -> tuple[Stage, ...]:
+    """The phases with their seconds and users."""
+    whole = wanted.seconds or chosen.seconds
+
+    def stage(phase: Phase) -> Stage:
+        users = 0
+        if not phase.times:
+            users = 1 if phase.role == "alone" else wanted.users or max(1, round(phase.users * cores))
+        seconds = max(phase.share * whole, phase.least_s, 1.0)
+        return Stage(phase.name, seconds, phase.size, users, phase.times, phase.traffic, phase.role)
+
+    return tuple(stage(phase) for phase in chosen.phases)
+
+
+def _plan(wanted: Wanted, stages: tuple[Stage, ...], photos: Sequence[Asked], folder: Path, url: str) -> Plan:
+    by_size: dict[str, list[str]] = {}
+    for photo in photos:
+        by_size.setdefault(photo.size, []).append(str(photo.path))
+    samples, newcomers = str(folder / "samples.jsonl"), str(folder / "newcomers")
+    return Plan(url.rstrip("/"), wanted.key, stages, by_size, newcomers, tuple(BROWSED), 1.0, wanted.seed, samples)
+
+
+def _attack(plan: Plan, folder: Path, out: Path, tell: Tell) -> None:
+    seconds = sum(stage.seconds for stage in plan.stages)
+    tell(f"asking for {seconds:.0f} s: {', '.join(stage.name for stage in plan.stages)} …")
+    plan.write(folder / "plan.json")
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "attack.py"), "--headless", "-u", "1", "-r", "1"]
+    command += ["--host", plan.url, "--plan", str(folder / "plan.json"), "--html", str(out / "locust.html")]
+    command += ["--csv", str(out / "locust"), "--only-summary", "--loglevel", "WARNING"]
+    said = subprocess.run(command, cwd=ROOT, env=_plain(os.environ), capture_output=True, text=True, check=False)
+    (out / "locust.txt").write_text(said.stdout + said.stderr, "utf-8")
+    _, marks = read_samples(Path(plan.samples)) if Path(plan.samples).exists() else ([], [])
+    if len(marks) < len(plan.stages):  # its exit code also tells of refusals, which are no failure of its own
+        last = " / ".join((said.stdout + said.stderr).strip().splitlines()[-3:])
+        raise ServiceFailed(f"The load generator left with {said.returncode} before the end. Its last words: {last}")
+
+
+def _plain(environ: Mapping[str, str]) -> dict[str, str]:
+    """Locust would take settings of its own from the environment."""
+    return {key: value for key, value in environ.items() if not key.startswith("LOCUST_")} | {"PYTHONPATH": str(ROOT)}
+
+
+def _asked_once(url: str, key: str | None, photo: Asked) -> dict[str, object]:
+    headers = dict(FORM) | ({"Authorization": f"Bearer {key}"} if key else {})
+    body = form({}, [("photos", photo.name, photo.path.read_bytes())])
+    request = urllib.request.Request(f"{url.rstrip('/')}/v1/identify", body, headers)
+    if not url.startswith(("http://", "https://")):
+        raise LoadtestRefused(f"{url!r} is no address of a service: expected http:// or https:// and a host.")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as said:  # nosec B310: http or https, as was just looked at
+            answer: dict[str, object] = json.load(said)
+            return answer
+    except urllib.error.HTTPError as error:
+        raise LoadtestRefused(f"The service answered {error.code} to a single question: {error.read(500)!r}") from error
+    except (OSError, ValueError) as error:
+        raise LoadtestRefused(f"The service at {url} does not answer: {error}. Look at the address, and at its log.") from error
+
+
+def _row(one: Bare) -> tuple[float, float, float]:
+    return one.one_ms, one.cpu_ms, one.cpu_alone_ms

@@ -1,0 +1,106 @@
+"""The service from outside while it is asked: CPU-seconds and memory of all its processes, and whether its probes answer."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psutil
+
+CPU_EVERY_S, MEMORY_EVERY_S, PROBE_EVERY_S = 0.1, 1.0, 0.5
+PROBES = ("/healthz", "/metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    at: float  # of the wall clock
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    id: str
+    path: str
+    status: int
+    at: float
+    ms: float  # as we saw it
+
+
+class Watch:
+    """While it is open it looks. Without a process it only probes."""
+
+    def __init__(self, url: str, key: str | None, pid: int | None) -> None:
+        self._url, self._key = urlsplit(url), key
+        self._process = psutil.Process(pid) if pid is not None else None
+        self.cpu_s: list[Moment] = []
+        self.memory_mb: list[Moment] = []
+        self.probes: list[Probe] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._probe)]
+        if self._process is not None:
+            self._threads.append(threading.Thread(target=self._look))
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def cpu_between(self, begun: float, ended: float) -> float:
+        """CPU-seconds, between the looks that are nearest."""
+        return at(self.cpu_s, ended) - at(self.cpu_s, begun)
+
+    def _look(self) -> None:
+        assert self._process is not None
+        family, weighed = [self._process], 0.0
+        while not self._stop.is_set():
+            with suppress(psutil.NoSuchProcess):
+                now = time.time()
+                if now - weighed >= MEMORY_EVERY_S:
+                    family, weighed = [self._process, *self._process.children(recursive=True)], now
+                    self.memory_mb.append(Moment(now, sum(_bytes_of(one) for one in family) / 1e6))
+                times = [one.cpu_times() for one in family]
+                self.cpu_s.append(Moment(time.time(), float(sum(one.user + one.system for one in times))))
+            self._stop.wait(CPU_EVERY_S)
+
+    def _probe(self) -> None:
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
+        while not self._stop.is_set():
+            connection = kind(self._url.hostname or "", self._url.port, timeout=30)
+            with suppress(OSError, http.client.HTTPException):
+                while not self._stop.is_set():
+                    for path in PROBES:
+                        begun, name = time.time(), uuid4().hex
+                        connection.request("GET", path, headers=headers | {"X-Request-Id": name})
+                        said = connection.getresponse()
+                        said.read()
+                        self.probes.append(Probe(name, path, said.status, begun, (time.time() - begun) * 1000))
+                    self._stop.wait(PROBE_EVERY_S)
+            connection.close()
+
+
+def at(moments: Sequence[Moment], when: float) -> float:
+    """The value at a moment, on a line between the two looks around it."""
+    for before, after in itertools.pairwise(moments):
+        if before.at <= when <= after.at:
+            return before.value + (after.value - before.value) * (when - before.at) / (after.at - before.at)
+    return moments[0].value if when < moments[0].at else moments[-1].value
+
+
+def _bytes_of(process: psutil.Process) -> int:
+    full = process.memory_full_info()
+    return int(getattr(full, "pss", 0) or full.rss)
