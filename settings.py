@@ -121,7 +121,13 @@ class Settings(BaseModel):
         "127.0.0.1", description="The address that the service listens on; any but this machine's own needs a key."
     )
     port: int = Field(8000, ge=0, le=65_535, description="The port that the service listens on; 0 takes any that is free.")
-    queue: int = Field(32, ge=0, le=10_000, description="Requests that may wait before the encoder; one more is answered 429.")
+    queue: int = Field(
+        default_factory=cores,
+        ge=0,
+        le=10_000,
+        description="Requests that may wait before the encoder; one more is answered 429. Unset: the number of cores, so that "
+        "whoever is taken waits for about one other.",
+    )
     requests_per_minute: int = Field(
         600, ge=0, description="How often one key, and one address, may ask the service in a minute; 0 does not count."
     )

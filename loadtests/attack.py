@@ -25,7 +25,7 @@ from locust import FastHttpUser, events, task
 from loadtests.form import FORM, form
 from loadtests.plan import Mark, Plan, Sample, Stage
 
-MOST_WAITING = 900  # requests under way; the service shows the thousandth connection out
+MOST_WAITING = 500  # requests under way; the service shows the thousandth connection out
 LAST_ANSWERS_S = 60
 PHOTOS_A_BATCH = 6
 COMES_BACK = 20  # of the refused in a burst every such one comes back when it was told to

@@ -17,6 +17,7 @@ from service.house import open_house
 from service.jobs import Worker, sweep
 from service.measures import Measures
 from service.places import listed
+from service.route import encoding
 from service.traces import open_traces
 from service.watching import Watcher
 from settings import Settings
@@ -69,7 +70,7 @@ def make_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"],
             expose_headers=["X-Request-Id", "Retry-After", "ETag"],
         )
-    app.add_middleware(Border, settings=settings)
+    app.add_middleware(Border, settings=settings, encoding=[one for room in ROOMS for one in encoding(room.routes)])
     return app
 
 

@@ -1,5 +1,9 @@
 """The one door from `await` to a thread, and the bound on what may wait behind it.
 
+A request for the model takes its place when its headers have come, so that a body is read only of what will be answered. A body
+that is long in coming gives the place up meanwhile: slow clients starve nobody. When such a one has come at last, it goes
+before whoever comes anew.
+
 Five lanes: `encode` for what runs the model, one thread a stream; `masks` for backgrounds; `books` for SQL and files; `desk`
 for keys and retries, `health` for the probes, which must both answer when the others are full. A lane that is full says so at
 once. What nobody waits for any more is not begun.
@@ -9,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +28,10 @@ from service.errors import Busy, ClientGone
 BOOKS_THREADS, BOOKS_WAITING = 4, 256
 DESK_WAITING = 1000  # as many as there are connections: who asks must be known before anything is refused
 MASKS_WAITING = 8  # each is some fifty encodings long
+ARRIVES_WITHIN_S = 0.5  # a body that takes longer gives its place up
+MOST_LATE = 32  # bodies that came late and wait for a place
+LONGEST_WAIT_S = 30  # that anybody is told to wait
+SPREAD = 2.0  # those who were refused are told to come back at half the rate that could be served: others come too
 T = TypeVar("T")
 
 
@@ -33,13 +43,46 @@ class Lane:
         self._name = name
         self.places = threads + waiting
         self._left = asyncio.Event()
-        self.inside = 0  # at work or waiting
+        self._threads = threads
+        self.inside = 0  # at work, waiting, or on its way in
+        self._late = 0  # waiting for a place, since their bodies were slow
+        self._each_s = 0.0  # how long work takes, the last counting most
+        self._promised = 0.0  # until when those who were refused have been told to come back
+
+    @property
+    def is_full(self) -> bool:
+        return self.inside + self._late >= self.places
 
     def refuse_if_full(self) -> None:
-        if self.inside >= self.places:
+        if self.is_full:
             raise Busy(
-                f"All {self.places} places of this service are taken. Nothing was done; try again after the Retry-After."
+                f"All {self.places} places of this service are taken. Nothing was done; try again after the Retry-After.",
+                retry_after_s=self._when(),
             )
+
+    def _when(self) -> int:
+        """Seconds until there is a place for this one too: after those who are inside, and those who were refused before it."""
+        now, each_s = time.monotonic(), self._each_s / self._threads
+        self._promised = max(self._promised, now + self.inside * each_s) + SPREAD * each_s
+        self._promised = min(self._promised, now + LONGEST_WAIT_S)
+        return max(1, math.ceil(self._promised - now))
+
+    def reserve(self) -> Place:
+        """A place for whoever's body is to come, or `Busy`."""
+        self.refuse_if_full()
+        return Place(self)
+
+    async def wait_for_place(self) -> None:
+        """For one who has lost the place that was reserved; before whoever comes anew."""
+        if self._late >= MOST_LATE:
+            self.refuse_if_full()
+        self._late += 1
+        try:
+            while self.inside >= self.places:
+                self._left.clear()
+                await self._left.wait()
+        finally:
+            self._late -= 1
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread of this lane, or `Busy`. Cancelled before it begins, it never does."""
@@ -52,19 +95,34 @@ class Lane:
             await self._left.wait()
         return await self.run(work)
 
-    def begin(self, work: Callable[[], T]) -> Future[T]:
-        """Put it into the lane, or `Busy`."""
-        self.refuse_if_full()
+    def begin(self, work: Callable[[], T], place: Place | None = None) -> Future[T]:
+        """Put it into the lane, on the place that was reserved for it, or `Busy`."""
+        if place is None or not place.hand_over():
+            self.refuse_if_full()
+            self.inside += 1
         loop = asyncio.get_running_loop()
-        self.inside += 1
-        future = self._pool.submit(contextvars.copy_context().run, work)  # so that a trace goes on in the thread
-        future.add_done_callback(lambda _: self._leave(loop))
+        spent = [0.0]
+
+        def timed() -> T:
+            began = time.perf_counter()
+            try:
+                return work()
+            finally:
+                spent[0] = time.perf_counter() - began
+
+        future = self._pool.submit(contextvars.copy_context().run, timed)  # so that a trace goes on in the thread
+        future.add_done_callback(lambda _: self._leave(loop, spent))
         return future
 
-    def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
+    def leave(self) -> None:
+        self.inside -= 1
+        self._left.set()
+
+    def _leave(self, loop: asyncio.AbstractEventLoop, spent: list[float]) -> None:
         def leave() -> None:
-            self.inside -= 1
-            self._left.set()
+            self.leave()
+            if spent[0]:
+                self._each_s = 0.9 * self._each_s + 0.1 * spent[0] if self._each_s else spent[0]
 
         with suppress(RuntimeError):  # the loop is closed: nobody counts any more
             loop.call_soon_threadsafe(leave)
@@ -72,6 +130,29 @@ class Lane:
     def close(self) -> None:
         """What is begun ends; what waits is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Place:
+    """One place in a lane, until its body has come: then it is handed over to the work, or given back, or it has lapsed."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane, self._held = lane, True
+        lane.inside += 1
+        self._lapses = asyncio.get_running_loop().call_later(ARRIVES_WITHIN_S, self.give_back)
+
+    def give_back(self) -> None:
+        if self.hand_over():
+            self.lane.leave()
+
+    def hand_over(self) -> bool:
+        """Whether it was still held."""
+        held, self._held = self._held, False
+        self._lapses.cancel()
+        return held
+
+    @property
+    def lapsed(self) -> bool:
+        return not self._held
 
 
 class Gate:
@@ -95,7 +176,10 @@ class Gate:
         there for a retry. The request's body has been read.
         """
         gone = threading.Event()
-        future = lane.begin(lambda: work(gone))
+        place = place_of(request, lane)
+        if place is not None and place.lapsed:
+            await lane.wait_for_place()
+        future = lane.begin(lambda: work(gone), place)
         answer = asyncio.wrap_future(future)
         watch = asyncio.ensure_future(_gone(request))
         either: set[asyncio.Future[Any]] = {answer, watch}
@@ -118,6 +202,12 @@ class Gate:
     def close(self) -> None:
         for lane in self.lanes().values():
             lane.close()
+
+
+def place_of(request: Request, lane: Lane) -> Place | None:
+    """What `route.py` reserved for this request, if that was in this lane."""
+    place: Place | None = getattr(request.state, "place", None)
+    return place if place is not None and place.lane is lane else None
 
 
 async def _gone(request: Request) -> None:

@@ -5,6 +5,7 @@ The keys are read again when they are a moment old, so that a revoked one closes
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from dataclasses import dataclass, replace
@@ -40,13 +41,22 @@ class Keyring:
         self._desk, self._lane, self._open_to = desk, lane, open_to
         self._keys: dict[str, ApiKey] = {}
         self._read_at = float("-inf")
+        self._reading: asyncio.Future[None] | None = None
+
+    async def _read(self) -> None:
+        asked_at = time.monotonic()
+        found = await self._lane.run(self._desk.keys)
+        self._keys = {key.sha256: key for key in found}
+        self._read_at = asked_at
 
     async def caller(self, request: Request) -> Caller:
         """Who asks, or `NotLetIn`."""
-        if time.monotonic() - self._read_at > FRESH_S:
-            found = await self._lane.run(self._desk.keys)
-            self._keys = {key.sha256: key for key in found}
-            self._read_at = time.monotonic()
+        age_s = time.monotonic() - self._read_at
+        if age_s > FRESH_S / 2 and (self._reading is None or self._reading.done()):
+            self._reading = asyncio.ensure_future(self._read())  # one for all who ask meanwhile
+            self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits for it raises it
+        if age_s > FRESH_S and self._reading is not None:
+            await asyncio.shield(self._reading)
         given = _given(request)
         if given is None:
             if self._open_to is not None and not self._keys:

@@ -42,15 +42,24 @@ class GuardedRoute(APIRoute):
                 if not caller.may(who):
                     raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
                 request.state.caller = caller
-            if encodes:
-                house.gate.encode.refuse_if_full()
-            return await answering(request)
+            if not encodes:
+                return await answering(request)
+            request.state.place = place = house.gate.encode.reserve()
+            try:
+                return await answering(request)
+            finally:
+                place.give_back()
 
         return guarded
 
 
 def router(tag: str) -> APIRouter:
     return APIRouter(route_class=GuardedRoute, tags=[tag])
+
+
+def encoding(routes: APIRouter) -> list[APIRoute]:
+    """Those that run the model for whoever waits."""
+    return [one for one in routes.routes if isinstance(one, APIRoute) and (one.openapi_extra or {}).get("x-encodes")]
 
 
 def role(who: Who, *, encodes: bool = False, **more: Any) -> dict[str, Any]:
