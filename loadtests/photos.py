@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ SIDES: dict[Size, tuple[int, int]] = {"small": (640, 480), "1mp": (1152, 864), "
 DRAWN_AT = (1152, 864)
 SMALL_BYTES = 200_000
 GRAIN, QUALITY = 4.0, 92
-KNOWN, STRANGERS = 24, 8  # individuals in the catalogue, and further ones that are asked about or enrolled
+KNOWN, STRANGERS = 12, 6  # individuals in the catalogue, and further ones that are asked about or enrolled
 EACH = 4  # photos of a known animal; those that are asked about come after them
 
 
@@ -68,6 +69,11 @@ def _enlarged(pixels: Pixels) -> bytes:
     return data.tobytes()
 
 
+@cache
+def _stranger(number: int) -> bytes:
+    return animals.photo(KNOWN + number, 0, size=SIDES["small"])
+
+
 def newcomer(number: int) -> bytes:
     """A photo to enrol: of a stranger, and with bytes of its own after the picture's end, so that it is another photo."""
-    return animals.photo(KNOWN + number % STRANGERS, 0, size=SIDES["small"]) + b"flukeprint" + number.to_bytes(6, "big")
+    return _stranger(number % STRANGERS) + b"flukeprint" + number.to_bytes(6, "big")

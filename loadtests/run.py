@@ -37,7 +37,7 @@ from loadtests.watch import Watch
 from settings import ROOT, Settings
 
 QUESTIONS = 12  # photos of each size
-SIGHTINGS = 5_000
+SIGHTINGS, FEW_SIGHTINGS = 5_000, 1_000  # in the catalogue; few in a run of less than half a minute
 GROWS_BY = 0.08  # of the catalogue, at most: from a tenth on it is calibrated anew
 BROWSED = range(1, 21)
 BARE_S = 4.0
@@ -56,7 +56,6 @@ class Wanted:
     key: str | None = None
     levels: Path = LEVELS
     out: Path = Path("report")
-    sightings: int = SIGHTINGS
     seed: int = 1
 
 
@@ -90,7 +89,7 @@ def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence
     cores, stages = settings.streams, stages_of(chosen, wanted, settings.streams)
     newcomers = folder / "newcomers"
     newcomers.mkdir()
-    sightings = wanted.sightings
+    sightings = SIGHTINGS if sum(stage.seconds for stage in stages) > 30 else FEW_SIGHTINGS
     if chosen.writes:
         seconds = sum(stage.seconds for stage in stages if "enrol" in stage.traffic)
         for number in range(min(int(seconds * ENROLLED_A_SECOND) + 1, int(sightings * GROWS_BY))):

@@ -15,12 +15,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import FlukeprintError
-from service.errors import TooLarge, TooSlow
+from service.errors import Busy, ClientGone, TooLarge, TooSlow
 from service.places import Places
 from service.problems import of_error
 from settings import Settings
 
 ARCHIVES = ("/v1/batches",)  # whose bodies go to the disk, and may be as large as an archive
+HELD = 4  # times the largest request: what all bodies together may hold in memory, however slowly each of them comes
 PROBES = ("/healthz", "/readyz")  # asked by address, from whatever watches the service
 
 
@@ -28,6 +29,7 @@ class Border:
     def __init__(self, app: ASGIApp, settings: Settings, encoding: Sequence[APIRoute]) -> None:
         self._app, self._settings, self._encoding = app, settings, encoding
         self._places = Places(settings)
+        self._held = 0  # bytes of the bodies that are in memory now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +50,7 @@ class Border:
         except FlukeprintError as error:
             await of_error(request, error)(scope, receive, send)
             return
-        taken, whole = 0, False
+        taken, whole, most_held = 0, False, HELD * self._settings.max_request_bytes
 
         async def bounded() -> Message:
             nonlocal taken, whole
@@ -59,14 +61,24 @@ class Border:
                     message = await receive()
             except TimeoutError:
                 raise TooSlow("The request did not come to its end in time. Send it again, on a better line.") from None
-            taken += len(message.get("body", b""))
+            if message["type"] == "http.disconnect":
+                raise ClientGone("The client left before its request had come to its end.")
+            here = len(message.get("body", b""))
+            taken += here
             if taken > most:
                 raise _too_large(most)
+            if not archive:
+                self._held += here
+                if self._held > most_held:
+                    raise Busy("More is being sent at once than there is memory for. Nothing was done; try again in a moment.")
             whole = not message.get("more_body", False)
             scope["flukeprint.read"] = taken
             return message
 
-        await self._app(scope, bounded, send)
+        try:
+            await self._app(scope, bounded, send)
+        finally:
+            self._held -= 0 if archive else taken
 
     def _refuse_if_full(self, scope: Scope) -> None:
         lane = scope["app"].state.house.gate.encode

@@ -26,7 +26,7 @@ TEXT_BELOW = 2_000_000
 HOSTS = ["pypi" + ".org", "python" + "hosted.org", "registry." + "npmjs", "deb." + "debian.org", "conda." + "anaconda.org"]
 MACHINE_PATHS = [re.compile(r"(?<![\w.])/" + folder + "/") for folder in ("work", "opt", "root", "farm")]
 PINNED_BY_TORCH = ("nvidia-", "cuda-", "triton")  # its builds for accelerators ask for these, each by exact version
-ABOVE_SERVING = {"training", "bench", "demo", "scripts", "tests"}
+ABOVE_SERVING = {"training", "bench", "demo", "loadtests", "scripts", "tests"}
 
 
 def rooms(root: Path) -> set[str]:

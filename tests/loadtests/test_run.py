@@ -1,0 +1,157 @@
+"""A short load test, from the command: right answers, a report, and an exit code that says whether the levels were kept."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo import animals
+from indexer.enrol import enrol
+from indexer.given import Given
+from indexer.sightings import Source
+from indexer.station import open_station
+from loadtests.figures import Run, Served, figures, percentile
+from loadtests.levels import Figure, Level, judge, read_levels
+from loadtests.plan import Mark, Sample, Stage
+from loadtests.scenarios import SCENARIOS
+from loadtests.truth import Offline, difference
+from loadtests.watch import Moment, Watch
+from settings import ROOT, read_settings
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "loadtest", *words], capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(260)
+def test_a_short_season_is_answered_rightly_and_an_impossible_level_is_missed(tmp_path: Path) -> None:
+    levels = tmp_path / "levels.toml"
+    levels.write_text(
+        '[wrong_answers]\nmost = 0\nsays = "w"\n[server_errors]\nmost = 0\nsays = "s"\n[cost_small]\nmost = 0.01\nsays = "c"\n'
+    )
+    said = command("--scenario", "enrolling", "--seconds", "6", "--levels", str(levels), "--out", str(tmp_path / "report"))
+    assert said.returncode == 1, said.stderr
+    assert "MISSED  cost_small" in said.stdout
+    told: dict[str, Any] = json.loads((tmp_path / "report" / "figures.json").read_text("utf-8"))
+    asked = {one["action"]: one["requests"] for one in told["stages"] if one["stage"] == "while enrolling"}
+    assert asked["identify"] > 0
+    assert asked["enrol"] > 0
+    assert told["figures"]["wrong_answers"]["value"] == 0, told["wrong"]
+    assert told["figures"]["server_errors"]["value"] == 0
+    assert {one["name"]: one["met"] for one in told["levels"]} == {
+        "wrong_answers": True, "server_errors": True, "cost_small": False,
+    }  # fmt: skip
+    written = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {
+        "index.html",
+        "table.txt",
+        "requests.csv",
+        "stages.csv",
+        "service.csv",
+        "locust.html",
+        "locust_stats.csv",
+    } <= written
+    assert "a level was missed" in (tmp_path / "report" / "index.html").read_text("utf-8")
+
+
+def test_a_scenario_that_is_none_is_refused(tmp_path: Path) -> None:
+    said = command("--scenario", "nonsense", "--out", str(tmp_path))
+    assert said.returncode == 1
+    assert "choose one of closed, open" in said.stderr
+
+
+def test_nothing_is_enrolled_into_a_service_elsewhere(tmp_path: Path) -> None:
+    said = command("--scenario", "mix", "--url", "http://127.0.0.1:9", "--out", str(tmp_path))
+    assert said.returncode == 1
+    assert "catalogue of yours" in said.stderr
+
+
+def test_levels_are_kept_up_to_their_bound_and_nothing_measured_keeps_none() -> None:
+    level = Level("cost", 1.1, "what it costs")
+    assert [one.met for value in (1.1, 1.11, math.nan) for one in judge({"cost": Figure(value)}, {"cost": level})] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_every_scenario_is_judged_by_levels_that_are_in_the_file() -> None:
+    names = set(read_levels())
+    assert {"cost_12mp", "cost_1mp", "p95_at_half", "wrong_answers", "accepted_p95", "recovery_s", "memory_growth"} <= names
+    assert all(abs(sum(one.traffic.values()) - 1) < 1e-9 for each in SCENARIOS.values() for one in each.phases)
+
+
+def test_the_offline_pipeline_finds_answers_that_are_wrong_or_of_another_catalogue(tmp_path: Path) -> None:
+    """Two enrolments: an answer must know what was acknowledged before its question, and may know what was under way."""
+    with open_station(read_settings({}, data_dir=tmp_path / "a")) as service:
+        photo, newcomers = tmp_path / "q.jpg", tmp_path / "new"
+        photo.write_bytes(animals.photo(1, 5, size=(320, 240)))
+        newcomers.mkdir()
+        kept: list[Sample] = []
+        truth = Offline(service, [photo], newcomers)
+        states = [truth.answer("q.jpg")]
+        for number in range(2):
+            (newcomers / f"{number}.jpg").write_bytes(animals.photo(number, 0, size=(320, 240)))
+            source = Source(f"{number}.jpg", Given(), data=(newcomers / f"{number}.jpg").read_bytes())
+            done = enrol(service, f"Newcomer-{number}", [source], who="t")
+            body = {"individual_id": done.individual_id, "name": done.name, "created": True, "event_id": done.event_id}
+            body |= {
+                "photos": [
+                    {"photo": o.photo, "state": o.state, "sighting_id": o.sighting_id, "reason": None} for o in done.photos
+                ]
+            }
+            kept.append(
+                Sample(
+                    f"e{number}",
+                    "s",
+                    "enrol",
+                    f"Newcomer-{number}",
+                    10.0 * number,
+                    10.0 * number + 5,
+                    201,
+                    None,
+                    json.dumps(body),
+                )
+            )
+            states.append(truth.answer("q.jpg"))
+    assert difference(states[1], states[2]) is not None
+    asked = Sample("q", "s", "identify", "q.jpg", 6.0, 8.0, 200)  # after the first, before the second
+    with open_station(read_settings({}, data_dir=tmp_path / "b")) as station:
+        answers = [replace(asked, id=f"q{number}", body=json.dumps(state)) for number, state in enumerate(states)]
+        during = replace(asked, id="during", begun=12.0, ended=14.0, body=json.dumps(states[1]))
+        spoilt = replace(asked, id="spoilt", body=json.dumps(states[1] | {"decision": "known by heart"}))
+        wrong = Offline(station, [photo], newcomers).wrong([*kept, *answers, during, spoilt])
+    assert set(wrong) == {"q0", "q2", "spoilt"}
+    assert "known by heart" in wrong["spoilt"]
+
+
+def test_the_servers_own_clock_counts_where_its_log_is_at_hand() -> None:
+    stages = [Stage(name, 10, "small", 0, 1.0, {"identify": 1.0}, role) for name, role in (("one", "alone"), ("ten", "flood"))]
+    samples = [Sample(f"a{n}", "one", "identify", "p", n, n + 0.02, 200, body="{}") for n in range(10)]
+    samples += [Sample(f"b{n}", "ten", "identify", "p", n, n + 1, 200, body="{}") for n in range(10)]
+    samples += [Sample(f"c{n}", "ten", "identify", "p", n, n + 1, 429, retry_after="1") for n in range(100)]
+    log = {f"a{n}": Served(200, 10.0, 5) for n in range(10)} | {f"b{n}": Served(200, 30.0, 5) for n in range(10)}
+    log |= {f"c{n}": Served(429, float(n), 0) for n in range(100)}
+    watch = Watch("http://nowhere", None, None)
+    watch.memory_mb += [Moment(-1, 100.0), Moment(5, 120.0)]
+    run = Run("overload", stages, samples, {one.name: Mark(one.name, 0, 10, 11, 0) for one in stages}, watch, {}, log)
+    found = {name: one.value for name, one in figures(run).items()}
+    assert found["accepted_p95"] == 3.0
+    assert found["refusal_p99_ms"] == 98.0
+    assert found["refusal_body"] == found["refused_otherwise"] == found["server_errors"] == 0
+    assert found["overload_memory"] == 1.2
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    assert percentile([3.0, 1.0, 2.0], 0.95) == 3.0
+    assert math.isnan(percentile([], 0.5))

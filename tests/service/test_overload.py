@@ -1,0 +1,143 @@
+"""Who is slow, leaves half-way or comes in hundreds does not keep the service from others."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from encoder_block import Blocked
+from serving import Photo, Service, Start
+
+from service.errors import Busy
+from service.gate import ARRIVES_WITHIN_S, LONGEST_WAIT_S, Lane
+
+
+@contextmanager
+def half_sent(url: str, count: int, photo: bytes) -> Iterator[list[socket.socket]]:
+    """So many connections whose bodies stop after their first half."""
+    parts = urlsplit(url)
+    head = f"POST /v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n\r\n"
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection((parts.hostname, parts.port or 80), 10)) for _ in range(count)]
+        for client in clients:
+            client.sendall(head.encode() + photo[: len(photo) // 2])
+        yield clients
+
+
+def refused(client: socket.socket) -> bool:
+    """Whether it has been, by now."""
+    client.settimeout(0.1)
+    try:
+        assert client.recv(12) == b"HTTP/1.1 429"
+    except TimeoutError:
+        return False
+    return True
+
+
+def until_empty(service: Service) -> None:
+    until = time.monotonic() + 10
+    while service.house.gate.encode.inside and time.monotonic() < until:
+        time.sleep(0.01)
+    assert service.house.gate.encode.inside == 0
+
+
+def test_slow_clients_give_their_places_up_and_others_are_answered(start: Start, photo: Photo) -> None:
+    service = start(streams=1, queue=1)
+    with half_sent(service.url, 30, photo(1, 0)) as clients:
+        time.sleep(ARRIVES_WITHIN_S + 0.3)
+        assert service.house.gate.encode.inside == 0
+        assert service.client.post("/v1/identify", content=photo(1, 1)).status_code == 200
+        taken = [client for client in clients if not refused(client)]
+        assert 2 <= len(taken) < 30  # two at a time; whoever came then was refused
+        for client in taken:
+            client.settimeout(30)
+            client.sendall(photo(1, 0)[len(photo(1, 0)) // 2 :])
+            assert client.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_body_that_came_late_goes_before_whoever_comes_anew(start: Start, photo: Photo) -> None:
+    service = start(streams=1, queue=0)
+    with Blocked(service.house.station.encoder) as blocked, half_sent(service.url, 1, photo(1, 0)) as (late,):
+        time.sleep(ARRIVES_WITHIN_S + 0.3)
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(httpx.post, f"{service.url}/v1/identify", content=photo(1, 1), timeout=60)
+            blocked.wait_for_one()
+            late.sendall(photo(1, 0)[len(photo(1, 0)) // 2 :])
+            time.sleep(0.2)
+            assert service.client.post("/v1/identify", content=photo(1, 2)).status_code == 429
+            blocked.release()
+            assert first.result().status_code == 200
+            assert late.recv(12) == b"HTTP/1.1 200"
+
+
+def test_connections_that_drop_half_way_leave_no_place_taken(start: Start, photo: Photo) -> None:
+    service = start(streams=1, queue=1)
+    for _ in range(20):
+        with half_sent(service.url, 2, photo(1, 0)):
+            pass
+    until_empty(service)
+    assert service.client.post("/v1/identify", content=photo(1, 1)).status_code == 200
+    until_empty(service)
+
+
+def test_bodies_that_are_held_at_once_are_bounded(start: Start) -> None:
+    service = start(max_request_bytes=100_000, streams=8, queue=30)
+    parts = urlsplit(service.url)
+    head = b"POST /v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 99000\r\n\r\n"
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection((parts.hostname, parts.port or 80), 10)) for _ in range(10)]
+        for client in clients:
+            client.sendall(head + bytes(90_000))
+            time.sleep(0.05)
+        assert [client.recv(12) for client in clients[4:]] == [b"HTTP/1.1 429"] * 6
+    until_empty(service)
+
+
+def test_a_connection_in_use_is_not_closed_for_its_age(start: Start) -> None:
+    service = start(header_timeout_s=1)
+    parts = urlsplit(service.url)
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=10) as client:
+        for _ in range(25):
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            said = b""
+            while not said.endswith(b"}"):
+                said += client.recv(4000) or b"closed}"
+            assert said.startswith(b"HTTP/1.1 200")
+            time.sleep(0.1)
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: lo")
+        began = time.monotonic()
+        assert client.recv(100) == b""
+        assert time.monotonic() - began < 5
+
+
+def test_those_who_are_refused_are_told_to_come_one_after_the_other() -> None:
+    async def refused() -> list[int]:
+        lane, free = Lane("t", 1, 0), threading.Event()
+        try:
+            await lane.run(lambda: time.sleep(0.5))  # so long takes each
+            busy = asyncio.wrap_future(lane.begin(free.wait))
+            told = []
+            for _ in range(100):
+                with pytest.raises(Busy) as said:
+                    lane.refuse_if_full()
+                told.append(said.value.more["retry_after_s"])
+            free.set()
+            await busy
+            return told
+        finally:
+            free.set()
+            lane.close()
+
+    told = asyncio.run(refused())
+    assert 1 <= told[0] <= 4  # half a second for the one inside, then one for each: twice what it takes
+    assert 9 <= told[9] - told[0] <= 16
+    assert told[-1] == LONGEST_WAIT_S
+    assert told == sorted(told)
