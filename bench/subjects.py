@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 
 def subjects() -> list[str]:
     """Their names, sorted; modules without `rows` are parts of others."""
-    names = sorted(module.name for module in pkgutil.iter_modules([str(HERE)]))
+    names = sorted(module.name for module in pkgutil.iter_modules([str(HERE)]) if not module.ispkg)
     return [name for name in names if "\ndef rows(" in (HERE / f"{name}.py").read_text("utf-8")]
 
 

@@ -1,0 +1,41 @@
+"""The service levels that a load test holds a running service to, as rows: cost at saturation, waiting at half load, overload.
+
+Each scenario of `loadtests/` that measures one is run as `flukeprint loadtest` runs it, on a service of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.row import Row
+from settings import ROOT
+
+SCENARIOS = ("closed", "open", "overload")
+WITHIN_S = 900
+
+
+def rows() -> Iterator[Row]:
+    for name in SCENARIOS:
+        with tempfile.TemporaryDirectory() as scratch:
+            told = _run(name, Path(scratch))
+        met = {one["name"]: one for one in told["levels"]}
+        for figure, found in told["figures"].items():
+            if figure in met:
+                value, level = found["value"], met[figure]
+                value = float("nan") if value is None else value
+                yield Row(f"load, {name}: {figure}", value, f"≤ {level['most']:g}", level["met"], found["detail"])
+
+
+def _run(name: str, out: Path) -> dict[str, Any]:
+    command = [sys.executable, str(ROOT / "cli.py"), "loadtest", "--scenario", name, "--out", str(out), "--json"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+    if not (out / "figures.json").exists():
+        raise RuntimeError(f"the load test {name} did not come to its end: {said.stderr[-2000:]}")
+    told: dict[str, Any] = json.loads((out / "figures.json").read_text("utf-8"))
+    return told
