@@ -1,8 +1,8 @@
 """A form with photos, taken apart in memory: parts are found by searching for the boundary, and copied once.
 
-The framework's parser took 14 ms of CPU over a photo of 12 megapixels, as much as encoding it, and puts what is large on the
-disk. Photos are held in memory anyway to be decoded, and the request's size is bounded before. Archives, which are not, go
-through the framework's parser.
+The framework's parser takes 8 ms of CPU over a photo of 12 megapixels, half of what encoding it takes, and puts what is large
+on the disk; this takes 2. Photos are held in memory anyway to be decoded, and the request's size is bounded before. Archives,
+which are not, go through the framework's parser.
 """
 
 from __future__ import annotations
