@@ -72,7 +72,7 @@ class Lane:
         self.refuse_if_full()
         return Place(self)
 
-    async def wait_for_place(self) -> None:
+    async def wait_for_place(self) -> Place:
         """For one who has lost the place that was reserved; before whoever comes anew."""
         if self._late >= MOST_LATE:
             self.refuse_if_full()
@@ -81,6 +81,7 @@ class Lane:
             while self.inside >= self.places:
                 self._left.clear()
                 await self._left.wait()
+            return Place(self)
         finally:
             self._late -= 1
 
@@ -178,7 +179,7 @@ class Gate:
         gone = threading.Event()
         place = place_of(request, lane)
         if place is not None and place.lapsed:
-            await lane.wait_for_place()
+            place = await lane.wait_for_place()
         future = lane.begin(lambda: work(gone), place)
         answer = asyncio.wrap_future(future)
         watch = asyncio.ensure_future(_gone(request))
