@@ -85,8 +85,10 @@ def test_connections_that_drop_half_way_leave_no_place_taken(start: Start, photo
     for _ in range(20):
         with half_sent(service.url, 2, photo(1, 0)):
             pass
-    until_empty(service)
-    assert service.client.post("/v1/identify", content=photo(1, 1)).status_code == 200
+    until, said = time.monotonic() + 10, 429
+    while said == 429 and time.monotonic() < until:  # the last of them may still be on their way out
+        said = service.client.post("/v1/identify", content=photo(1, 1)).status_code
+    assert said == 200
     until_empty(service)
 
 
