@@ -25,7 +25,7 @@ SHORTLIST = 128  # neighbours by code that are compared whole; 50 find all ten n
 SHORTLIST_FACTOR = 4.0
 GRAPH_LINKS = 32
 GRAPH_BUILD_WIDTH = 200
-GRAPH_SEARCH_WIDTH = 512  # recall@10 .984 of isotropic clusters; 256 finds .946
+GRAPH_SEARCH_WIDTH = 768  # recall@10 .975 of isotropic clusters; 512 finds .957
 _PAGE = 10_000
 _FLOAT = array("f").itemsize
 
@@ -141,7 +141,9 @@ def _numbers(vector: Floats) -> list[float]:
 
 def _config(dimension: int, layout: Layout) -> edge.EdgeConfig:
     """One segment, since a search costs most of its time per segment; the write-ahead log is never switched off."""
-    codes = edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4, memory=edge.Memory.Cached)
+    # A walk along a graph is led well enough by half the bits, in half the time; what it finds is compared whole.
+    bits = edge.TurboQuantBitSize.Bits2 if layout == "graph" else edge.TurboQuantBitSize.Bits4
+    codes = edge.TurboQuantQuantizationConfig(bits=bits, memory=edge.Memory.Cached)
     return edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine),
         quantization_config=None if layout == "flat" else codes,
