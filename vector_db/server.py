@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 PART = 500  # points a request: 5 MB of JSON at 512 dimensions, of the 32 MB that a server takes
 PAGE = 10_000
+TRIES = 3  # of a call whose collection goes while it is used
 
 
 class ServerIndex:
@@ -55,6 +56,7 @@ class ServerIndex:
         self._caller = Caller(options, serial=serial)
         self._one_opening = RLock()
         self._opener: int | None = None
+        self._openings = 0
         self._why_empty: str | None = None
         try:
             self._open()
@@ -140,6 +142,7 @@ class ServerIndex:
         """The collection is there, as this bundle needs it, and equal to the catalogue."""
         with self._one_opening:
             self._opener = get_ident()
+            self._openings += 1
             try:
                 self._make_or_check()
                 self._on_open(self)
@@ -173,18 +176,26 @@ class ServerIndex:
             raise IndexUnavailable(f"{self._options.url} is no Qdrant server: it knows no collections. Check it.") from missing
 
     def _ask(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """What the client answers; where the collection is gone, what it answers once that is made again."""
-        try:
-            return self._caller.call(call, *args, **named)
-        except Missing as missing:
-            if self._opener == get_ident():
+        """What the client answers; where the collection is gone, what it answers once that is made again and full."""
+        if self._opener == get_ident():
+            try:
+                return self._caller.call(call, *args, **named)
+            except Missing as missing:
                 raise self._went() from missing
-        log.warning("The collection %s is gone and is made again from the catalogue.", self._name)
-        self._open()
-        try:
-            return self._caller.call(call, *args, **named)
-        except Missing as missing:
-            raise self._went() from missing
+        for _ in range(TRIES):
+            with self._one_opening:  # whoever opens it is waited for
+                openings = self._openings
+            try:
+                answer = self._caller.call(call, *args, **named)
+            except Missing:
+                log.warning("The collection %s is gone and is made again from the catalogue.", self._name)
+                with self._one_opening:
+                    if openings == self._openings:  # else another thread has made it since
+                        self._open()
+            else:
+                if openings == self._openings:  # else it may be the answer of one that was not full yet
+                    return answer
+        raise self._went()
 
     def _went(self) -> IndexUnavailable:
         return IndexUnavailable(
