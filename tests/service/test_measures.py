@@ -60,7 +60,7 @@ def test_an_identification_is_counted_by_route_stage_and_decision(start: Start, 
 
 
 def test_sizes_jobs_and_the_bundle_are_told_soon_after_a_change(start: Start, photo: Photo) -> None:
-    service = start(metrics_every_s=0.2)
+    service = start(metrics_every_s=0.2, queue=32)
     found = until(service.url, lambda now: value(now, "watched_timestamp_seconds") > 0)
     assert value(found, "catalogue", what="sightings") == 0
     enrol(service, photo, "W1", 1)
@@ -117,7 +117,7 @@ def test_several_processes_count_together_and_one_that_is_killed_takes_nothing_w
     shared = tmp_path / "counts"
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    said = {"METRICS_DIR": shared, "METRICS_EVERY_S": 0.2}
+    said = {"METRICS_DIR": shared, "METRICS_EVERY_S": 0.2, "STREAMS": 2, "QUEUE": 32}
     with process(tmp_path / "one" / "data", **said) as (first, one), process(tmp_path / "two" / "data", **said) as (_, two):
         for url in (one, one, two):
             assert httpx.post(f"{url}/v1/identify", content=photo(1, 0), timeout=60).status_code == 200
