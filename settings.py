@@ -122,11 +122,11 @@ class Settings(BaseModel):
     )
     port: int = Field(8000, ge=0, le=65_535, description="The port that the service listens on; 0 takes any that is free.")
     queue: int = Field(
-        default_factory=cores,
+        default_factory=lambda: 3 * cores(),
         ge=0,
         le=10_000,
-        description="Requests that may wait before the encoder; one more is answered 429. Unset: the number of cores, so that "
-        "whoever is taken waits for about one other.",
+        description="Requests that may wait before the encoder; one more is answered 429. Unset: three a core, so that "
+        "the last who is taken waits for about three others.",
     )
     requests_per_minute: int = Field(
         600, ge=0, description="How often one key, and one address, may ask the service in a minute; 0 does not count."
