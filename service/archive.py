@@ -6,6 +6,7 @@ elsewhere, and archives within. Members are read one at a time, and bounded; wha
 
 from __future__ import annotations
 
+import errno
 import stat
 import struct
 import zipfile
@@ -42,6 +43,7 @@ def read_members(file: Path, settings: Settings) -> list[Member]:
             infos = archive.infolist()
     # Each of these is how zipfile meets one kind of damage in a directory: that is the sender's to mend, not a fault of ours.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
+        _raise_disk_fault(error)
         raise UploadRefused("The archive is no ZIP, or a damaged one. Make it anew, as an ordinary ZIP.") from error
     if len(infos) > settings.max_archive_entries:
         raise _too_many(settings.max_archive_entries)
@@ -73,10 +75,17 @@ def read_member(archive: zipfile.ZipFile, path: str, most: int) -> bytes:
             data = file.read(most + 1)
     # Likewise for one file in it: a wrong checksum, code that ends early, an unknown method, a password, a name that is gone.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError) as error:
+        _raise_disk_fault(error)
         raise PhotoDamaged("The file is damaged within the archive. Make the archive anew.") from error
     if len(data) > most:
         raise PhotoTooLarge(f"The file has more than the {most:,} bytes that are read. Save it smaller.")
     return data
+
+
+def _raise_disk_fault(error: Exception) -> None:
+    """Raise what the disk did. Damage is an `OSError` too: without a number from bz2, EINVAL for a place before the file."""
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        raise error
 
 
 def _check_end(file: Path, most: int) -> None:
