@@ -157,7 +157,11 @@ class Run:
         }
 
     def begin_with(self, state: Mapping[str, Any]) -> None:
-        """The averaged weights of another run's `state`, and its loss's where it was taught the same individuals."""
+        """The averaged weights of another run's `state`, and its loss's where it was taught the same individuals.
+
+        Where it was taught others, each individual begins at the mean of its photos' vectors: learning the loss's weights
+        from nothing would take half of a short run, and pull the encoder about meanwhile.
+        """
         try:
             self.model.load_state_dict(state["average"])
         except RuntimeError as error:
@@ -168,6 +172,24 @@ class Run:
         shapes = {name: tensor.shape for name, tensor in self.loss.state_dict().items()}
         if shapes == {name: tensor.shape for name, tensor in state["loss"].items()}:
             self.loss.load_state_dict(state["loss"])
+        else:
+            self._imprint()
+
+    @torch.no_grad()
+    def _imprint(self) -> None:
+        looks = [self.average.eval(), nn.Sequential(Mirrored(), self.average).eval()]
+        weight = next(
+            self.loss.parameters()
+        )  # (dimension, individuals × sides × centers): each individual's centers are neighbours
+        sides = 2 if self.config.augment.mirror == "other" else 1
+        labels = torch.tensor([self._label[row.identity] for row in self._rows])
+        means = torch.zeros(sides, len(self._label), self.config.dimension)
+        for side, look in enumerate(looks[:sides]):
+            vectors = self._photos.embed(look, range(len(self._rows)), self.config.device)
+            means[side].index_add_(0, labels, torch.from_numpy(vectors))
+        centers = nn.functional.normalize(means.flatten(0, 1)).T.to(weight.device)
+        apart = nn.functional.normalize(weight, dim=0)  # some of where they were, or an individual's centers stay one
+        weight.copy_(centers.repeat_interleave(weight.shape[1] // centers.shape[1], dim=1) + 0.3 * apart)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
@@ -177,6 +199,11 @@ class Run:
         if self.species is not None:
             self.species.load_state_dict(state["species"])
         self._optimiser.load_state_dict(state["optimiser"])
+
+
+class Mirrored(nn.Module):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.flip(3)
 
 
 def schedule(done: float, warmup: float) -> float:

@@ -131,6 +131,22 @@ def test_run_goes_on_with_another_at_another_size(images: Path, table: Table, fi
     assert split[0] == split[1]  # though its own seed would draw another
 
 
+@pytest.mark.parametrize(("loss", "mirror"), [("arcface", "never"), ("subcenter", "other"), ("softmax", "other")])
+def test_individuals_that_the_run_before_was_not_taught_begin_at_the_mean_of_their_photos(
+    images: Path, table: Table, finished: Path, tmp_path: Path, loss: str, mirror: str
+) -> None:
+    config = replace(SMALL, loss=loss, augment=Augment(mirror=mirror), photos=8, lr=1e-9, head_lr=1e-9, stages=())
+    train(config, table, images, tmp_path, everything=True, begin=finished)
+    _, encoder = trained(tmp_path)
+    vectors = torch.from_numpy(Photos(table.rows, images, config).embed(encoder, range(len(table.rows))))
+    own = torch.tensor([sorted({row.identity for row in table.rows}).index(row.identity) for row in table.rows])
+    centers = torch.nn.functional.normalize(states(tmp_path)[2]["W"], dim=0)
+    for center in range(2 if loss == "subcenter" else 1):
+        names = centers[:, center :: 2 if loss == "subcenter" else 1][:, : len(own.unique())]
+        means = torch.stack([torch.nn.functional.normalize(vectors[own == one].mean(0), dim=0) for one in own.unique()], 1)
+        assert ((names * means).sum(0) > 0.9).all()
+
+
 def test_run_that_begins_with_what_does_not_fit_is_refused(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointRefused, match="another encoder"):
         train(replace(SMALL, dimension=16), table, images, tmp_path / "one", begin=finished)
