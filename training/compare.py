@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,8 @@ from .table import open_table
 from .train import trained
 
 Vectors = npt.NDArray[np.float32]
-COLUMNS = "closed | own encounter out | own date out | last date | AUROC | strangers"
+Figures = Mapping[str, Any]
+COLUMNS = "closed | own encounter out | own photos of the date out | last date | AUROC | strangers"
 DIMENSIONS = (64, 128, 256, 512)
 SEVERAL = 4  # photos a query
 
@@ -97,10 +99,13 @@ class Bench:
         closed = figures(gallery, change(self.part(vectors, "closed", "stranger")), rounds=1)
         last = figures(gallery, change(self.part(vectors, "occasion", "stranger")), rounds=1)
         among = figures(self.part(vectors, "stranger"), self.part(vectors, "stranger"), rounds=1)
-        shown = [closed["top1"], closed["cross_encounter"]["top1"], closed["cross_occasion"]["top1"], last["top1"]]
-        numbers = [*shown, closed["open_set"]["auroc"]]
-        words = ["–" if number is None else f"{number:.3f}" for number in numbers]
-        return f"| {name} | {' | '.join(words)} | {among['top1']:.3f} / {among['cross_encounter']['top1']:.3f} |"
+        return line(name, closed, last, among)
+
+
+def line(name: str, closed: Figures, last: Figures, strangers: Figures) -> str:
+    shown = [closed["top1"], closed["cross_encounter"]["top1"], closed["cross_occasion"]["top1"], last["top1"]]
+    words = ["–" if number is None else f"{number:.3f}" for number in (*shown, closed["open_set"]["auroc"])]
+    return f"| {name} | {' | '.join(words)} | {strangers['top1']:.3f} / {strangers['cross_encounter']['top1']:.3f} |"
 
 
 def several(asked: Labelled) -> Labelled:
