@@ -193,6 +193,7 @@ MEANINGS = {
     "closed": "one photo in five of animals that it was taught, at random: flattering, most have a near-copy in the gallery",
     "occasion": "the last date of one taught animal in five that has several, which neither encoder nor gallery has seen",
     "stranger": "animals that it was never taught, against all others",
+    "elsewhere": "the same in a catalogue of their own, without one in three of them, who count as new",
 }
 
 

@@ -24,13 +24,14 @@ from encoder.preprocess import InputShape  # noqa: E402
 from training.checkpoint import NAME, load_checkpoint, save_checkpoint  # noqa: E402
 from training.config import Augment, Config  # noqa: E402
 from training.errors import CheckpointRefused, ConfigRefused, DataRefused  # noqa: E402
+from training.evaluate import Labelled  # noqa: E402
 from training.manifest import make_manifest  # noqa: E402
 from training.photos import Photos, stage_shape  # noqa: E402
-from training.rows import Table  # noqa: E402
+from training.rows import Row, Table  # noqa: E402
 from training.run import Progress, Run, schedule  # noqa: E402
 from training.splits import Split  # noqa: E402
 from training.table import open_table  # noqa: E402
-from training.train import Report, train, trained  # noqa: E402
+from training.train import Report, train, trained, without_some  # noqa: E402
 
 SMALL = Config(
     backbone="test_efficientnet",
@@ -327,6 +328,16 @@ def test_stages_grow_to_the_size_of_serving() -> None:
     config = Config(shape=InputShape("rectangle", 128, 256), stages=((0.35, 0.5), (0.8, 0.75)))
     sizes = [stage_shape(config, done) for done in (0.0, 0.4, 0.9)]
     assert [(s.width, s.height) for s in sizes] == [(64, 128), (96, 192), (128, 256)]
+
+
+def test_catalogue_of_strangers_lacks_one_in_three_of_them_and_whoever_has_no_name() -> None:
+    names = ["a", "b", "b", "c", "d", "e", "new_individual"]
+    rows = [Row(f"{index}.jpg", name, line=index + 2) for index, name in enumerate(names)]
+    kept = without_some(Labelled(rows, np.eye(7, dtype=np.float32)))
+    assert kept is not None
+    assert [row.identity for row in kept.rows] == ["b", "b", "c", "e"]
+    assert kept.vectors.argmax(axis=1).tolist() == [1, 2, 3, 5]
+    assert without_some(Labelled(rows[:1], np.eye(7, dtype=np.float32)[:1])) is None
 
 
 def test_figures_of_a_run_name_every_part_that_asks(finished: Path) -> None:
