@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from encoder.bundle import CONTRACT, Bundle, load_bundle
@@ -33,7 +34,7 @@ from .model import Embedder, first_backbone
 from .photos import Photos
 from .rows import Row, Table
 from .splits import Split, key
-from .train import BEFORE, measure, trained
+from .train import BEFORE, judged, trained
 
 RIDGE = 0.1  # of a mixture's discriminant: own encounter out .43, with .2 .42, with .03 .45; never taught .22, .23, .21
 CARD, YAML = "MODEL_CARD.md", "model_contract.yaml"
@@ -84,12 +85,13 @@ def ship(
     shipped = _as_shipped(module, config, lessons, images, taught, sides, half)
     if sibling is not None:
         before = load_bundle(sibling)
-        measured = dict(before.metrics) | {"of": f"{before.id}, a sibling trained on the split, with the same configuration"}
+        metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling trained on the split, with the same configuration"}
         calibration = before.calibration
     else:
-        made = measure(shipped, config, table, images, split)
-        measured = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
-        calibration = _calibration(shipped, config, split.rows(table, "stranger"), images)
+        vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)), config.device)
+        made = judged(vectors, table, split)
+        metrics = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
+        calibration = _calibration(vectors, table.rows, set(split.rows(table, "stranger")))
     training = {
         "data": source.data,
         "licence": source.licence,
@@ -114,7 +116,7 @@ def ship(
         mean=config.mean,
         std=config.std,
         training=training,
-        metrics=measured,
+        metrics=metrics,
     )
     if half:
         bundle = halve(bundle)
@@ -151,11 +153,12 @@ def _as_shipped(
     return round_weights(fold_batch_norms(copy.deepcopy(made))) if half else made
 
 
-def _calibration(module: torch.nn.Module, config: Config, rows: Sequence[Row], images: Path) -> dict[str, Any] | None:
+def _calibration(vectors: npt.NDArray[np.float32], every: Sequence[Row], strangers: Collection[Row]) -> dict[str, Any] | None:
     """On animals that it was not taught, as if they were a catalogue; None where they are too few."""
-    if not rows:
+    if not strangers:
         return None
-    vectors = Photos(rows, images, config).embed(module, range(len(rows)), config.device)
+    rows = [row for row in every if row in strangers]
+    vectors = vectors[[row in strangers for row in every]]
     number = {name: at for at, name in enumerate(sorted({row.identity for row in rows}))}
     places = [(row.identity, row.encounter or str(row.date or key(row))) for row in rows]
     encounter = {place: at for at, place in enumerate(sorted(set(places)))}

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from .checkpoint import NAME, load_checkpoint, refuse_other_run, save_checkpoint
@@ -113,9 +115,12 @@ def train(
 
 def measure(module: torch.nn.Module, config: Config, table: Table, images: Path, split: Split) -> dict[str, Any]:
     """The figures of each part that asks, by its name."""
-    module.eval()
-    photos = Photos(table.rows, images, config)
-    vectors = photos.embed(module, range(len(table.rows)), config.device)
+    vectors = Photos(table.rows, images, config).embed(module.eval(), range(len(table.rows)), config.device)
+    return judged(vectors, table, split)
+
+
+def judged(vectors: npt.NDArray[np.float32], table: Table, split: Split) -> dict[str, Any]:
+    """The same, of the rows' vectors."""
     place = {id(row): index for index, row in enumerate(table.rows)}
 
     def part(*names: str) -> Labelled:
