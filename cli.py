@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from arguments import boxes, count, filters, joined, port, seconds, share, whole_share
 from errors import FlukeprintError
 
 VERSION = "0.1.0"
@@ -29,7 +30,7 @@ GROUPS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         code = _verb(args.room, args.function)(args)
         sys.stdout.flush()
@@ -47,17 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return DONE
     return code
-
-
-def _joined(argv: Sequence[str]) -> list[str]:
-    """`--near -17.5,-149.8,50` as `--near=-17.5,…`: argparse takes a southern latitude for an unknown flag."""
-    words: list[str] = []
-    for word in argv:
-        if words and words[-1] in ("--near", "--lat", "--lon") and word[:1] == "-" and word[1:2].isdigit():
-            words[-1] += f"={word}"
-        else:
-            words.append(word)
-    return words
 
 
 def _verb(room: str, name: str) -> Verb:
@@ -117,10 +107,10 @@ def _ask(add: Add) -> None:
         "flukeprint identify fluke.jpg\nflukeprint identify 0034.jpg 0035.jpg --species humpback --near 64.1,-21.9,50 --json",
     )
     verb.add_argument("photos", nargs="+", metavar="PHOTO", help="photos of one animal on one occasion; they get one answer")
-    verb.add_argument("--top", type=_count, default=5, metavar="N", help="how many candidates to show (default: 5)")
+    verb.add_argument("--top", type=count, default=5, metavar="N", help="how many candidates to show (default: 5)")
     verb.add_argument(
         "--max-false-match",
-        type=_share,
+        type=share,
         default=0.05,
         metavar="SHARE",
         help="accept that this share of truly new animals is called known (default: 0.05)",
@@ -130,8 +120,8 @@ def _ask(add: Add) -> None:
         choices=["auto", "on", "off"],
         help="compare the nearest sightings point by point (default: FLUKEPRINT_SECOND_OPINION)",
     )
-    _boxes(verb)
-    _filters(verb)
+    boxes(verb)
+    filters(verb)
 
     verb = add(
         "similar",
@@ -139,10 +129,10 @@ def _ask(add: Add) -> None:
         "flukeprint similar fluke.jpg\nflukeprint similar --sighting 12 --top 20",
     )
     verb.add_argument("photo", nargs="?", metavar="PHOTO", help="the photo to compare")
-    verb.add_argument("--sighting", type=_count, metavar="ID", help="compare a sighting of the catalogue instead of a photo")
-    verb.add_argument("--top", type=_count, default=10, metavar="N", help="how many to show (default: 10)")
-    _boxes(verb)
-    _filters(verb)
+    verb.add_argument("--sighting", type=count, metavar="ID", help="compare a sighting of the catalogue instead of a photo")
+    verb.add_argument("--top", type=count, default=10, metavar="N", help="how many to show (default: 10)")
+    boxes(verb)
+    filters(verb)
 
 
 def _enrol(add: Add) -> None:
@@ -158,7 +148,7 @@ def _enrol(add: Add) -> None:
     verb.add_argument("--lat", metavar="DEGREES", help="latitude (default: as the photos say)")
     verb.add_argument("--lon", metavar="DEGREES", help="longitude (default: as the photos say)")
     verb.add_argument("--viewpoint", metavar="V", help="what side is seen, a word of your choice kept alike")
-    _boxes(verb)
+    boxes(verb)
     verb.add_argument("photos", nargs="+", metavar="PHOTO")
 
     verb = add(
@@ -193,25 +183,25 @@ def _catalogue(add: Add) -> None:
 
     verb = add("split", "some sightings of an individual are another animal", "flukeprint split 7 31 32 --name Kelp-40")
     verb.add_argument("individual", metavar="ID")
-    verb.add_argument("sightings", nargs="+", type=_count, metavar="SIGHTING")
+    verb.add_argument("sightings", nargs="+", type=count, metavar="SIGHTING")
     verb.add_argument("--name", required=True, help="the name of the new individual")
 
     verb = add("reassign", "give sightings to another known individual", "flukeprint reassign 31 32 --to Kelp-12")
-    verb.add_argument("sightings", nargs="+", type=_count, metavar="SIGHTING")
+    verb.add_argument("sightings", nargs="+", type=count, metavar="SIGHTING")
     verb.add_argument("--to", required=True, metavar="ID", help="the individual that they show")
 
     verb = add(
         "delete", "delete an individual, or single sightings", "flukeprint delete Kelp-40\nflukeprint delete --sighting 31"
     )
     verb.add_argument("individual", nargs="?", metavar="ID")
-    verb.add_argument("--sighting", type=_count, action="append", metavar="ID", help="a sighting to delete; may be repeated")
+    verb.add_argument("--sighting", type=count, action="append", metavar="ID", help="a sighting to delete; may be repeated")
 
     verb = add("history", "the log: who did what, and when", "flukeprint history\nflukeprint history Kelp-07")
     verb.add_argument("individual", nargs="?", metavar="ID", help="only what concerned this individual")
-    verb.add_argument("--limit", type=_count, default=50, metavar="N", help="how many of the newest events (default: 50)")
+    verb.add_argument("--limit", type=count, default=50, metavar="N", help="how many of the newest events (default: 50)")
 
     verb = add("undo", "take back one event of the log", "flukeprint undo 12")
-    verb.add_argument("event", type=_count, metavar="EVENT")
+    verb.add_argument("event", type=count, metavar="EVENT")
 
 
 def _keep(add: Add) -> None:
@@ -273,20 +263,20 @@ def _encoders(add: Add) -> None:
     )
     verb.add_argument("--timm", metavar="NAME", help="a timm encoder that others have trained")
     verb.add_argument("--checkpoint", type=Path, metavar="FILE", help="its weights (default: from timm's hub)")
-    verb.add_argument("--side", type=_count, metavar="PIXELS", help="the input's side, where the encoder takes another")
+    verb.add_argument("--side", type=count, metavar="PIXELS", help="the input's side, where the encoder takes another")
     verb.add_argument("--run", type=Path, metavar="DIR", help="a folder that `flukeprint train` has made")
     verb.add_argument("--data", type=Path, metavar="TABLE", help="the table that the run was taught from")
     verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that its paths are relative to")
     verb.add_argument(
         "--taught",
-        type=_whole_share,
+        type=whole_share,
         default=1.0,
         metavar="SHARE",
         help="mix the run's encoder, by this share of the cosine, with the first weights as they were (default: 1)",
     )
     verb.add_argument(
         "--sides",
-        type=_whole_share,
+        type=whole_share,
         nargs="+",
         default=[1.0],
         metavar="SHARE",
@@ -351,7 +341,7 @@ def _serve(add: Add) -> None:
     room = "verbs_service"
     verb = add("serve", "answer over HTTP, until stopped", "flukeprint serve --port 8000", room)
     verb.add_argument("--host", metavar="H", help="the address to listen on (default: FLUKEPRINT_HOST, 127.0.0.1)")
-    verb.add_argument("--port", type=_port, metavar="P", help="the port to listen on (default: FLUKEPRINT_PORT, 8000)")
+    verb.add_argument("--port", type=port, metavar="P", help="the port to listen on (default: FLUKEPRINT_PORT, 8000)")
 
     verb = add(
         "keys create",
@@ -368,7 +358,7 @@ def _serve(add: Add) -> None:
     add("keys list", "list the keys, without the keys themselves", "flukeprint keys list", room)
 
     verb = add("keys revoke", "let a key open nothing any more", "flukeprint keys revoke 2", room)
-    verb.add_argument("key", type=_count, metavar="ID", help="its number in the list")
+    verb.add_argument("key", type=count, metavar="ID", help="its number in the list")
 
     verb = add(
         "tune",
@@ -384,7 +374,7 @@ def _serve(add: Add) -> None:
         "flukeprint drift\nflukeprint drift --history 10",
         room,
     )
-    verb.add_argument("--history", type=_count, metavar="N", help="show the last looks that were kept instead")
+    verb.add_argument("--history", type=count, metavar="N", help="show the last looks that were kept instead")
 
     verb = add(
         "loadtest",
@@ -396,66 +386,16 @@ def _serve(add: Add) -> None:
     verb.add_argument(
         "--scenario", default="mix", metavar="NAME", help="closed, open, enrolling, burst, overload, mix or soak (default: mix)"
     )
-    verb.add_argument("--seconds", type=_seconds, metavar="S", help="how long it asks, about (default: the scenario's own)")
+    verb.add_argument("--seconds", type=seconds, metavar="S", help="how long it asks, about (default: the scenario's own)")
     verb.add_argument(
         "--url", metavar="URL", help="a running service, which is only asked, never written to (default: one of its own)"
     )
     verb.add_argument("--key", metavar="KEY", help="a viewer's key of that service")
     verb.add_argument(
-        "--users", type=_count, metavar="N", help="who ask at once where the rate is not fixed (default: two a core)"
+        "--users", type=count, metavar="N", help="who ask at once where the rate is not fixed (default: two a core)"
     )
     verb.add_argument("--levels", type=Path, metavar="FILE", help="the service levels (default: loadtests/levels.toml)")
     verb.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: report)")
-
-
-def _boxes(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--box",
-        action="append",
-        metavar="X,Y,W,H",
-        help="the animal's place in the photo, in pixels; give one for each photo, in their order, or - for a whole photo",
-    )
-
-
-def _filters(verb: argparse.ArgumentParser) -> None:
-    only = verb.add_argument_group("compare only with sightings")
-    only.add_argument("--species", metavar="S", help="of this species")
-    only.add_argument("--viewpoint", metavar="V", help="of this viewpoint")
-    only.add_argument("--near", metavar="LAT,LON,KM", help="at most so many kilometres from a place")
-    only.add_argument("--after", metavar="D", help="of this day or later")
-    only.add_argument("--before", metavar="D", help="of this day or earlier")
-
-
-def _count(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if not 0 < number < 2**63:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 on")
-    return number
-
-
-def _seconds(text: str) -> float:
-    return float(_count(text))
-
-
-def _port(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else -1
-    if not 0 <= number < 65_536:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a port; give 1 to 65535, or 0 for any that is free")
-    return number
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a share between 0 and 1, like 0.05")
-    return share
-
-
-def _whole_share(text: str) -> float:
-    return 1.0 if text.strip() in ("1", "1.0") else _share(text)
 
 
 if __name__ == "__main__":
