@@ -7,7 +7,6 @@ written in the modules named after what they read.
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -18,10 +17,10 @@ from typing import Any, Literal, Self
 from sqlalchemy import URL, ColumnElement, Connection, Engine
 
 from catalog import answers, events, health, imports, individuals, local_features, sightings, vectors
-from catalog.engine import BEGIN, make_engine, wait_for_turn
 from catalog.errors import CatalogueUnavailable
-from catalog.faults import WAIT_S, locked, place, translated
+from catalog.faults import place, translated
 from catalog.names import required_label
+from catalog.transactions import Transactions
 from catalog.values import (
     BoxXYWH,
     Bundle,
@@ -56,18 +55,13 @@ class Catalogue:
     """Made by `catalog.open.open_catalogue`; close it, or use it as a context."""
 
     def __init__(self, address: URL, engine: Engine) -> None:
-        self._address = address
-        self._engine = engine
-        self._casual = make_engine(address, durable=False)  # for what no one was promised: identifications
-        self._turn = threading.Lock()  # threads queue here; SQLite's own waiting polls, and is not fair
-        self._holder: int | None = None
+        self.transactions = Transactions(address, engine)  # for the rest of this room
         self._note: Note | None = None
 
     def noting(self, note: Note) -> Catalogue:
         """This catalogue, whose writes also do what `note` says, in the same transaction: both happen, or neither."""
         view = copy.copy(self)
         view._note = note
-        view._holder = None  # not whoever may hold the turn just now: the view could never tell that it has ended
         return view
 
     def __enter__(self) -> Self:
@@ -77,47 +71,19 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        self._engine.dispose()
-        self._casual.dispose()
+        self.transactions.close()
 
     @property
     def place(self) -> str:
         """Where it is, for a message: the file, or the server's address without its password."""
-        return place(self._address)
+        return place(self.transactions.address)
 
-    # Transactions.
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with translated(self._address), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self, engine: Engine | None = None) -> Iterator[Connection]:
-        with translated(self._address), self._alone():
-            chosen = engine or self._engine
-            with chosen.connect().execution_options(**{BEGIN: "IMMEDIATE"}) as connection, connection.begin():
-                if engine is None:
-                    wait_for_turn(connection)
-                yield connection
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        if self._holder == threading.get_ident():
-            raise RuntimeError("a write inside a write would wait for itself; end the first one")
-        if not self._turn.acquire(timeout=WAIT_S):
-            raise locked(self._address)
-        self._holder = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._holder = None
-            self._turn.release()
+    # Writing.
 
     @contextmanager
     def write(self, verb: str, *, who: str, what: str) -> Iterator[Write]:
         """One transaction, one event. When the block ends, it is durable; when it raises, nothing has happened."""
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             write = Write(connection, verb, who, what)
             yield write
             write.finish()
@@ -126,35 +92,35 @@ class Catalogue:
 
     def snapshot(self, path: Path) -> None:
         """A consistent copy of the whole catalogue, as one SQLite file that must not be there yet (for `backup`)."""
-        if self._engine.dialect.name != "sqlite":
+        if self.transactions.durable.dialect.name != "sqlite":
             raise CatalogueUnavailable(f"The catalogue {self.place} is on a server; back it up with pg_dump.")
         if path.exists():
             raise CatalogueUnavailable(
                 f"The catalogue cannot be copied to {path}: there is a file already. Choose another name."
             )
-        target = self._address.set(database=str(path))  # what fails here fails there
-        with translated(target), closing(self._engine.raw_connection()) as connection:
+        target = self.transactions.address.set(database=str(path))  # what fails here fails there
+        with translated(target), closing(self.transactions.durable.raw_connection()) as connection:
             connection.cursor().execute("VACUUM INTO ?", (str(path),))
 
     # Individuals and sightings.
 
     def owners(self, sighting_ids: Sequence[int]) -> dict[int, Owner]:
         """Whose they are, for the live ones among them."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return sightings.owners(connection, sighting_ids)
 
     def find_individual(self, id_or_name: int | str) -> Individual:
         """The live individual; "id:12" and "name:12" say which is meant where digits are both."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return individuals.find(connection, id_or_name)
 
     def individual(self, individual_id: int) -> Individual:
         """Live or not."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return individuals.by_id(connection, individual_id)
 
     def individual_summary(self, individual_id: int) -> IndividualSummary:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return individuals.summary(connection, individual_id)
 
     def individuals(
@@ -168,30 +134,30 @@ class Catalogue:
         descending: bool = False,
     ) -> list[IndividualSummary]:
         """The live ones by name, with how many sightings and encounters each has."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return individuals.listing(
                 connection, search, species, limit=limit, offset=offset, order=order, descending=descending
             )
 
     def count_individuals(self, search: str | None = None, species: str | None = None) -> int:
         """How many `individuals` would list without a limit."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return individuals.count(connection, search, species)
 
     def sightings_of(self, individual_id: int) -> list[Sighting]:
         """The live ones."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             individuals.by_id(connection, individual_id)
             return sightings.of_individual(connection, individual_id)
 
     def sighting(self, sighting_id: int) -> Sighting:
         """Live or not."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return sightings.by_id(connection, sighting_id)
 
     def sightings(self, sighting_ids: Sequence[int]) -> dict[int, Sighting]:
         """Those there are, live or not."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return sightings.by_ids(connection, sighting_ids)
 
     def sighting_by_photo(self, sha256: str, box: BoxXYWH | None = None) -> int | None:
@@ -200,24 +166,24 @@ class Catalogue:
 
     def sightings_by_photo(self, photos: Iterable[tuple[str, BoxXYWH | None]]) -> dict[tuple[str, BoxXYWH | None], int]:
         keys = {(sha256, box): (sha256, sightings.box_text(box)) for sha256, box in photos}
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             found = sightings.live_ids_by_photo(connection, keys.values())
         return {given: found[key] for given, key in keys.items() if key in found}
 
     def photos_of(self, sighting_ids: Sequence[int]) -> dict[int, tuple[PhotoRow, BoxXYWH | None]]:
         """Of the sightings there are, live or not: the photo, and the box of it."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return sightings.photos_of(connection, sighting_ids)
 
     def photo(self, sha256: str) -> PhotoRow | None:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return sightings.photo(connection, sha256)
 
     def photos(self) -> Iterator[PhotoRow]:
         """All, by hash."""
         last = ""
         while True:
-            with self._reading() as connection:
+            with self.transactions.reading() as connection:
                 page = sightings.all_photos(connection, last, PAGE)
             if not page:
                 return
@@ -228,12 +194,12 @@ class Catalogue:
 
     def live_ids(self, bundle_id: str) -> Ids:
         """Live sightings that have a vector of this bundle."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return vectors.live_ids(connection, bundle_id)
 
     def enrolled(self, bundle_id: str) -> Ids:
         """(n, 3): sighting, individual, encounter of every live sighting that has a vector of this bundle."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return vectors.enrolled(connection, bundle_id)
 
     def vectors(
@@ -241,7 +207,7 @@ class Catalogue:
     ) -> Iterator[tuple[Ids, Vectors]]:
         """Blocks of (ids, matrix): all, or those among the ids given. `deleted`: of deleted sightings too."""
         for among in self._blocks(bundle_id, sighting_ids):
-            with self._reading() as connection:
+            with self.transactions.reading() as connection:
                 ids, matrix = vectors.block(connection, bundle_id, among, deleted=deleted)
             if len(ids):
                 yield ids, matrix
@@ -249,7 +215,7 @@ class Catalogue:
     def indexable(self, bundle_id: str, sighting_ids: Iterable[int] | None = None) -> Iterator[Indexable]:
         """What the index holds of each: vector and facts. All, or those among the ids given."""
         for among in self._blocks(bundle_id, sighting_ids):
-            with self._reading() as connection:
+            with self.transactions.reading() as connection:
                 block = vectors.indexable(connection, bundle_id, among)
             yield from block
 
@@ -260,12 +226,12 @@ class Catalogue:
 
     def local_features(self, sighting_ids: Sequence[int]) -> dict[int, bytes]:
         """As they were packed, of those that are kept."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return local_features.packed(connection, sighting_ids)
 
     def put_local_features(self, features: Mapping[int, bytes]) -> None:
         """In place of what is kept. A power cut may take the last ones: they can be made again."""
-        with self._writing(self._casual) as connection:
+        with self.transactions.casually() as connection:
             local_features.put(connection, features)
 
     # Events.
@@ -274,32 +240,32 @@ class Catalogue:
         self, entity: Entity | None = None, entity_id: int | None = None, *, limit: int = 50, before: int | None = None
     ) -> list[EventRow]:
         """The newest first; of one individual or sighting where it is named."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return events.history(connection, entity, entity_id, limit=limit, before=before)
 
     def event(self, event_id: int) -> EventRow:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return events.event(connection, event_id)
 
     def last_event_id(self) -> int:
         """0 where nothing has happened yet. Cheap: a search asks it each time, to notice what other processes did."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return events.last_id(connection)
 
     def sightings_changed(self, after_event: int) -> list[int]:
         """Live sightings that later events enrolled, brought back, or gave other facts: their points need an update."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return events.changed_sightings(connection, after_event)
 
     def changes_of(self, event_id: int) -> list[Change]:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return events.changes_of(connection, event_id)
 
     # Identifications, calibrations, bundles, facts.
 
     def keep_identification(self, *, who: str, bundle_id: str, photos: Sequence[dict[str, Any]], answer: dict[str, Any]) -> int:
         """Its number. A power cut may take the last ones: an answer given is no enrolment acknowledged."""
-        with self._writing(self._casual) as connection:
+        with self.transactions.casually() as connection:
             row = {"at": _now(), "who": required_label(who, "user"), "bundle_id": bundle_id}
             number = answers.keep_identification(connection, row | {"photos": list(photos), "answer": answer})
             if self._note is not None:
@@ -307,88 +273,88 @@ class Catalogue:
             return number
 
     def identification(self, identification_id: int) -> Identification:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return answers.identification(connection, identification_id)
 
     def latest_calibration(self, bundle_id: str) -> Calibration | None:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return answers.latest_calibration(connection, bundle_id)
 
     def put_calibration(self, bundle_id: str, *, sightings: int, fitted: dict[str, Any]) -> None:
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             answers.put_calibration(connection, _now(), bundle_id, sightings, fitted)
 
     def register_bundle(self, bundle_id: str, *, sha256: str, dimension: int) -> None:
         """Before its first vector. Again is fine; with other content it is refused."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             known = answers.is_registered(connection, bundle_id, sha256, dimension)
         if not known:
-            with self._writing() as connection:
+            with self.transactions.writing() as connection:
                 answers.register_bundle(connection, _now(), bundle_id, sha256, dimension)
 
     def forget_vectors(self, bundle_id: str) -> None:
         """All that this bundle has made, and how it was calibrated. The photos can be encoded again."""
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             answers.forget_vectors(connection, bundle_id)
 
     def bundles(self) -> list[Bundle]:
         """In the order of their first use."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return vectors.all_bundles(connection)
 
     def fact(self, key: str) -> str | None:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return answers.fact(connection, key)
 
     def set_fact(self, key: str, value: str | None) -> None:
         """None forgets it."""
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             answers.set_fact(connection, key, value)
 
     # Imports. A row's state changes by `Write.mark_row`.
 
     def start_import(self, source: str, *, images: str | None, fingerprint: str) -> Import:
         """A new one, or the one of this source that goes on."""
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             return imports.start(connection, source, images, fingerprint, _now())
 
     def finish_import(self, import_id: int) -> None:
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             imports.finish(connection, import_id, _now())
 
     def import_(self, import_id: int) -> Import:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return imports.by_id(connection, import_id)
 
     def imports(self) -> list[Import]:
         """All, the oldest first."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return imports.all_imports(connection)
 
     def add_import_rows(self, import_id: int, rows: Iterable[GivenRow]) -> int:
         """Those whose key is new wait; the others keep their state. How many wait newly."""
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             return imports.add_rows(connection, import_id, rows)
 
     def supersede_import_rows(self, import_id: int, keys: Iterable[str]) -> int:
         """Open rows that are no longer in the source, whose keys these are."""
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             return imports.supersede(connection, import_id, keys)
 
     def retry_import_rows(self, import_id: int) -> int:
         """Rows set aside wait again."""
-        with self._writing() as connection:
+        with self.transactions.writing() as connection:
             return imports.retry(connection, import_id)
 
     def waiting_import_rows(self, import_id: int, limit: int, *, after: int = 0) -> list[ImportRow]:
         """The next ones after row `after`, in the source's order."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return imports.rows(connection, import_id, "waiting", after, limit)
 
     def import_rows(self, import_id: int, state: RowState | None = None) -> Iterator[ImportRow]:
         last = 0
         while True:
-            with self._reading() as connection:
+            with self.transactions.reading() as connection:
                 page = imports.rows(connection, import_id, state, last, PAGE)
             if not page:
                 return
@@ -396,23 +362,23 @@ class Catalogue:
             last = page[-1].id
 
     def import_counts(self, import_id: int) -> dict[RowState, int]:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return imports.counts(connection, import_id)
 
     # Health.
 
     def counts(self) -> Counts:
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return health.counts(connection)
 
     def check(self, bundle_id: str | None = None) -> Health:
         """Whether the file is whole and the rows agree; with a bundle, also which live sightings it has not encoded."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return health.check(connection, bundle_id)
 
     def without_vector(self, bundle_id: str) -> list[int]:
         """Live sightings that this bundle has not encoded."""
-        with self._reading() as connection:
+        with self.transactions.reading() as connection:
             return health.without_vector(connection, bundle_id)
 
 

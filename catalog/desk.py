@@ -26,22 +26,22 @@ class Desk:
     """On an open catalogue, and closed with it. Safe to call from several threads."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._books = catalogue
+        self._books = catalogue.transactions
 
     # Keys.
 
     def add_key(self, key: str, role: str, name: str | None = None, *, expires_at: datetime | None = None) -> ApiKey:
-        with self._books._writing() as connection:
+        with self._books.writing() as connection:
             return keys.add(connection, key=key, role=role, name=name, now=_now(), expires_at=expires_at)
 
     def keys(self) -> list[ApiKey]:
         """All there ever were, the oldest first."""
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return keys.all_keys(connection)
 
     def revoke_key(self, key_id: int) -> ApiKey:
         """Again is fine."""
-        with self._books._writing() as connection:
+        with self._books.writing() as connection:
             key = keys.by_id(connection, key_id)
             if key.revoked_at is None:
                 keys.mark(connection, key_id, revoked_at=_now())
@@ -50,14 +50,14 @@ class Desk:
     def used_key(self, key: ApiKey) -> None:
         now = _now()
         if key.used_at is None or now - key.used_at > USED_EVERY:
-            with self._books._writing(self._books._casual) as connection:
+            with self._books.casually() as connection:
                 keys.mark(connection, key.id, used_at=now)
 
     # Requests with an Idempotency-Key.
 
     def begin_request(self, token: str, fingerprint: str) -> Request | None:
         """None where it is new and begins now; else as far as it came before."""
-        with self._books._writing(self._books._casual) as connection:
+        with self._books.casually() as connection:
             row = connection.execute(select(requests).where(requests.c.token == token)).one_or_none()
             if row is not None:
                 return Request(*row)
@@ -67,7 +67,7 @@ class Desk:
             return None
 
     def request(self, token: str) -> Request | None:
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             row = connection.execute(select(requests).where(requests.c.token == token)).one_or_none()
         return None if row is None else Request(*row)
 
@@ -76,49 +76,49 @@ class Desk:
         return lambda connection, made, number: _made(connection, token, made, number)
 
     def end_request(self, token: str, status: int, answer: Any) -> None:
-        with self._books._writing(self._books._casual) as connection:
+        with self._books.casually() as connection:
             connection.execute(update(requests).where(requests.c.token == token).values(status=status, answer=answer))
 
     def drop_request(self, token: str) -> None:
         """It came to nothing, and may be tried anew."""
-        with self._books._writing(self._books._casual) as connection:
+        with self._books.casually() as connection:
             connection.execute(delete(requests).where(requests.c.token == token, requests.c.made.is_(None)))
 
     # Jobs.
 
     def add_job(self, job: dict[str, Any], rows: Sequence[dict[str, Any]], *, token: str | None = None) -> int:
-        with self._books._writing() as connection:
+        with self._books.writing() as connection:
             number = jobs.add(connection, job | {"who": required_label(job["who"], "user"), "created_at": _now()}, rows)
             if token is not None:
                 _made(connection, token, "job", number)
             return number
 
     def job(self, job_id: int) -> Job:
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return jobs.by_id(connection, job_id)
 
     def open_jobs(self) -> list[Job]:
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return jobs.open_jobs(connection)
 
     def start_job(self, job_id: int) -> None:
-        with self._books._writing() as connection:
+        with self._books.writing() as connection:
             jobs.set_state(connection, job_id, "running")
 
     def finish_job(self, job_id: int, state: str, reason: str | None = None) -> None:
-        with self._books._writing() as connection:
+        with self._books.writing() as connection:
             jobs.set_state(connection, job_id, state, now=_now(), reason=reason)
 
     def cancel_job(self, job_id: int) -> Job:
-        with self._books._writing() as connection:
+        with self._books.writing() as connection:
             return jobs.cancel(connection, job_id, _now())
 
     def job_rows(self, job_id: int, *, after: int = 0, limit: int = 100, state: JobRowState | None = None) -> list[JobRow]:
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return jobs.rows(connection, job_id, after, limit, state)
 
     def job_counts(self, job_id: int) -> dict[JobRowState, int]:
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return jobs.counts(connection, job_id)
 
     def note_of_row(self, row_id: int, state: JobRowState) -> Note:
@@ -126,7 +126,7 @@ class Desk:
         return lambda connection, _, number: jobs.mark(connection, row_id, state, made=number)
 
     def mark_job_row(self, row_id: int, state: JobRowState, *, answer: Any = None, reason: str | None = None) -> None:
-        with self._books._writing(self._books._casual) as connection:
+        with self._books.casually() as connection:
             told = {"answer": answer, "reason": None if reason is None else storable(reason)}
             jobs.mark(connection, row_id, state, **told)
 
@@ -142,7 +142,7 @@ class Desk:
         remark: str | None = None,
         token: str | None = None,
     ) -> Feedback:
-        with self._books._writing() as connection:
+        with self._books.writing() as connection:
             answers.identification(connection, identification_id)
             if verdict == "new" and individual is not None:
                 raise ValueRefused('An individual was named with the verdict "new"; leave it out, or say "reject".')
@@ -161,14 +161,14 @@ class Desk:
             return _feedback(connection, key[0])
 
     def feedback(self, feedback_id: int) -> Feedback:
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return _feedback(connection, feedback_id)
 
     def verdicts(self) -> dict[str, int]:
         """How often each was given, counting the last word on each identification only."""
         last = select(func.max(feedback.c.id)).group_by(feedback.c.identification_id)
         query = select(feedback.c.verdict, func.count()).where(feedback.c.id.in_(last)).group_by(feedback.c.verdict)
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return {"confirm": 0, "reject": 0, "new": 0} | {row[0]: row[1] for row in connection.execute(query)}
 
 

@@ -25,11 +25,11 @@ class Watch:
     """On an open catalogue, and closed with it. Safe to call from several threads."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._books = catalogue
+        self._books = catalogue.transactions
 
     def known_photos(self, bundle_id: str) -> KnownPhotos:
         """Of live sightings drawn at random, what was measured of their photos."""
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             last = connection.scalar(select(func.max(_S.id))) or 0
             draw = np.random.default_rng(0)  # the same sightings each time: what moves then is what is asked
             ids = np.arange(1, last + 1) if last <= 2 * SAMPLE else np.unique(draw.integers(1, last + 1, 2 * SAMPLE))
@@ -45,7 +45,7 @@ class Watch:
     def asked_photos(self, bundle_id: str, most: int) -> list[dict[str, Any]]:
         """What was measured of the last photos asked about, the newest first; one that is asked again says nothing new."""
         query = select(_I.photos).where(_I.bundle_id == bundle_id).order_by(_I.id.desc()).limit(2 * most)
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             kept = connection.scalars(query).all()
         found = {
             (photo["sha256"], str(photo["box"])): photo["measured"] for told in kept for photo in told if "measured" in photo
@@ -63,7 +63,7 @@ class Watch:
             .order_by(_F.id.desc())
             .limit(most)
         )
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             rows = connection.execute(query).all()
             merged = select(individuals.c.id, individuals.c.merged_into).where(individuals.c.merged_into.is_not(None))
             into = {row[0]: row[1] for row in connection.execute(merged)} if rows else {}
@@ -77,7 +77,7 @@ class Watch:
 
     def sizes(self) -> dict[str, int]:
         """How much is known. Not counted row by row where a number says as much: at a million that would take a second."""
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
 
             def count(what: FromClause) -> int:
                 return connection.scalar(select(func.count()).select_from(what)) or 0
@@ -91,14 +91,14 @@ class Watch:
             }
 
     def job_counts(self) -> dict[str, int]:
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
             found = dict.fromkeys(("waiting", "running", "done", "cancelled", "failed"), 0)
             return found | {row[0]: row[1] for row in connection.execute(query)}
 
     def last_asked(self) -> tuple[int, int]:
         """The numbers of the last identification and the last feedback: where both stand, nothing has moved."""
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return connection.scalar(select(func.max(_I.id))) or 0, connection.scalar(select(func.max(_F.id))) or 0
 
     def keep_drift(self, bundle_id: str, *, photos: int, measured: dict[str, Any]) -> bool:
@@ -107,7 +107,7 @@ class Watch:
         now = datetime.now(UTC)
         if latest and (now - latest[0].at < KEEP_EVERY or latest[0].measured == measured):
             return False
-        with self._books._writing(self._books._casual) as connection:
+        with self._books.casually() as connection:
             row = {"bundle_id": bundle_id, "at": now, "photos": photos, "measured": measured}
             connection.execute(insert(drifts).values(row))
         return True
@@ -115,5 +115,5 @@ class Watch:
     def drifts(self, bundle_id: str, most: int) -> list[KeptDrift]:
         """The newest first."""
         query = select(drifts).where(drifts.c.bundle_id == bundle_id).order_by(drifts.c.id.desc()).limit(most)
-        with self._books._reading() as connection:
+        with self._books.reading() as connection:
             return [KeptDrift(row.at, row.photos, row.measured) for row in connection.execute(query)]

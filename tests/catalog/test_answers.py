@@ -36,9 +36,9 @@ def test_an_identification_that_is_not_there_or_of_no_known_bundle_is_refused(ca
 
 def test_an_identification_waits_for_no_disk(book: Catalogue) -> None:
     """Its connection asks SQLite not to sync each commit; the next durable one carries it along."""
-    with book._casual.connect() as connection:
+    with book.transactions.casual.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
-    with book._engine.connect() as connection:
+    with book.transactions.durable.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
 

@@ -317,7 +317,7 @@ def test_threads_that_write_at_once_each_get_their_turn(catalogue: Catalogue) ->
 
 
 def test_a_thread_that_waits_too_long_for_its_turn_is_told(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.catalogue.WAIT_S", 0.05)
+    monkeypatch.setattr("catalog.transactions.WAIT_S", 0.05)
     said: list[str] = []
 
     def write_too() -> None:

@@ -75,7 +75,7 @@ def log(catalogue: Catalogue) -> tuple[Table, Table]:
 
 
 def _rows(catalogue: Catalogue, table: Any) -> Table:
-    with catalogue._reading() as connection:
+    with catalogue.transactions.reading() as connection:
         return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))]
 
 
