@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -263,6 +263,33 @@ def test_a_photo_with_a_truly_grey_corner_is_read() -> None:
     pixels = photo_like(320, 240).copy()
     pixels[-64:] = 128
     assert distance(decoded(saved(pixels, "JPEG", quality=95)), pixels) < 2
+
+
+def test_a_jpeg_with_bytes_out_of_place_or_a_grey_corner_is_read_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    corner = photo_like(320, 240).copy()
+    corner[-64:] = 128
+    whole = saved(PIXELS, "JPEG", quality=95)
+    stray = whole[:-2] + b"\x12\x34\x56\x78" * 5 + b"\xff\xd9"
+    for factor in (1, 2):
+        target = (150 // (2 * factor), 110 // (2 * factor))
+        assert np.array_equal(decoded(stray, target=target), decoded(whole, target=target))
+    decoded(saved(corner, "JPEG", quality=95))
+    hurt = bytearray(whole)
+    hurt[len(hurt) // 2 : len(hurt) // 2 + 6] = bytes(6)
+    with suppress(PhotoDamaged):
+        decoded(bytes(hurt))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+def test_a_jpeg_s_pixels_are_those_of_another_reader_of_the_same_library(options: dict[str, object], factor: int) -> None:
+    data = saved(photo_like(800, 608), "JPEG", quality=90, **options)
+    flags = cv2.IMREAD_COLOR if factor == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}")
+    theirs = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    assert theirs is not None
+    spare = 2 * factor
+    assert np.array_equal(decoded(data, target=(800 // spare, 608 // spare)), theirs[:, :, ::-1])
 
 
 def test_bytes_after_the_end_of_a_jpeg_do_no_harm() -> None:
