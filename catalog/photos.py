@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
@@ -27,9 +27,9 @@ from catalog.names import storable
 from catalog.values import PhotoRow
 
 Keep = Literal["original", "reduced", "reference"]
+Reduce = Callable[[bytes], bytes | None]  # a smaller JPEG; None where the photo is small already
 INCOMING = "incoming"  # beside the 256 folders "00" to "ff"
 OLD_S = 3600.0  # a temporary file older than this was left by a process that died
-JPEG_QUALITY = 90
 _ENDINGS = {"jpeg": "jpg", "png": "png", "webp": "webp", "tiff": "tif", "bmp": "bmp"}
 
 
@@ -55,12 +55,12 @@ class Incoming:
 
 
 class PhotoStore:
-    """The folder of photos. Safe to use from several threads and processes."""
+    """The folder of photos. Safe to use from several threads and processes. `reduce` makes what is kept as "reduced"."""
 
-    def __init__(self, folder: Path, keep: Keep = "original", long_side: int = 2048) -> None:
+    def __init__(self, folder: Path, keep: Keep = "original", reduce: Reduce = lambda _: None) -> None:
         self.folder = folder
         self.keep = keep
-        self.long_side = long_side
+        self._reduce = reduce
         with _told(folder, "made"):
             (folder / INCOMING).mkdir(parents=True, exist_ok=True)
         self._sweep()
@@ -129,7 +129,7 @@ class PhotoStore:
         lies = None if source is None else str(source.absolute())
         if self.keep == "reference" and lies is not None and storable(lies) == lies:  # else the bytes are kept
             return "reference", lies, None
-        small = reduced(data, self.long_side) if self.keep == "reduced" else None
+        small = self._reduce(data) if self.keep == "reduced" else None
         if small is not None:
             return "reduced", f"{given[:2]}/{given}.{sha256(small).hexdigest()[:16]}.jpg", small
         return "original", f"{given[:2]}/{given}.{_ENDINGS.get(format, 'bin')}", data
@@ -177,24 +177,6 @@ class PhotoStore:
         raise PhotoStoreFailed(
             f"The photo {photo.name} is damaged: {path} is not what its name says. Restore it from a backup."
         )
-
-
-def reduced(data: bytes, long_side: int) -> bytes | None:
-    """A JPEG of this long side, upright; None where it is no larger already, or cannot be decoded here."""
-    import cv2
-    import numpy as np
-
-    given = np.frombuffer(data, np.uint8)
-    pixels = cv2.imdecode(given, cv2.IMREAD_COLOR)  # applies the EXIF orientation
-    if pixels is None or max(pixels.shape[:2]) <= long_side:
-        return None
-    height, width = pixels.shape[:2]
-    scale = long_side / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    done, small = cv2.imencode(
-        ".jpg", cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
-    return small.tobytes() if done else None
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from .header import read_header
 from .photo import check_box, decode, whole
 from .preprocess import resize
 from .quality import refuse_tiny
+from .reduced import in_copy
 from .values import DEFAULT_LIMITS, Box, Limits, LocalFeatures
 
 LONG_SIDE = 400
@@ -50,7 +51,7 @@ def local_features(
     lies = Box(0, 0, wide, high) if box is None else box
     crop = whole(header) if box is None else box
     if box is not None and given is not None:
-        crop = _scaled(box, header.width / wide, header.height / high, header.width, header.height)
+        crop = in_copy(box, given, header)
     check_box(crop, header)
     refuse_tiny(crop.width, crop.height)
     scale = LONG_SIDE / max(crop.width, crop.height)
@@ -89,13 +90,6 @@ def unpack(packed: bytes) -> LocalFeatures:
     looks = np.empty((count, DESCRIPTOR), np.uint8)
     looks[:, 0::2], looks[:, 1::2] = halves & 15, halves >> 4
     return LocalFeatures(_points(grid), looks, (frame[0], frame[1]), (frame[2], frame[3]))
-
-
-def _scaled(box: Box, along: float, down: float, width: int, height: int) -> Box:
-    """The box in a copy of another size; rounding may not carry it over the edge."""
-    left, top = min(round(box.x * along), width - 1), min(round(box.y * down), height - 1)
-    right, bottom = min(round((box.x + box.width) * along), width), min(round((box.y + box.height) * down), height)
-    return Box(left, top, max(1, right - left), max(1, bottom - top))
 
 
 def _gridded(points: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16]:

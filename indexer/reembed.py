@@ -19,6 +19,7 @@ from catalog.values import PhotoRow, Sighting
 from encoder.encode import Encoder, open_encoder
 from encoder.errors import PhotoRefused
 from encoder.header import read_header
+from encoder.reduced import in_copy
 from encoder.values import Box, Encoded
 from indexer import registry
 from indexer.calibrating import fresh_calibration
@@ -123,11 +124,5 @@ def box_in(photo: PhotoRow, sighting: Sighting, data: bytes) -> Box | None:
     """The sighting's box in the pixels of the photo as it was kept, which may be smaller than it was given."""
     if sighting.box is None:
         return None
-    x, y, width, height = sighting.box
-    if photo.kept != "reduced":
-        return Box(x, y, width, height)
-    header = read_header(data)
-    across, down = header.width / photo.width, header.height / photo.height
-    left, top = min(round(x * across), header.width - 1), min(round(y * down), header.height - 1)
-    right, bottom = min(round((x + width) * across), header.width), min(round((y + height) * down), header.height)
-    return Box(left, top, max(1, right - left), max(1, bottom - top))
+    box = Box(*sighting.box)
+    return in_copy(box, (photo.width, photo.height), read_header(data)) if photo.kept == "reduced" else box

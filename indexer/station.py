@@ -19,6 +19,7 @@ from catalog.open import open_catalogue
 from catalog.photos import PhotoStore
 from encoder.bundle import Bundle, load_bundle
 from encoder.encode import Encoder, open_encoder
+from encoder.reduced import reduced
 from encoder.values import Limits
 from indexer import registry
 from indexer.calibrating import fresh_calibration
@@ -200,7 +201,10 @@ def limits(settings: Settings) -> Limits:
 
 
 def photo_store(settings: Settings) -> PhotoStore:
-    return PhotoStore(settings.data_dir / "photos", keep=settings.keep_photos, long_side=settings.photo_long_side)
+    def reduce(data: bytes) -> bytes | None:
+        return reduced(data, settings.photo_long_side, limits(settings))
+
+    return PhotoStore(settings.data_dir / "photos", settings.keep_photos, reduce)
 
 
 def make_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ import cv2
 from catalog.values import Sighting
 from encoder.header import read_header
 from encoder.photo import decode, whole
+from encoder.reduced import in_copy
 from encoder.values import Box
 from indexer.station import Station, limits
 
@@ -38,12 +39,8 @@ def _made(station: Station, sighting: Sighting, size: int) -> bytes:
     assert photo is not None  # a sighting's row names its photo's
     data = station.photos.read(photo)
     header = read_header(data, limits(station.settings))
-    crop = whole(header)
-    if sighting.box is not None:  # in pixels of the photo as it was given; it may be kept smaller
-        scale = header.width / photo.width
-        x, y, width, height = (int(part * scale) for part in sighting.box)
-        crop = Box(min(x, header.width - 1), min(y, header.height - 1), max(width, 1), max(height, 1))
-        crop = Box(crop.x, crop.y, min(crop.width, header.width - crop.x), min(crop.height, header.height - crop.y))
+    # In pixels of the photo as it was given; it may be kept smaller.
+    crop = in_copy(Box(*sighting.box), (photo.width, photo.height), header) if sighting.box else whole(header)
     scale = min(1.0, size / max(crop.width, crop.height))
     target = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
     pixels = cv2.resize(decode(data, header, crop, target), target, interpolation=cv2.INTER_AREA)

@@ -8,10 +8,10 @@ from encoder_pictures import photo_like, saved
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.photos import reduced
 from demo import animals
 from encoder.errors import BoxOutside, FeaturesDamaged, NoDetail, NotAPhoto
 from encoder.local import LONG_SIDE, POINTS, local_features, pack, unpack
+from encoder.reduced import reduced
 from encoder.values import Box, LocalFeatures
 
 WHALE = animals.photo(2, 0)
