@@ -73,7 +73,7 @@ def _contradicted(name: str, known: int | None) -> str:
 def _prepared(station: Station, source: Source) -> Prepared | Outcome:
     try:
         return prepare(station, source)
-    except PhotoRefused as error:
+    except (PhotoRefused, RowRefused) as error:
         return Outcome(source.name, "refused", reason=str(error))
 
 

@@ -7,6 +7,7 @@ clocks err and spreadsheets are corrected.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
@@ -77,13 +78,16 @@ def day(text: str | None) -> date | None:
 
 
 def day_in(path: str) -> date | None:
-    """A date that stands in a folder's or file's name, the deepest first; None where there is none."""
+    """A date that stands in a folder's or file's name, the deepest first; None where there is none.
+
+    Many cameras' names are numbers only: one that would be a day yet to come is none.
+    """
     for part in reversed(re.split(r"[/\\]", path)):
         for found in _DATE.finditer(part):
-            try:
-                return date(*map(int, found.groups()))
-            except ValueError:
-                continue
+            with suppress(ValueError):
+                day = date(*map(int, found.groups()))
+                if day <= date.today():
+                    return day
     return None
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from catalog.names import clean_name
+from catalog.errors import ValueRefused
+from catalog.names import clean_date, clean_name
 from catalog.photos import Incoming
 from catalog.values import BoxXYWH
 from catalog.write import Write
@@ -51,9 +53,11 @@ class Recorded:
 
 
 def prepare(station: Station, source: Source) -> Prepared:
-    """Read, encode and write one photo, not durable yet; a `PhotoRefused` says what is wrong with it."""
+    """Read, encode and write one photo, not durable yet; a `PhotoRefused` or `RowRefused` says what is wrong with it."""
     data = source.data if source.path is None else read_photo(source.path, limits(station.settings))
     encoded = station.encoder.encode(data, source.given.box)
+    given = source.given.or_from(encoded.taken)
+    _refuse_wrong_clock(given)
     incoming = station.photos.receive(
         data,
         name=source.name,
@@ -64,7 +68,15 @@ def prepare(station: Station, source: Source) -> Prepared:
         creator=encoded.taken.creator,
         source=source.path,
     )
-    return Prepared(source.given.or_from(encoded.taken), encoded, incoming)
+    return Prepared(given, encoded, incoming)
+
+
+def _refuse_wrong_clock(known: Given) -> None:
+    """A day that a person gave was looked at before; a camera's is looked at here, so that it is this photo's matter alone."""
+    try:
+        clean_date(known.taken_on, today=datetime.now(UTC).date())
+    except ValueRefused as refused:
+        raise RowRefused(f"The camera's clock was wrong. {refused} Give the day yourself.") from refused
 
 
 def settle(station: Station, prepared: Iterable[Prepared]) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from test_enrol import from_the_future
 
 from catalog.photos import INCOMING
 from demo import animals
@@ -106,6 +107,14 @@ def test_days_are_taken_from_names_where_neither_table_nor_camera_tells(station:
     cv2.imwrite(str(tmp_path / "Kelp" / "2019-08-05" / "a.png"), animals.draw(0, 0, size=(320, 240)))
     import_rows(station, tmp_path, who="me")
     assert str(station.catalogue.sighting(1).taken_on) == "2019-08-05"
+
+
+def test_a_photo_whose_camera_was_ahead_of_time_is_set_aside_and_nobody_is_made_of_it(station: Station, tmp_path: Path) -> None:
+    (tmp_path / "Kelp").mkdir()
+    (tmp_path / "Kelp" / "a.jpg").write_bytes(from_the_future(0, 0).data)
+    assert import_rows(station, tmp_path, who="me").set_aside == 1
+    assert station.catalogue.individuals() == []
+    assert station.catalogue.counts().events == 0
 
 
 def test_a_source_that_is_no_folder_and_no_table_is_refused_and_nothing_is_begun(station: Station, tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from catalog.errors import NameRefused
 from demo import animals
@@ -23,6 +27,15 @@ NOTHING = Given()
 
 def photo(individual: int, number: int, given: Given = NOTHING) -> Source:
     return Source(f"{individual}-{number}.jpg", given, data=animals.photo(individual, number, size=(320, 240)))
+
+
+def from_the_future(individual: int, number: int) -> Source:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2091:05:06 10:00:00"
+    written = io.BytesIO()
+    with Image.open(io.BytesIO(animals.photo(individual, number, size=(320, 240)))) as image:
+        image.save(written, "JPEG", exif=exif)
+    return Source("ahead.jpg", NOTHING, data=written.getvalue())
 
 
 def test_a_new_individual_is_one_event_and_its_photos_are_found(station: Station) -> None:
@@ -68,6 +81,14 @@ def test_one_bad_photo_is_refused_and_the_others_are_enrolled(station: Station) 
     done = enrol(station, "Kelp", [Source("x.jpg", Given(), data=b"no photo"), photo(0, 0)], who="me")
     assert [p.state for p in done.photos] == ["refused", "enrolled"]
     assert station.catalogue.counts().sightings == 1
+
+
+def test_a_photo_whose_camera_was_ahead_of_time_is_refused_and_the_others_are_enrolled(station: Station) -> None:
+    done = enrol(station, "Kelp", [from_the_future(0, 1), photo(0, 0)], who="me")
+    assert [p.state for p in done.photos] == ["refused", "enrolled"]
+    assert re.search(r'clock was wrong\. The date "2091-05-06" is yet to come.*Give the day', done.photos[0].reason or "")
+    mended = replace(from_the_future(0, 1), given=Given(taken_on=date(2021, 5, 6)))
+    assert enrol(station, "Kelp", [mended], who="me").photos[0].state == "enrolled"
 
 
 def test_where_every_photo_is_bad_nothing_at_all_is_written(station: Station, tmp_path: Path) -> None:

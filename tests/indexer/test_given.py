@@ -49,6 +49,7 @@ def test_a_day_is_read_or_refused_whatever_is_written(text: str) -> None:
         ("20180101/x-2019.08.05.jpg", date(2019, 8, 5)),
         ("whale-12345678.jpg", None),
         ("a/2019-02-31.jpg", None),
+        ("2019-08-05/DSC_20991107.jpg", date(2019, 8, 5)),  # a number; the day would be yet to come
     ],
 )
 def test_a_day_in_a_name_is_found_the_deepest_first(path: str, found: date | None) -> None:
