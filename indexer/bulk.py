@@ -198,7 +198,7 @@ def _commit(station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]],
                 write.mark_row(row.id, "set_aside", str(outcome))
         write.what = f"imported {len(recorder.enrolled)} photos"
     if recorder.enrolled:
-        hand_over(station, write.event_id, recorder.enrolled)
+        hand_over(station, write.event_id, recorder.enrolled + recorder.learned)
     return len(recorder.enrolled), refused
 
 

@@ -1,5 +1,7 @@
 """Corrections to who is who: each is one transaction and one event, and touches no vector.
 
+A sighting of which no species was known learns it from the individual that it comes to.
+
 Every edit records what it changed and what it rested on (that a sighting was live, that two species agreed), so that
 `undo` can tell whether a later event contradicts it. A refused edit changes nothing at all.
 """
@@ -112,8 +114,9 @@ def merge(catalogue: Catalogue, keep: int | str, other: int | str, *, who: str) 
         write.set("individual", one.id, species=one.species or two.species)
         write.set("individual", two.id, live=False, merged_into=one.id)
         _move(write, moved, one.id)
+        stale = learn_species(write, write.sightings_of(one.id), one.species or two.species)
         write.what = f"Merged {called(two)} into {called(one)}: {_counted(moved)} moved."
-    return Done(write.event_id, write.what, one.id)
+    return Done(write.event_id, write.what, one.id, stale)
 
 
 def split(catalogue: Catalogue, individual: int | str, sighting_ids: Sequence[int], name: str, *, who: str) -> Done:
@@ -147,9 +150,10 @@ def reassign(catalogue: Catalogue, sighting_ids: Sequence[int], to: int | str, *
             _refuse_other_species(one, owner.species, called(owner))
         write.rely_many("individual", [one.id, *(owner.id for owner in before)], "live")
         _move(write, [s.id for s in chosen], one.id)
+        stale = learn_species(write, [s.id for s in chosen], one.species)
         origin = ", ".join(called(owner) for owner in before)
         write.what = f"Reassigned {_counted(chosen)} from {origin} to {called(one)}.{_left_empty(write, before)}"
-    return Done(write.event_id, write.what, one.id)
+    return Done(write.event_id, write.what, one.id, stale)
 
 
 def delete_individual(catalogue: Catalogue, individual: int | str, *, who: str) -> Done:
@@ -192,6 +196,16 @@ def _owners(write: Write, chosen: Sequence[Sighting]) -> list[Individual]:
 def _move(write: Write, sighting_ids: Sequence[int], to: int) -> None:
     write.rely_many("sighting", sighting_ids, "live")
     write.set_many("sighting", sighting_ids, individual_id=to)
+
+
+def learn_species(write: Write, sighting_ids: Sequence[int], species: str | None) -> tuple[int, ...]:
+    """Those of which no species was known have it now, or a search among that species would not find them. Which they were."""
+    if species is None:
+        return ()
+    lacking = tuple(s.id for s in write.sightings(sighting_ids) if s.species is None)
+    if lacking:
+        write.set_many("sighting", lacking, species=species)
+    return lacking
 
 
 def _left_empty(write: Write, individuals: Sequence[Individual]) -> str:

@@ -60,7 +60,7 @@ def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str, n
         write.what = f'enrolled {count} photo{"s" if count != 1 else ""} of {"new " if created else ""}individual "{name}"'
     if not recorder.enrolled:
         return Enrolment(individual_id, name, False, None, outcomes)
-    hand_over(station, write.event_id, recorder.enrolled)
+    hand_over(station, write.event_id, recorder.enrolled + recorder.learned)
     return Enrolment(individual_id, name, created, write.event_id, outcomes)
 
 

@@ -20,6 +20,7 @@ from catalog.values import BoxXYWH
 from catalog.write import Write
 from encoder.photo import read_photo
 from encoder.values import Box, Encoded
+from indexer.edits import learn_species
 from indexer.errors import NotIndexed, RowRefused
 from indexer.given import Given, moment
 from indexer.reconcile import put
@@ -91,6 +92,7 @@ class Recorder:
         self._write, self._bundle_id = write, bundle_id
         self._species: dict[int, str | None] = {}  # of the individuals met in this write
         self.enrolled: list[int] = []
+        self.learned: list[int] = []  # sightings of before, which have a species since this write
 
     def record(self, name: str, prepared: Prepared, *, occasion: str) -> Recorded:
         """The rows of one sighting, or the sighting that it already is. Another animal's photo is refused, and so is a
@@ -141,6 +143,7 @@ class Recorder:
         if known is None and species is not None:
             self._write.set("individual", individual_id, species=species)
             known = self._species[individual_id] = species
+            self.learned += learn_species(self._write, self._write.sightings_of(individual_id), species)
         elif species is not None and species != known:
             raise RowRefused(
                 f'"{name}" is enrolled as {known}, and this photo is given as {species}: leave the species out, or give '

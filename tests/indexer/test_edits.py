@@ -10,6 +10,7 @@ from catalog.catalogue import Catalogue
 from catalog.errors import CatalogueRefused, EditConflict, NameRefused, NotKnown
 from catalog.values import Change
 from indexer import edits
+from indexer.undo import undo
 
 # Sightings: Muddy (1) has 1, 2, 3; Fleck (2) has 4, 5; Patch (3) has 6; Nobody (4) has none.
 
@@ -64,7 +65,7 @@ def test_amending_a_sighting_sets_what_is_known_beside_its_pixels(catalogue: Cat
 
 def test_merging_moves_the_sightings_and_leaves_a_tombstone_that_tells(catalogue: Catalogue) -> None:
     done = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
-    assert done == edits.Done(5, 'Merged "Fleck" (id 2) into "Muddy" (id 1): 2 sightings moved.', 1)
+    assert done == edits.Done(5, 'Merged "Fleck" (id 2) into "Muddy" (id 1): 2 sightings moved.', 1, (4, 5))
     assert owners(catalogue) == {1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 3}
     fleck = catalogue.individual(2)
     assert (fleck.live, fleck.merged_into, fleck.name) == (False, 1, "Fleck")
@@ -72,8 +73,20 @@ def test_merging_moves_the_sightings_and_leaves_a_tombstone_that_tells(catalogue
 
 
 def test_merging_gives_the_survivor_a_species_where_it_had_none(catalogue: Catalogue) -> None:
-    edits.merge(catalogue, "Fleck", "Muddy", who=WHO)
+    done = edits.merge(catalogue, "Fleck", "Muddy", who=WHO)
     assert catalogue.individual(2).species == "orca"
+    assert done.stale == (4, 5)
+    assert {one.species for one in catalogue.sightings_of(2)} == {"orca"}
+    undo(catalogue, done.event_id, who=WHO)
+    assert [one.species for one in catalogue.sightings_of(2)] == [None, None]
+
+
+def test_sightings_without_a_species_have_that_of_the_individual_they_come_to(catalogue: Catalogue) -> None:
+    merged = edits.merge(catalogue, "Muddy", "Fleck", who=WHO)
+    assert {one.species for one in catalogue.sightings_of(1)} == {"orca"}
+    undo(catalogue, merged.event_id, who=WHO)
+    assert edits.reassign(catalogue, [4], "Patch", who=WHO).stale == (4,)
+    assert (catalogue.sighting(4).species, catalogue.sighting(5).species) == ("beluga", None)
 
 
 def test_splitting_makes_a_new_individual_of_the_same_species(catalogue: Catalogue) -> None:
@@ -132,6 +145,7 @@ def test_an_edit_records_what_it_rests_on(catalogue: Catalogue) -> None:
         Change("individual", 2, "merged_into", None, 1),
         *(Change("sighting", number, "live", True, True) for number in (4, 5)),
         *(Change("sighting", number, "individual_id", 2, 1) for number in (4, 5)),
+        *(Change("sighting", number, "species", None, "orca") for number in (4, 5)),
     }
     assert [event.id for event in catalogue.history("individual", 1)] == [5, 1]
     assert [event.id for event in catalogue.history("sighting", 4)] == [5, 2]

@@ -21,6 +21,7 @@ from indexer.sightings import Source
 from indexer.station import Station, open_station
 from settings import Settings
 from vector_db.errors import IndexUnavailable
+from vector_db.port import Filter
 
 NOTHING = Given()
 
@@ -101,6 +102,8 @@ def test_a_species_that_contradicts_is_refused_and_one_that_was_missing_is_learn
     enrol(station, "Kelp", [photo(0, 0)], who="me")
     enrol(station, "Kelp", [photo(0, 1, Given(species="orca"))], who="me")
     assert station.catalogue.find_individual("Kelp").species == "orca"
+    vector = station.encoder.encode(photo(0, 0).data).vector
+    assert station.index.search(vector, 1, Filter(species="orca"))[0].score > 0.999  # what was enrolled before, too
     refused = enrol(station, "Kelp", [photo(0, 2, Given(species="beluga"))], who="me")
     assert "enrolled as orca" in (refused.photos[0].reason or "")
     later = enrol(station, "Kelp", [photo(0, 3)], who="me")

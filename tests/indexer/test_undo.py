@@ -70,7 +70,7 @@ def test_undo_of_a_merge_brings_back_exactly_what_was(catalogue: Catalogue) -> N
     done = undo(catalogue, merged.event_id, who="Ben")
     assert tables(catalogue) == before
     assert done.what == 'Undid event 4 (merge): Merged "Fleck" (id 2) into "Muddy" (id 1): 2 sightings moved.'
-    assert done.stale == ()
+    assert done.stale == (4, 5)  # which had learned their species
     event = catalogue.event(done.event_id)
     assert (event.who, event.verb, event.undoes) == ("Ben", "undo", merged.event_id)
 
