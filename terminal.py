@@ -41,8 +41,14 @@ def put_answer(answer: Answer) -> None:
     sure, best = f"{answer.probability:.0%}", answer.candidates[0] if answer.candidates else None
     if answer.decision == "known" and best is not None:
         print(f"Known: {best.name} (individual {best.individual_id}), right with {sure}.")
+    elif answer.decision == "new" and best is None:
+        print("New: the catalogue is empty, so every animal is new to it.")
     elif answer.decision == "new":
         print(f"New: this animal is not in the catalogue, right with {sure}.")
+    elif best is None:
+        print(
+            "Unsure: no sighting is as you asked for, so nothing could be compared. Ask without a filter, or with a wider one."
+        )
     else:
         print(f"Unsure: the best candidate is right with {sure}. Compare the photos, or add another of the same occasion.")
     if answer.candidates:
@@ -58,7 +64,8 @@ def put_answer(answer: Answer) -> None:
         if photo.refused:
             print(f"flukeprint: {photo.name} was left out: {photo.refused}", file=sys.stderr)
     grounds = answer.calibration
-    print(f"\nProbabilities are {BASES[grounds.source]}: {grounds.reason}.")
+    if best is not None:
+        print(f"\nProbabilities are {BASES[grounds.source]}: {grounds.reason}.")
     if (looked := answer.second_opinion) is not None:
         followed = "followed" if looked.followed else "not followed"
         print(f"Second opinion on {looked.compared} pairs of photos, {followed}: {looked.reason}.")

@@ -62,6 +62,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_where_nothing_is_compared_no_candidate_and_no_figure_is_spoken_of(run: Run, photos: Path) -> None:
+    empty = run("identify", photos / "W0" / "0-0.jpg")
+    assert "New: the catalogue is empty" in empty.out
+    run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg")
+    nobody = run("identify", photos / "W0" / "0-1.jpg", "--species", "beluga")
+    assert "Unsure: no sighting is as you asked for" in nobody.out
+    assert all(word not in empty.out + nobody.out for word in ("best candidate", "Probabilities", "%"))
+
+
 def test_the_story_from_an_empty_folder_to_an_undone_merge(run: Run, photos: Path) -> None:
     enrolled = run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg", "--json")
     assert (enrolled.code, enrolled.json["created"], enrolled.json["photos"][0]["state"]) == (0, True, "enrolled")
