@@ -6,6 +6,7 @@ mends: the index is brought level with the catalogue at each start.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ from typing import Literal
 import numpy as np
 
 from catalog.catalogue import Catalogue
-from catalog.errors import PhotoStoreFailed
+from catalog.errors import CatalogueUnavailable, PhotoStoreFailed
 from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from errors import FlukeprintError
 from indexer.backup import PHOTOS_LEFT_OUT
 from indexer.registry import IN_USE
-from indexer.station import bundle_for, make_folder, open_books, open_index, photo_store
+from indexer.station import bundle_for, open_books, open_index, photo_store
 from settings import Settings
 from vector_db.errors import IndexHeld
 from vector_db.port import VectorIndex
@@ -73,7 +74,10 @@ def is_well(findings: list[Finding]) -> bool:
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
-    make_folder(settings.data_dir)
+    if not settings.data_dir.is_dir():  # which is not made by looking
+        raise CatalogueUnavailable(
+            f"There is no data folder at {settings.data_dir}. Check --data-dir or FLUKEPRINT_DATA_DIR; an import makes one."
+        )
     free = shutil.disk_usage(settings.data_dir).free
     if free < LOW_DISK:
         yield Finding("data folder", "wrong", f"only {free >> 20} MiB are free at {settings.data_dir}", "free some space")
@@ -187,9 +191,8 @@ def _imports(catalogue: Catalogue) -> Iterator[Finding]:
     for known in catalogue.imports():
         counts = catalogue.import_counts(known.id)
         if counts["waiting"]:
-            yield Finding(
-                "imports", "note", f"{known.source}: {counts['waiting']} rows wait", f"flukeprint import {known.source}"
-            )
+            again = shlex.join(["flukeprint", "import", known.source, *(["--images", known.images] if known.images else [])])
+            yield Finding("imports", "note", f"{known.source}: {counts['waiting']} rows wait", again)
         if counts["set_aside"]:
             yield Finding(
                 "imports", "note", f"{known.source}: {counts['set_aside']} rows are set aside, with their reasons in a CSV"

@@ -71,6 +71,12 @@ def test_where_nothing_is_compared_no_candidate_and_no_figure_is_spoken_of(run: 
     assert all(word not in empty.out + nobody.out for word in ("best candidate", "Probabilities", "%"))
 
 
+def test_looking_at_a_folder_that_is_not_there_does_not_make_it(run: Run, tmp_path: Path) -> None:
+    looked = run("doctor")
+    assert (looked.code, (tmp_path / "data").exists()) == (1, False)
+    assert f"There is no data folder at {tmp_path / 'data'}. Check --data-dir" in looked.out
+
+
 def test_the_story_from_an_empty_folder_to_an_undone_merge(run: Run, photos: Path) -> None:
     enrolled = run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg", "--json")
     assert (enrolled.code, enrolled.json["created"], enrolled.json["photos"][0]["state"]) == (0, True, "enrolled")

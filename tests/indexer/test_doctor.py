@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog.values import GivenRow
 from indexer.bulk import import_rows
 from indexer.doctor import Finding, examine, is_well
-from indexer.station import open_station
+from indexer.station import open_books, open_station
 from settings import Settings
 
 
@@ -92,3 +93,12 @@ def test_rows_that_wait_are_noted(settings: Settings, whales: Path, tmp_path: Pa
     notes = [finding for finding in examine(settings) if finding.subject == "imports"]
     assert [finding.level for finding in notes] == ["note"]
     assert "1 rows are set aside" in notes[0].found
+
+
+def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> None:
+    with open_books(filled) as catalogue:
+        going = catalogue.start_import("/some/rows of ours.csv", images="/some/photos", fingerprint="f")
+        catalogue.add_import_rows(going.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
+    (note,) = (finding for finding in examine(filled) if finding.subject == "imports")
+    assert note.found.endswith("1 rows wait")
+    assert note.do == "flukeprint import '/some/rows of ours.csv' --images /some/photos"
