@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
+from importlib.util import find_spec
 
 import terminal
 from catalog.desk import Desk
@@ -115,6 +116,10 @@ def _put_history(kept: list[KeptDrift], *, json: bool) -> None:
 
 
 def loadtest(args: argparse.Namespace) -> int:
+    from loadtests.errors import LoadtestRefused
+
+    if None in map(find_spec, ("locust", "psutil")):  # before what imports them
+        raise LoadtestRefused("Load tests need the extra `load`, which is not installed: make setup EXTRAS=load")
     from loadtests.levels import LEVELS
     from loadtests.report import table
     from loadtests.run import Wanted, run

@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from indexer.station import open_station
@@ -61,8 +60,6 @@ class Wanted:
 
 def run(wanted: Wanted, settings: Settings, tell: Tell) -> Report:
     """The report, which is written to `wanted.out` too."""
-    if find_spec("locust") is None:
-        raise LoadtestRefused("Load tests need the extra `load`, which is not installed: make setup EXTRAS=load")
     chosen, levels = scenario(wanted.scenario), read_levels(wanted.levels)
     if wanted.url is not None and chosen.writes:
         raise LoadtestRefused(

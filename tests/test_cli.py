@@ -77,6 +77,13 @@ def test_looking_at_a_folder_that_is_not_there_does_not_make_it(run: Run, tmp_pa
     assert f"There is no data folder at {tmp_path / 'data'}. Check --data-dir" in looked.out
 
 
+def test_a_load_test_says_which_extra_it_needs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    refused = run("loadtest")
+    assert (refused.code, refused.out) == (1, "")
+    assert "make setup EXTRAS=load" in refused.err
+
+
 def test_the_story_from_an_empty_folder_to_an_undone_merge(run: Run, photos: Path) -> None:
     enrolled = run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg", "--json")
     assert (enrolled.code, enrolled.json["created"], enrolled.json["photos"][0]["state"]) == (0, True, "enrolled")
