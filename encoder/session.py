@@ -70,8 +70,7 @@ class OpenVinoSession:
             import openvino
         except ImportError as error:
             raise RuntimeUnavailable(
-                "The runtime openvino is not installed. "
-                "Install it with pip install 'flukeprint[openvino]', or choose onnxruntime."
+                "The runtime openvino is not installed. Install it with make setup EXTRAS=openvino, or choose onnxruntime."
             ) from error
         settings: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": streams * threads,

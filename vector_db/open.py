@@ -51,6 +51,6 @@ def open_server(options: ServerOptions, *, collection: str, dimension: int, on_o
     except ModuleNotFoundError as missing:
         raise IndexUnavailable(
             f"A Qdrant server is chosen ({options.url}), and {missing.name} is not installed. "
-            "Install it with `pip install 'flukeprint[server]'`, or choose no server."
+            "Install it with make setup EXTRAS=server, or choose no server."
         ) from missing
     return ServerIndex(connect(options), options, collection=collection, dimension=dimension, on_open=on_open)

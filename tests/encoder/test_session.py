@@ -125,7 +125,7 @@ def test_a_runtime_that_is_not_installed_says_what_to_install(bundle: Bundle, mo
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_openvino)
-    with pytest.raises(RuntimeUnavailable, match=r"pip install 'flukeprint\[openvino\]'"):
+    with pytest.raises(RuntimeUnavailable, match="make setup EXTRAS=openvino"):
         open_session(bundle, "openvino")
 
 

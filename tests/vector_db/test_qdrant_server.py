@@ -291,5 +291,5 @@ def test_a_missing_client_is_said_with_what_to_install(monkeypatch: pytest.Monke
         return real(name, *args, **named)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(IndexUnavailable, match=r"qdrant_client is not installed.*flukeprint\[server\]"):
+    with pytest.raises(IndexUnavailable, match=r"qdrant_client is not installed.*make setup EXTRAS=server"):
         open_index(ServerOptions("http://nowhere"), collection=NAME, dimension=DIMENSION, on_open=lambda _: None)
