@@ -172,4 +172,6 @@ def _refusing(what: str) -> Iterator[None]:
             f"{what}: it is no whole backup file ({error}). Copy it again from where it was written."
         ) from error
     except OSError as error:
-        raise BackupRefused(f"{what}: {error.strerror or error}.") from error
+        raise BackupRefused(
+            f"{what}: {error.strerror or error}. Look at the path, at who may write there, and at the space that is left."
+        ) from error
