@@ -143,7 +143,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        wrong = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()[:20]]
+        wrong = [{"where": ".".join(map(str, one["loc"])) or "body", "what": one["msg"]} for one in error.errors()[:20]]
         first = wrong[0] if wrong else {"where": "body", "what": "unreadable"}
         return answer(request, INVALID, f"{first['where']}: {first['what']}. See the API's description.", errors=wrong)
 

@@ -98,6 +98,11 @@ def test_what_is_not_there_is_a_problem_too(filled: Service, method: str, path: 
     assert (said.status_code, said.headers["content-type"]) == (status, "application/problem+json")
 
 
+def test_what_is_wrong_in_json_is_said_with_where_it_is(filled: Service) -> None:
+    said = filled.client.post("/v1/similar", content=b"{bad", headers={"Content-Type": "application/json"})
+    assert said.json()["detail"].startswith("body: Invalid JSON")
+
+
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", b'{"other": "x"}', b'{"other": 1, "more": 2}', b'{"other": 99999999999999999999}', b"\xff"]
 )
