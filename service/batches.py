@@ -32,7 +32,7 @@ from service.document import form, gives
 from service.errors import Busy, UploadRefused
 from service.forms import MOST_FIELDS, Sent, file_name, media_type
 from service.house import House, caller_of, house_of
-from service.jobs import upload_path
+from service.jobs import claimed, upload_path
 from service.plan import plan
 from service.questions import IdentifyAsked
 from service.result import as_csv, row_json
@@ -133,7 +133,16 @@ async def job_get(request: Request, job_id: JobId) -> Response:
 )
 async def job_cancel(request: Request, job_id: JobId) -> Response:
     house = house_of(request)
-    return await once(request, fingerprint(job_id), lambda _: Reply(job_json(house, house.desk.cancel_job(job_id))))
+
+    def work(_: Attempt) -> Reply:
+        job = house.desk.cancel_job(job_id)
+        file = upload_path(house, job.upload)
+        with claimed(file) as idle:
+            if idle:  # whoever is at it removes it
+                file.unlink(missing_ok=True)
+        return Reply(job_json(house, job))
+
+    return await once(request, fingerprint(job_id), work)
 
 
 @routes.get(

@@ -7,11 +7,13 @@ interrupted is done again: enrolling twice is once, and an identification that w
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import threading
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,13 +58,18 @@ class Worker:
         house = self._house
         while not house.leaving:
             self._wake.clear()
-            job = None
+            job, begun = None, False
             try:
-                job = next(iter(await self._in_books(house.desk.open_jobs)), None)
-                if job is None:
+                waiting = await self._in_books(house.desk.open_jobs)
+                for job in waiting:
+                    with claimed(upload_path(house, job.upload)) as begun:
+                        if begun:
+                            await self._job(job)
+                            break
+                if not waiting:
                     await self._wake.wait()
-                else:
-                    await self._job(job)
+                elif not begun:
+                    await self._pause(PAUSES_S[0])  # another process is at them, and may die of it
             except Exception as error:  # a job's failure is its own: the next one goes on
                 await self._failed(job, error)
 
@@ -181,6 +188,23 @@ def _for_the_moment(error: Exception) -> bool:
     if isinstance(error, NotIndexed) or not isinstance(error, FlukeprintError):
         return False
     return kind_of(type(error)).status == 503
+
+
+@contextmanager
+def claimed(upload: Path) -> Iterator[bool]:
+    """Whether its job is this process's to work on: another service on the same data folder may be at it."""
+    try:
+        held = upload.open("rb")
+    except FileNotFoundError:  # which the first row will say
+        yield True
+        return
+    with held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = True
+        except BlockingIOError:
+            mine = False
+        yield mine
 
 
 def uploads(house: House) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import time
@@ -105,6 +106,32 @@ def test_the_events_of_a_job_end(filled: Service, photo: Photo) -> None:
         assert events.headers["content-type"].startswith("text/event-stream")
         lines = [line for line in events.iter_lines() if line.startswith("event:")]
     assert lines[-1] == "event: end"
+
+
+def test_two_workers_on_one_data_folder_do_each_row_once(start: Start, photo: Photo) -> None:
+    service = start(streams=2)
+    second = jobs.Worker(service.house)  # as another process has one: the lock is the open file's
+    loop = service.server.servers[0].get_loop()
+    running = asyncio.run_coroutine_threadsafe(second.run(), loop)
+    sent_jobs = [sent(service.client, zipped({f"{n}.jpg": photo(n % 5, n // 5) for n in range(20)})) for _ in range(2)]
+    loop.call_soon_threadsafe(second.wake)
+    for job in sent_jobs:
+        assert ended(service.client, job.json()["id"])["rows"]["done"] == 20
+    assert service.client.get("/v1/stats").json()["identifications"] == 40
+    service.house.leaving = True
+    loop.call_soon_threadsafe(second.wake)
+    running.result(30)
+
+
+def test_a_job_that_is_cancelled_before_it_began_leaves_no_upload(start: Start, photo: Photo) -> None:
+    service = start(streams=1)
+    first, second = (
+        sent(service.client, zipped({f"{n}.jpg": photo(n % 5, n // 5) for n in range(20)})).json()["id"] for _ in range(2)
+    )
+    assert service.client.post(f"/v1/jobs/{second}/cancel").json()["rows"]["cancelled"] == 20
+    ended(service.client, first)
+    time.sleep(0.5)
+    assert list((service.house.settings.data_dir / "uploads").iterdir()) == []
 
 
 def test_a_cancelled_job_keeps_what_is_done(start: Start, photo: Photo) -> None:
