@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,16 +53,31 @@ def read_folder(folder: Path) -> Iterator[Row]:
             f"{folder} is no folder: give a folder with one folder of photos for each individual, or a CSV table."
         )
     number = 0
-    for individual in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
-        for photo in sorted(individual.rglob("*")):
-            if photo.suffix.lower() in PHOTO_ENDINGS and not photo.name.startswith(".") and not photo.is_dir():
-                number += 1
-                yield Row(number, {"path": photo.relative_to(folder).as_posix(), "identity": individual.name})
+    try:
+        for individual in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+            for photo in sorted(_files_below(individual)):
+                if photo.suffix.lower() in PHOTO_ENDINGS and not photo.name.startswith("."):
+                    number += 1
+                    yield Row(number, {"path": photo.relative_to(folder).as_posix(), "identity": individual.name})
+    except OSError as error:
+        raise TableRefused(
+            f"{error.filename} cannot be read: {error.strerror}. Nothing was imported; change its permissions, or move it away."
+        ) from error
     if number == 0:
         raise TableRefused(
             f"{folder} holds no folder with photos: expected {folder.name}/<individual>/<photo>.jpg. "
             "Give the folder above the individuals' folders, or a CSV table with --images."
         )
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Raises where a folder cannot be read: `rglob` would leave its photos out without a word."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for where, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(where, name) for name in names)
 
 
 def read_table(table: Path) -> Iterator[Row]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import TableRefused
 from indexer.tables import ALIASES, Row, as_csv, read_folder, read_table
+from settings import ROOT
 
 
 def table(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -32,6 +37,39 @@ def test_a_folder_of_loose_photos_is_refused_with_the_layout_that_is_meant(tmp_p
     (tmp_path / "a.jpg").touch()
     with pytest.raises(TableRefused, match="<individual>/<photo>"):
         list(read_folder(tmp_path))
+
+
+UNPRIVILEGED = """
+import os, sys
+from pathlib import Path
+from indexer.errors import TableRefused
+from indexer.tables import read_folder
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+try:
+    print(len(list(read_folder(Path(sys.argv[1])))))
+except TableRefused as refused:
+    print(refused)
+"""
+
+
+@pytest.mark.parametrize("closed", [".", "Tide", "Tide/2019"])
+def test_a_folder_that_may_not_be_read_is_refused_and_not_passed_over(tmp_path: Path, closed: str) -> None:
+    folder = tmp_path / "whales"
+    for name in ("Kelp/a.jpg", "Tide/2019/b.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):  # pytest keeps its own folders to itself
+        parent.chmod(0o755)
+    (folder / closed).chmod(0)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # it could not be written
+    command = [sys.executable, "-c", UNPRIVILEGED, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
+    (folder / closed).chmod(0o755)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert re.search(
+        rf"{re.escape(str(folder / closed))} cannot be read: Permission denied\. Nothing was imported", done.stdout
+    )
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
