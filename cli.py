@@ -35,19 +35,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _verb(args.room, args.function)(args)
         sys.stdout.flush()
     except FlukeprintError as error:
-        print(f"flukeprint: {error}", file=sys.stderr)
-        if args.json:
-            import terminal
-
-            terminal.put_json({"error": type(error).__name__, "message": str(error)})
-        return REFUSED
+        return _refused(error, str(error), json=args.json)
     except KeyboardInterrupt:
         print("flukeprint: stopped. What was acknowledged is kept; an import goes on where it was.", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # whoever read our output has left, as `| head` does
         sys.stdout = None
         return DONE
+    except OSError as error:  # of a file that no room has words of its own for
+        if error.filename is None:
+            raise
+        said = f"{error.filename}: {error.strerror}. Look at the path, at who may write there, and at the space that is left."
+        return _refused(error, said, json=args.json)
     return code
+
+
+def _refused(error: Exception, said: str, *, json: bool) -> int:
+    print(f"flukeprint: {said}", file=sys.stderr)
+    if json:
+        import terminal
+
+        terminal.put_json({"error": type(error).__name__, "message": said})
+    return REFUSED
 
 
 def _verb(room: str, name: str) -> Verb:

@@ -75,8 +75,14 @@ def add(settings: Settings, folder: Path) -> Bundle:
     if not own.exists():
         own.parent.mkdir(parents=True, exist_ok=True)
         copy = Path(tempfile.mkdtemp(prefix=".coming-", dir=own.parent))
-        shutil.copytree(bundle.folder, copy, dirs_exist_ok=True)
-        copy.rename(own)
+        try:
+            for file in bundle.folder.iterdir():  # one by one: `copytree` does not say which it was that failed
+                if file.is_file():
+                    shutil.copy2(file, copy)
+            copy.rename(own)
+        except OSError:
+            shutil.rmtree(copy, ignore_errors=True)
+            raise
     return load_bundle(own)
 
 

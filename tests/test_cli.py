@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -75,6 +76,27 @@ def test_looking_at_a_folder_that_is_not_there_does_not_make_it(run: Run, tmp_pa
     looked = run("doctor")
     assert (looked.code, (tmp_path / "data").exists()) == (1, False)
     assert f"There is no data folder at {tmp_path / 'data'}. Check --data-dir" in looked.out
+
+
+def test_a_file_that_cannot_be_written_is_named_with_what_to_look_at(run: Run, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("path,identity\nmissing.jpg,A\n")
+    refused = run("import", rows, "--set-aside", rows / "aside.csv", "--json")
+    assert refused.code == 1
+    assert f"flukeprint: {rows}: " in refused.err
+    assert "Look at the path" in refused.err
+    assert refused.json["message"] in refused.err
+
+
+def test_a_full_disk_leaves_no_part_of_a_bundle(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path, into: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(into))
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    refused = run("bundles", "add", ROOT / "bundles" / "starter-lite0")
+    assert refused.code == 1
+    assert "No space left on device. Look at the path" in refused.err
+    assert list((tmp_path / "data" / "bundles").iterdir()) == []
 
 
 def test_a_load_test_says_which_extra_it_needs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
