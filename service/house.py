@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 
@@ -58,10 +59,12 @@ def open_house(settings: Settings, measures: Measures, traces: Traces | None = N
         desk = Desk(station.catalogue)
         if settings.admin_key_file is not None:
             take_admin_key(desk, secret_in(settings.admin_key_file, "ADMIN_KEY_FILE"))
-        keyless = not desk.keys()
-        if keyless and not is_own(settings.host):
+        keys, now = desk.keys(), datetime.now(UTC)
+        keyless = not keys
+        if not is_own(settings.host) and not any(key.lives(now) for key in keys):
+            lacking = "there is no key yet" if keyless else "every key was revoked or has expired"
             raise StartRefused(
-                f"The service would listen on {settings.host}, which others can reach, and there is no key yet. "
+                f"The service would listen on {settings.host}, which others can reach, and {lacking}. "
                 "Make one first: flukeprint keys create --role admin, or set FLUKEPRINT_ADMIN_KEY_FILE."
             )
         if keyless:

@@ -116,6 +116,16 @@ def test_on_another_address_it_does_not_start_without_a_key(tmp_path: Path) -> N
         pass
 
 
+def test_a_key_that_was_revoked_is_no_key_to_start_with(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as service:
+        service.house.desk.revoke_key(service.house.desk.add_key("k" * 40, "admin").id)
+    with (
+        pytest.raises(StartRefused, match=r"every key was revoked or has expired\. Make one first"),
+        running(tmp_path / "data", host="0.0.0.0"),
+    ):
+        pass
+
+
 def test_a_secret_file_brings_the_first_admin_key(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("x" * 40 + "\n")
