@@ -150,6 +150,11 @@ class Catalogue:
             individuals.by_id(connection, individual_id)
             return sightings.of_individual(connection, individual_id)
 
+    def species(self) -> frozenset[str]:
+        """Those that individuals are said to be of."""
+        with self.transactions.reading() as connection:
+            return individuals.species(connection)
+
     def sighting(self, sighting_id: int) -> Sighting:
         """Live or not."""
         with self.transactions.reading() as connection:

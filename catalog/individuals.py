@@ -140,6 +140,12 @@ def count(connection: Connection, search: str | None = None, species: str | None
     return connection.scalar(_chosen(select(func.count()).select_from(individuals), search, species)) or 0
 
 
+def species(connection: Connection) -> frozenset[str]:
+    """Those that live individuals are said to be of."""
+    named = select(_I.species).where(_I.live, _I.species.is_not(None)).distinct()
+    return frozenset(connection.execute(named).scalars())
+
+
 def summary(connection: Connection, individual_id: int) -> IndividualSummary:
     seen = sightings.c
     query = select(func.count(seen.id), func.count(seen.encounter_id.distinct())).where(

@@ -37,10 +37,12 @@ def fresh_calibration(
     """`known`, or the one that was kept, as long as it fits the catalogue of today; else one that is fitted now, and kept."""
     known = known or _kept(catalogue, bundle.id)
     count = index.count()
-    if known is not None and known.new_share == new_share and not known.is_stale(count):
+    fits = known is not None and known.new_share == new_share and not known.is_stale(count)
+    # A bundle's own ends with the first individual of a species that it was not measured on.
+    if known is not None and fits and (known.source != "bundle" or not known.others(catalogue.species())):
         return known
     own = Calibration.from_json(bundle.calibration) if bundle.calibration else None
-    fitted = calibrate(index, Lessons(catalogue, bundle.id), bundle=own, new_share=new_share)
+    fitted = calibrate(index, Lessons(catalogue, bundle.id), bundle=own, new_share=new_share, species=catalogue.species())
     catalogue.put_calibration(bundle.id, sightings=count, fitted=fitted.to_json())
     return fitted
 

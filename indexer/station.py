@@ -37,7 +37,7 @@ from vector_db.open import open_edge, open_server
 from vector_db.port import VectorIndex
 from vector_db.server_options import ServerOptions
 
-DEFAULT_BUNDLE = SHIPPED / "starter-lite0"
+DEFAULT_BUNDLE = SHIPPED / "beluga-lite0"
 
 
 @dataclass

@@ -9,7 +9,7 @@ known or new, stands in where there is neither.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import exp, isfinite, log
 from typing import Any
@@ -59,6 +59,7 @@ class Basis:
     error_new: float | None = None
     false_new: float | None = None  # share of known animals that are answered "new"
     true_new: float | None = None  # share of new animals that are answered "new"
+    species: tuple[str, ...] = ()  # of a bundle's: what it was measured on; empty where that is not known
 
 
 # Where probabilities come from, in words that follow "Probabilities are".
@@ -94,6 +95,11 @@ class Calibration:
         at = bisect_left(self.bars, confidence, key=lambda bar: bar.confidence)
         return self.bars[at - 1] if at else FLOOR
 
+    def others(self, species: Iterable[str]) -> list[str]:
+        """Those of the species that it was not measured on, where it says on which it was: its numbers do not hold for them."""
+        measured = {one.casefold() for one in self.basis.species}
+        return sorted(one for one in species if measured and one.casefold() not in measured)
+
     def is_stale(self, sightings: int) -> bool:
         """Whether a catalogue that now has so many live sightings deserves another fit."""
         return abs(sightings - self.sightings) > GROWTH * self.sightings
@@ -122,7 +128,7 @@ class Calibration:
                 right=Curve(**given["right"]),
                 bars=tuple(Bar(*map(float, bar)) for bar in given["bars"]),
                 places=tuple(map(float, given["places"])),
-                basis=Basis(**given["basis"]),
+                basis=Basis(**{**given["basis"], "species": tuple(given["basis"].get("species", ()))}),
                 tenths=tuple(map(float, given.get("tenths", ()))),  # one that was kept before there were any has none
             )
             sound = read._is_lawful()
@@ -166,9 +172,13 @@ BUILT_IN = Calibration(
 )
 
 
-def stand_in(bundle: Calibration | None, why: str, sightings: int) -> Calibration:
-    """What answers where the catalogue cannot be calibrated on: the bundle's own, else the built-in."""
-    if bundle is not None:
+def stand_in(bundle: Calibration | None, why: str, sightings: int, species: Iterable[str] = ()) -> Calibration:
+    """What answers where the catalogue, of these species, cannot be calibrated on: the bundle's own, else the built-in."""
+    others = [] if bundle is None else bundle.others(species)
+    if bundle is not None and not others:
         return replace(bundle, source="bundle", reason=f"{why}; the bundle's own calibration answers", sightings=sightings)
-    nothing = "and the bundle brings no calibration: probabilities are cautious guesses, nothing is called known or new"
+    lacking = "the bundle brings no calibration"
+    if bundle is not None:
+        lacking = f"the bundle's own was measured on {', '.join(bundle.basis.species)} and not on {', '.join(others)}"
+    nothing = f"and {lacking}: probabilities are cautious guesses, nothing is called known or new"
     return replace(BUILT_IN, reason=f"{why}, {nothing}", sightings=sightings)

@@ -13,7 +13,7 @@ trials of individuals that the fit had not seen, in five folds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -78,8 +78,10 @@ def calibrate(
     new_share: float = NEW_SHARE,
     sampling: Sampling = SAMPLING,
     data: str = "the catalogue's own sightings",
+    species: Iterable[str] = (),
 ) -> Calibration:
-    """The catalogue's own calibration or, where it is too small for one, what stands in for it and why.
+    """The catalogue's own calibration or, where it is too small for one, what stands in for it and why: the `bundle`'s,
+    unless the catalogue has `species` that it was not measured on.
 
     Costs one search for each photo asked with: at most 1,200 by the default sampling.
     """
@@ -87,7 +89,7 @@ def calibrate(
     occasions = sample(enrolled, sampling)
     why = too_small(occasions, "its own calibration needs")
     if why is not None:
-        return stand_in(bundle, why, len(enrolled))
+        return stand_in(bundle, why, len(enrolled), species)
     trials = list(run_trials(index, catalogue, enrolled, occasions))
     optimistic = all(len(occasion.all) == 1 for occasion in occasions)
     return fit(trials, new_share=new_share, sightings=len(enrolled), optimistic=optimistic, data=data)

@@ -75,7 +75,7 @@ class Photos:
         )
 
     @torch.inference_mode()
-    def embed(self, module: torch.nn.Module, indices: Sequence[int], device: str = "cpu", batch: int = 32) -> np.ndarray:
+    def embed(self, module: torch.nn.Module, indices: Sequence[int], device: str = "cpu", batch: int = 4) -> np.ndarray:
         """(len(indices), dim) float32, unit norm, of the photos as they are."""
         config = self._config
         by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)

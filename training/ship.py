@@ -85,7 +85,7 @@ def ship(
     shipped = _as_shipped(module, config, lessons, images, taught, sides, half)
     if sibling is not None:
         before = load_bundle(sibling)
-        metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling trained on the split, with the same configuration"}
+        metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling that was taught on the split"}
         calibration = before.calibration
     else:
         vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)), config.device)
@@ -164,7 +164,10 @@ def _calibration(vectors: npt.NDArray[np.float32], every: Sequence[Row], strange
     encounter = {place: at for at, place in enumerate(sorted(set(places)))}
     index = ExactIndex(vectors, [number[row.identity] for row in rows], [encounter[place] for place in places])
     fitted = calibrate(index, index, data="animals that the encoder was not taught")
-    return dict(fitted.to_json()) if fitted.source == "catalogue" else None
+    if fitted.source != "catalogue":
+        return None
+    species = tuple(sorted({row.species for row in rows if row.species}))
+    return dict(dataclasses.replace(fitted, basis=dataclasses.replace(fitted.basis, species=species)).to_json())
 
 
 def with_calibration(bundle: Bundle, calibration: Mapping[str, Any]) -> Bundle:

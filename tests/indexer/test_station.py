@@ -162,3 +162,14 @@ def _shared_station(tmp_path_factory: pytest.TempPathFactory, whales: Path) -> o
         _STATION.append(station)
         yield station
         _STATION.clear()
+
+
+def test_the_bundles_own_calibration_answers_until_there_is_an_animal_of_another_species(
+    station: Station, whales: Path
+) -> None:
+    floe, kelp = (whales / f"W{number}" / "0.jpg" for number in (0, 1))
+    enrol(station, "Floe", [Source("a.jpg", Given(species="Beluga"), path=floe)], who="me")
+    assert station.calibration().source == "bundle"
+    enrol(station, "Kelp", [Source("b.jpg", Given(species="orca"), path=kelp)], who="me")
+    assert station.calibration().source == "none"
+    assert "measured on beluga and not on orca" in station.calibration().reason

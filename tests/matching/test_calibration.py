@@ -134,3 +134,13 @@ def test_a_calibration_that_a_bundle_brings_is_lawful_and_says_what_it_was_fitte
         assert calibration.basis.data
         assert calibration.basis.individuals >= 20
         assert not calibration.basis.optimistic
+
+
+def test_a_bundles_own_stands_in_for_the_species_that_it_was_measured_on_and_no_other() -> None:
+    of_belugas = replace(MADE, basis=replace(MADE.basis, species=("beluga",)))
+    assert Calibration.from_json(json.loads(json.dumps(of_belugas.to_json()))) == of_belugas
+    assert [stand_in(of_belugas, "small", 4, kinds).source for kinds in ((), ("Beluga",))] == ["bundle", "bundle"]
+    refused = stand_in(of_belugas, "small", 4, ("beluga", "orca"))
+    assert refused.source == "none"
+    assert "was measured on beluga and not on orca" in refused.reason
+    assert stand_in(MADE, "small", 4, ("orca",)).source == "bundle"  # it does not say what it was measured on
