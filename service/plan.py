@@ -46,10 +46,13 @@ def _encounters(members: Iterable[Member], most: int) -> list[Row]:
 
 
 def _of_folders(members: Iterable[Member]) -> list[Row]:
+    """The outermost folder names the individual, unless it only holds the others: systems put one around what they pack."""
+    inside = [(member, PurePosixPath(member.path).parts) for member in members if member.folder]
+    while len({parts[0] for _, parts in inside}) == 1 and min(len(parts) for _, parts in inside) > 2:
+        inside = [(member, parts[1:]) for member, parts in inside]
     found: dict[str, list[Row]] = {}
-    for member in members:
-        if member.folder:
-            found.setdefault(PurePosixPath(member.path).parts[0], []).append(_photo(member))
+    for member, parts in inside:
+        found.setdefault(parts[0], []).append(_photo(member))
     return [row for name, photos in found.items() for row in _portions(name, photos)]
 
 

@@ -1,0 +1,45 @@
+"""What an archive's folders are told to mean, before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from service.archive import Member
+from service.errors import UploadRefused
+from service.plan import plan
+
+
+def individuals(*paths: str) -> dict[str, int]:
+    """Each individual that the files at these paths are enrolled as, with how many photos."""
+    found: dict[str, int] = {}
+    for row in plan("enrol", Path("unused.zip"), [member(path) for path in paths], most=16):
+        found[row["name"]] = found.get(row["name"], 0) + len(row["photos"])
+    return found
+
+
+def member(path: str) -> Member:
+    folder = str(PurePosixPath(path).parent)
+    return Member(path, "" if folder == "." else folder, PurePosixPath(path).name, 1)
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["W1/a.jpg", "W2/b.jpg"], {"W1": 1, "W2": 1}),
+        (["W1/day 1/a.jpg", "W1/day 2/a.jpg", "W2/b.jpg"], {"W1": 2, "W2": 1}),
+        (["whales/W1/a.jpg", "whales/W2/b.jpg"], {"W1": 1, "W2": 1}),
+        (["home/whales/W1/day 1/a.jpg", "home/whales/W2/b.jpg"], {"W1": 1, "W2": 1}),
+        (["W1/a.jpg", "W1/day 2/b.jpg"], {"W1": 2}),
+        (["W1/a.jpg"], {"W1": 1}),
+        ([f"W1/{number}.jpg" for number in range(40)], {"W1": 40}),
+    ],
+)
+def test_outermost_folder_is_the_individual_unless_it_only_holds_the_others(paths: list[str], expected: dict[str, int]) -> None:
+    assert individuals(*paths) == expected
+
+
+def test_photos_without_a_folder_are_nobodys() -> None:
+    with pytest.raises(UploadRefused, match="a folder an individual"):
+        individuals("a.jpg", "b.jpg")
