@@ -254,6 +254,9 @@ class Catalogue:
 
     def last_event_id(self) -> int:
         """0 where nothing has happened yet. Cheap: a search asks it each time, to notice what other processes did."""
+        if (quick := self.transactions.quick) is not None:
+            with translated(self.transactions.address):
+                return quick.last_event_id()
         with self.transactions.reading() as connection:
             return events.last_id(connection)
 
@@ -270,8 +273,12 @@ class Catalogue:
 
     def keep_identification(self, *, who: str, bundle_id: str, photos: Sequence[dict[str, Any]], answer: dict[str, Any]) -> int:
         """Its number. A power cut may take the last ones: an answer given is no enrolment acknowledged."""
+        who = required_label(who, "user")
+        if (quick := self.transactions.quick) is not None and self._note is None:
+            with self.transactions.turn():
+                return quick.keep_identification(_now(), who, bundle_id, photos, answer)
         with self.transactions.casually() as connection:
-            row = {"at": _now(), "who": required_label(who, "user"), "bundle_id": bundle_id}
+            row = {"at": _now(), "who": who, "bundle_id": bundle_id}
             number = answers.keep_identification(connection, row | {"photos": list(photos), "answer": answer})
             if self._note is not None:
                 self._note(connection, "identification", number)

@@ -42,7 +42,9 @@ def _sqlite(url: URL, *, durable: bool, foreign_keys: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(BEGIN, 'DEFERRED')}")
+        # By the driver itself: as a statement of SQLAlchemy's it took a sixth of a short read's time.
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute(f"BEGIN {connection.get_execution_options().get(BEGIN, 'DEFERRED')}").close()
 
     return engine
 

@@ -52,9 +52,10 @@ def _beyond() -> NotKnown:
 def translated(url: URL) -> Iterator[None]:
     try:
         yield
-    except IntegrityError as error:
+    except (IntegrityError, sqlite3.IntegrityError) as error:
+        why = getattr(error, "orig", error)  # the driver's own, where SQLAlchemy stands between
         raise EditConflict(
-            f"The change contradicts what the catalogue {place(url)} holds ({error.orig}); nothing was changed."
+            f"The change contradicts what the catalogue {place(url)} holds ({why}); nothing was changed."
         ) from error
     except DBAPIError as error:
         raise (_sqlite if isinstance(error.orig, sqlite3.Error) else _server)(error.orig, url) from error

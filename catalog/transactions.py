@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine
 
 from catalog.engine import BEGIN, make_engine, wait_for_turn
 from catalog.faults import WAIT_S, locked, translated
+from catalog.quick import Quick
 
 
 class Transactions:
@@ -22,10 +23,13 @@ class Transactions:
         self.address = address
         self.durable = durable
         self.casual = make_engine(address, durable=False)
+        self.quick = Quick(durable, self.casual) if durable.dialect.name == "sqlite" else None
         self._turn = threading.Lock()
         self._holder: int | None = None
 
     def close(self) -> None:
+        if self.quick is not None:
+            self.quick.close()
         self.durable.dispose()
         self.casual.dispose()
 
@@ -47,6 +51,12 @@ class Transactions:
         """A write of what no one was promised, as identifications: a power cut may take the last ones, never a part of one."""
         with self._begun(self.casual) as connection:
             yield connection
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """To write, for what brings a connection of its own."""
+        with translated(self.address), self._alone():
+            yield
 
     @contextmanager
     def _begun(self, engine: Engine) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from catalog.catalogue import Catalogue
 from catalog.errors import NotKnown
@@ -34,10 +35,22 @@ def identify_and_keep(
     *,
     who: str,
     second_opinion: SecondOpinion | None = None,
+) -> Answer:
+    """One encounter's photos, one answer, with the number under which it is kept."""
+    return identify_and_tell(station, photos, options, who=who, second_opinion=second_opinion)[0]
+
+
+def identify_and_tell(
+    station: Station,
+    photos: Sequence[QueryPhoto],
+    options: Options = DEFAULTS,
+    *,
+    who: str,
+    second_opinion: SecondOpinion | None = None,
     encoder: Encodes | None = None,
     books: Catalogue | None = None,
-) -> Answer:
-    """One encounter's photos, one answer, with the number under which it is kept.
+) -> tuple[Answer, dict[str, Any]]:
+    """The same, and the answer as JSON, which was made to be kept.
 
     `second_opinion` is the settings' where it is not given.
     `encoder` stands in for the station's: one that stops when nobody waits for the answer any more, or that remembers.
@@ -48,7 +61,7 @@ def identify_and_keep(
         photos,
         encoder=encoder or station.encoder,
         index=station.index,
-        catalogue=station.catalogue,
+        catalogue=station.owning,
         calibration=station.calibration(),
         options=options,
         second=second(station, second_opinion or station.settings.second_opinion),
@@ -61,7 +74,7 @@ def identify_and_keep(
         for photo, seen in zip(told["photos"], answer.photos, strict=True)
     ]
     kept = (books or station.catalogue).keep_identification(who=who, bundle_id=station.bundle_id, photos=asked, answer=told)
-    return replace(answer, identification_id=kept)
+    return replace(answer, identification_id=kept), told | {"identification_id": kept}
 
 
 def measured(photo: PhotoAnswer, *, cosine: bool) -> dict[str, object]:
@@ -100,7 +113,7 @@ def similar_to_photo(
     station.follower.follow()
     data = photo if isinstance(photo, bytes) else read_photo(photo, limits(station.settings))
     vector = station.encoder.encode(data, box).vector
-    return similar(vector, index=station.index, catalogue=station.catalogue, top=top, where=where)
+    return similar(vector, index=station.index, catalogue=station.owning, top=top, where=where)
 
 
 def similar_to_sighting(station: Station, sighting_id: int, *, top: int, where: Filter = NO_FILTER) -> tuple[Similar, ...]:
@@ -109,5 +122,5 @@ def similar_to_sighting(station: Station, sighting_id: int, *, top: int, where: 
     station.catalogue.sighting(sighting_id)
     for _, matrix in station.catalogue.vectors(station.bundle_id, [sighting_id]):
         where = replace(where, exclude=where.exclude | {sighting_id})
-        return similar(matrix[0], index=station.index, catalogue=station.catalogue, top=top, where=where)
+        return similar(matrix[0], index=station.index, catalogue=station.owning, top=top, where=where)
     raise NotKnown(f"Sighting {sighting_id} is deleted, so there is nothing to compare with; flukeprint history shows by what.")

@@ -26,6 +26,7 @@ from indexer.calibrating import fresh_calibration
 from indexer.errors import BundleMismatch
 from indexer.looking import Looking
 from indexer.opining import fresh_opinion, measure_opinion
+from indexer.owning import Owning
 from indexer.reconcile import Follower, reconcile
 from indexer.registry import IN_USE, SHIPPED, bundles_folder
 from matching.calibration import Calibration
@@ -50,6 +51,7 @@ class Station:
     encoder: Encoder
     index: VectorIndex
     follower: Follower
+    owning: Owning
     _calibration: Calibration | None = None
     _calibrated_at: int = -1  # the event up to which the index was then
     _calibrating: threading.Lock = field(default_factory=threading.Lock)
@@ -148,7 +150,8 @@ def open_station(settings: Settings, *, streams: int = 1) -> Station:
             raise
         follower = Follower(index, catalogue, bundle.id)
         follower.follow()
-        return Station(settings, catalogue, photo_store(settings), encoder, index, follower)
+        owning = Owning(catalogue, follower)
+        return Station(settings, catalogue, photo_store(settings), encoder, index, follower, owning)
     except BaseException:
         catalogue.close()
         raise

@@ -16,7 +16,7 @@ from catalog.errors import NotKnown
 from catalog.names import clean_label
 from encoder.errors import EncoderError, PhotoRefused
 from encoder.values import Box, Encoded
-from indexer.asking import identify_and_keep, second, similar_to_photo, similar_to_sighting
+from indexer.asking import identify_and_tell, second, similar_to_photo, similar_to_sighting
 from indexer.errors import RowRefused
 from indexer.given import crop
 from matching.identify import Options, QueryPhoto
@@ -87,13 +87,13 @@ def identified(house: House, photos: Sequence[QueryPhoto], options: Options, att
     """The answer as JSON, kept and counted."""
     encoder = Watched(house.station.encoder, attempt.gone, house.traces)
     with house.traces.span("identify") if house.traces else nullcontext():
-        answer = identify_and_keep(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
+        answer, told = identify_and_tell(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
         if house.traces is not None:
             spent = answer.timings_ms
             began = time.time_ns() - int((spent.search + spent.decide) * 1e6)
             house.traces.lay(began, search=spent.search, decide=spent.decide)
     house.measures.tell_answer(answer)
-    return answer.to_json()
+    return told
 
 
 def query_photos(photos: Sequence[Photo], boxes: Sequence[str]) -> list[QueryPhoto]:
@@ -129,7 +129,7 @@ def looked_up(house: House, photos: Sequence[QueryPhoto], options: Options) -> d
         photos,
         encoder=station.encoder,
         index=station.index,
-        catalogue=station.catalogue,
+        catalogue=station.owning,
         calibration=station.calibration(),
         options=options,
         second=second(station, station.settings.second_opinion),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -239,3 +240,24 @@ def test_a_snapshot_is_a_whole_catalogue_of_its_own(book: Catalogue, tmp_path: P
         book.snapshot(copy)
     with pytest.raises(CatalogueUnavailable, match=r"cannot be opened: the folder .*no such folder is not there"):
         book.snapshot(tmp_path / "no such folder" / "copy.db")
+
+
+def test_an_identification_is_kept_alike_by_either_way_of_writing_it(tmp_path: Path) -> None:
+    """SQLite's driver writes those that note nothing beside them; the others go through SQLAlchemy."""
+    told = {"decision": "new", "probability": 0.25, "candidates": [{"name": 'Ære \u2028 "x"'}], "calibration": None}
+    photos = [{"name": "é.jpg", "sha256": "0" * 64, "box": None}]
+    with open_catalogue(tmp_path / "catalogue.db") as catalogue:
+        catalogue.register_bundle("b", sha256="1" * 64, dimension=4)
+        quick = catalogue.keep_identification(who="me", bundle_id="b", photos=photos, answer=told)
+        noted: list[int] = []
+        slow = catalogue.noting(lambda *made: noted.append(made[2])).keep_identification(
+            who="me", bundle_id="b", photos=photos, answer=told
+        )
+        first, second = catalogue.identification(quick), catalogue.identification(slow)
+        assert (noted, slow) == ([slow], quick + 1)
+        assert timedelta(0) <= second.at - first.at < timedelta(seconds=30)
+        assert replace(second, id=first.id, at=first.at) == first
+        assert first.answer == told
+        with catalogue.transactions.reading() as connection:
+            rows = connection.exec_driver_sql("SELECT length(at), typeof(at), photos, answer FROM identifications").all()
+        assert rows[0] == rows[1]
