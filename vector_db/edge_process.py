@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from vector_db.channel import polling
+
 PATIENCE_S = 120.0  # opening a million points takes 5 s, listing their ids 5 s
 LEAVE_S = 10.0
 _ROOT = Path(__file__).resolve().parent.parent
@@ -79,6 +81,7 @@ class EdgeProcess:
                 ours.close()
                 raise
         self._channel = Connection(ours.detach())
+        self._answered = polling(self._channel)
 
     @property
     def pid(self) -> int:
@@ -90,7 +93,7 @@ class EdgeProcess:
             raise WorkerGone("it was ended when a call was interrupted", crashed=False)
         try:
             self._channel.send((verb, args))
-            if not self._channel.poll(patience_s):
+            if not self._answered.poll(patience_s * 1000):
                 raise TimeoutError
             state, answer = self._channel.recv()
         except (EOFError, ConnectionError):

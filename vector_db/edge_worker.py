@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from vector_db.channel import polling
 from vector_db.conditions import Condition, Payload
 from vector_db.edge_shard import Shard
 
@@ -102,9 +103,9 @@ class Desk:
 
 def serve(channel: Connection, owner: int) -> None:
     """Answer until told to close, or until nobody is left to answer to."""
-    desk = Desk()
+    desk, asked = Desk(), polling(channel)
     while os.getppid() == owner:
-        if channel.poll(LOOK_ROUND_S):
+        if asked.poll(LOOK_ROUND_S * 1000):
             try:
                 verb, args = channel.recv()
             except (EOFError, ConnectionResetError):

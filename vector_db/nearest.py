@@ -28,7 +28,7 @@ def nearest(found: Sequence[tuple[int, float]], top: int, limit: int) -> list[Ne
     >>> nearest([(7, 0.9), (3, 0.9), (5, 0.1)], 1, 3)
     [Neighbour(id=3, score=0.9)]
     """
-    ranked = sorted((Neighbour(id, max(-1.0, min(1.0, score))) for id, score in found), key=lambda one: (-one.score, one.id))
-    if len(ranked) >= limit and ranked[-1].score == ranked[top - 1].score:
+    ranked = sorted([(-max(-1.0, min(1.0, score)), id) for id, score in found])
+    if len(ranked) >= limit and ranked[-1][0] == ranked[top - 1][0]:
         return None
-    return ranked[:top]
+    return [Neighbour(id, -away) for away, id in ranked[:top]]
