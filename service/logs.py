@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from settings import Settings
 
 MORE = ("request_id", "method", "path", "status", "ms", "read", "who", "address")
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode  # `json.dumps` would make it anew for each line
 PLAIN = "%(asctime)s %(levelname)-7s %(message)s"
 
 
@@ -24,7 +25,7 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name in MORE if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _encode(line)
 
 
 class PlainLines(logging.Formatter):
@@ -36,6 +37,7 @@ class PlainLines(logging.Formatter):
 
 def set_up(settings: Settings) -> None:
     """To stderr, ours and the server's alike."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # which no line names
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else PlainLines(PLAIN))
     for name in ("flukeprint", "uvicorn"):

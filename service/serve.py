@@ -6,7 +6,7 @@ that was not acknowledged may be sent again, and a job goes on at the next start
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import logging
 import sys
 import tempfile
@@ -17,46 +17,19 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from errors import FlukeprintError
 from service import logs
 from service.app import framed, make_app
+from service.connection import Patient
 from service.errors import StartRefused
 from service.jobs import UPLOADS
 from settings import Settings
 
 KEEP_ALIVE_S = 15
-SWITCH_S = 0.0005  # Python's 5 ms: with two photos in work the loop would wait that long, several times a request
+SWITCH_S = 0.00003  # Python's 5 ms: with two photos in work the loop would wait that long, several times a request
 MOST_CONNECTIONS = 1000  # one more is answered 503
 log = logging.getLogger("flukeprint.service")
-
-
-class Patient(H11Protocol):
-    """With an end to its patience: a client who takes too long over its headers is shown out."""
-
-    header_timeout_s = 20
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._since = self.loop.time()  # its last answer, or its beginning
-        self._watch = self.loop.call_later(self.header_timeout_s, self._look)
-
-    def on_response_complete(self) -> None:
-        self._since = self.loop.time()
-        super().on_response_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._watch.cancel()
-        super().connection_lost(exc)
-
-    def _look(self) -> None:
-        answering = self.cycle is not None and not self.cycle.response_complete
-        left_s = self.header_timeout_s - (0.0 if answering else self.loop.time() - self._since)
-        if left_s <= 0:  # nothing but headers, or less, in all that time
-            self.transport.close()
-            return
-        self._watch = self.loop.call_later(left_s, self._look)
 
 
 class Server(uvicorn.Server):
@@ -79,8 +52,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if self.started:
-            if self.spool is not None:
+            if self.spool is not None:  # this process serves, and does nothing else
                 tempfile.tempdir = str(self.spool)
+                gc.collect()
+                gc.freeze()  # what is there now stays, and need not be looked through for garbage again and again
             log.info("Flukeprint listens on http://%s:%s", *self.address())
 
     def address(self) -> tuple[str, int]:

@@ -9,7 +9,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -264,6 +264,36 @@ def test_clients_that_do_not_read_their_answers_hold_nobody_up(attacked: Attacke
 def test_what_is_no_request_of_ours_is_refused(attacked: Attacked, sent: bytes) -> None:
     answer = raw(attacked, sent)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+
+
+def test_a_header_without_end_is_cut_off(attacked: Attacked) -> None:
+    parts = urlsplit(attacked.url)
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=WITHIN_S) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nX: ")
+        sent, cut = 0, False
+        while not cut and sent < 100 * 65_536:
+            try:
+                sent += client.send(b"y" * 65_536)
+                client.settimeout(0.05)
+                cut = client.recv(12) in (b"", b"HTTP/1.1 400")
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                cut = True
+        assert cut
+        assert sent < 30 * 65_536
+
+
+def test_requests_that_come_by_the_hundred_before_the_first_is_answered_are_refused(attacked: Attacked) -> None:
+    parts = urlsplit(attacked.url)
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=WITHIN_S) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+        said = b""
+        with suppress(ConnectionError):
+            while more := client.recv(65_536):
+                said += more
+    assert said.count(b"HTTP/1.1 200") < 1000
+    assert b"HTTP/1.1 400" in said or not said
 
 
 def test_there_are_enough_of_them() -> None:
