@@ -125,8 +125,8 @@ class Settings(BaseModel):
         default_factory=lambda: 3 * cores(),
         ge=0,
         le=10_000,
-        description="Requests that may wait before the encoder; one more is answered 429. Unset: three a core, so that "
-        "the last who is taken waits for about three others.",
+        description="Requests that may wait before the encoder in a burst, and a third of them once no thread has been free "
+        "for a second; one more is answered 429. Unset: three a core.",
     )
     requests_per_minute: int = Field(
         600, ge=0, description="How often one key, and one address, may ask the service in a minute; 0 does not count."

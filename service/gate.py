@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from starlette.requests import Request
 
@@ -31,6 +32,8 @@ MASKS_WAITING = 8  # each is some fifty encodings long
 ARRIVES_WITHIN_S = 0.5  # a body that takes longer gives its place up
 MOST_LATE = 32  # bodies that came late and wait for a place
 LONGEST_WAIT_S = 30  # that anybody is told to wait
+STANDS_AFTER_S = 1.0  # without a thread that is free: that is no burst, and who waits long waits for nothing
+STANDING = 3  # the part of those who may wait in a burst that may wait then
 SPREAD = 2.0  # those who were refused are told to come back at half the rate that could be served: others come too
 T = TypeVar("T")
 
@@ -38,10 +41,12 @@ T = TypeVar("T")
 class Lane:
     """Some threads, and places to wait. Its counts are the event loop's own: call it from there alone."""
 
-    def __init__(self, name: str, threads: int, waiting: int) -> None:
+    def __init__(self, name: str, threads: int, waiting: int, standing: int | None = None) -> None:
+        """`standing` may wait where no thread has been free for a while, `waiting` in a burst; unset: as many."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._name = name
         self.places = threads + waiting
+        self._standing = self.places if standing is None else threads + standing
+        self._busy_since: float | None = None  # since when no thread was free, if somebody had to wait then
         self._left = asyncio.Event()
         self._threads = threads
         self.inside = 0  # at work, waiting, or on its way in
@@ -50,15 +55,26 @@ class Lane:
         self._promised = 0.0  # until when those who were refused have been told to come back
 
     @property
+    def _room(self) -> int:
+        """Places now. A queue that stands serves nobody sooner: after a burst's length it is cut, and waits are short again."""
+        stands = self._busy_since is not None and time.monotonic() - self._busy_since > STANDS_AFTER_S
+        return self._standing if stands else self.places
+
+    @property
     def is_full(self) -> bool:
-        return self.inside + self._late >= self.places
+        return self.inside + self._late >= self._room
 
     def refuse_if_full(self) -> None:
         if self.is_full:
             raise Busy(
-                f"All {self.places} places of this service are taken. Nothing was done; try again after the Retry-After.",
+                f"All {self._room} places of this service are taken. Nothing was done; try again after the Retry-After.",
                 retry_after_s=self._when(),
             )
+
+    def enter(self) -> None:
+        self.inside += 1
+        if self._busy_since is None and self.inside > self._threads:
+            self._busy_since = time.monotonic()
 
     def _when(self) -> int:
         """Seconds until there is a place for this one too: after those who are inside, and those who were refused before it."""
@@ -87,7 +103,7 @@ class Lane:
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread of this lane, or `Busy`. Cancelled before it begins, it never does."""
-        return await asyncio.wrap_future(self.begin(work))
+        return await self.begin(work).answer
 
     async def run_patiently(self, work: Callable[[], T]) -> T:
         """For a job's rows: takes a place only when one is free at once, so that whoever asks goes first."""
@@ -96,37 +112,24 @@ class Lane:
             await self._left.wait()
         return await self.run(work)
 
-    def begin(self, work: Callable[[], T], place: Place | None = None) -> Future[T]:
+    def begin(self, work: Callable[[], T], place: Place | None = None) -> Begun[T]:
         """Put it into the lane, on the place that was reserved for it, or `Busy`."""
         if place is None or not place.hand_over():
             self.refuse_if_full()
-            self.inside += 1
-        loop = asyncio.get_running_loop()
-        spent = [0.0]
-
-        def timed() -> T:
-            began = time.perf_counter()
-            try:
-                return work()
-            finally:
-                spent[0] = time.perf_counter() - began
-
+            self.enter()
+        timed = _Timed(self, work, asyncio.get_running_loop())
         future = self._pool.submit(contextvars.copy_context().run, timed)  # so that a trace goes on in the thread
-        future.add_done_callback(lambda _: self._leave(loop, spent))
-        return future
+        future.add_done_callback(timed.ended)
+        timed.answer.add_done_callback(lambda answer: answer.cancelled() and future.cancel())
+        return Begun(timed.answer, future)
 
-    def leave(self) -> None:
+    def leave(self, spent_s: float = 0.0) -> None:
         self.inside -= 1
+        if self.inside < self._threads:
+            self._busy_since = None
         self._left.set()
-
-    def _leave(self, loop: asyncio.AbstractEventLoop, spent: list[float]) -> None:
-        def leave() -> None:
-            self.leave()
-            if spent[0]:
-                self._each_s = 0.9 * self._each_s + 0.1 * spent[0] if self._each_s else spent[0]
-
-        with suppress(RuntimeError):  # the loop is closed: nobody counts any more
-            loop.call_soon_threadsafe(leave)
+        if spent_s:
+            self._each_s = 0.9 * self._each_s + 0.1 * spent_s if self._each_s else spent_s
 
     def close(self) -> None:
         """What is begun ends; what waits is dropped."""
@@ -138,7 +141,7 @@ class Place:
 
     def __init__(self, lane: Lane) -> None:
         self.lane, self._held = lane, True
-        lane.inside += 1
+        lane.enter()
         self._lapses = asyncio.get_running_loop().call_later(ARRIVES_WITHIN_S, self.give_back)
 
     def give_back(self) -> None:
@@ -156,11 +159,53 @@ class Place:
         return not self._held
 
 
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[T]):
+    """What was put into a lane. Whoever stops waiting for the `answer` cancels work that has not begun."""
+
+    answer: asyncio.Future[T]
+    _work: Future[T]
+
+    def drop(self, why: Exception) -> None:
+        """Where it has not begun it never will, and this is its answer."""
+        if self._work.cancel() and not self.answer.done():
+            self.answer.set_exception(why)
+
+
+class _Timed(Generic[T]):
+    """Work for a thread, which tells the loop how it ended. It holds no future of the thread: a ring would keep photos."""
+
+    def __init__(self, lane: Lane, work: Callable[[], T], loop: asyncio.AbstractEventLoop) -> None:
+        self._lane, self._work, self._loop, self._spent_s = lane, work, loop, 0.0
+        self.answer: asyncio.Future[T] = loop.create_future()
+
+    def __call__(self) -> T:
+        began = time.perf_counter()
+        try:
+            return self._work()
+        finally:
+            self._spent_s = time.perf_counter() - began
+
+    def ended(self, work: Future[T]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody counts any more
+            self._loop.call_soon_threadsafe(self._tell, work)
+
+    def _tell(self, work: Future[T]) -> None:
+        """The place is free and the answer told in one turn of the loop: each takes the interpreter from those at work."""
+        self._lane.leave(self._spent_s)
+        if self.answer.done() or work.cancelled():
+            return
+        if (error := work.exception()) is None:
+            self.answer.set_result(work.result())
+        else:
+            self.answer.set_exception(error)
+
+
 class Gate:
     """The lanes of one service."""
 
     def __init__(self, *, streams: int, queue: int) -> None:
-        self.encode = Lane("encode", streams, queue)
+        self.encode = Lane("encode", streams, queue, queue // STANDING)
         self.masks = Lane("masks", 1, MASKS_WAITING)
         self.books = Lane("books", BOOKS_THREADS, BOOKS_WAITING)
         self.desk = Lane("desk", 2, DESK_WAITING)
@@ -180,21 +225,20 @@ class Gate:
         place = place_of(request, lane)
         if place is not None and place.lapsed:
             place = await lane.wait_for_place()
-        future = lane.begin(lambda: work(gone), place)
-        answer = asyncio.wrap_future(future)
-        watch = asyncio.ensure_future(_gone(request))
-        either: set[asyncio.Future[Any]] = {answer, watch}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
+        begun = lane.begin(lambda: work(gone), place)
+
+        def left(watch: asyncio.Task[None]) -> None:
+            if not watch.cancelled():
                 gone.set()
-                if future.cancel():
-                    raise ClientGone("The client left before its answer was begun.")
-            return await answer
+                begun.drop(ClientGone("The client left before its answer was begun."))
+
+        watch = asyncio.ensure_future(_gone(request))
+        watch.add_done_callback(left)
+        try:
+            return await begun.answer
         finally:
             watch.cancel()
-            if not answer.done():  # given up: the time to leave is over
-                gone.set()
+            gone.set()  # for work that goes on: the time to leave is over
 
     def lanes(self) -> dict[str, Lane]:
         """By their names."""

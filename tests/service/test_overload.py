@@ -127,7 +127,7 @@ def test_those_who_are_refused_are_told_to_come_one_after_the_other() -> None:
         lane, free = Lane("t", 1, 0), threading.Event()
         try:
             await lane.run(lambda: time.sleep(0.5))  # so long takes each
-            busy = asyncio.wrap_future(lane.begin(free.wait))
+            busy = lane.begin(free.wait).answer
             told = []
             for _ in range(100):
                 with pytest.raises(Busy) as said:
@@ -145,3 +145,32 @@ def test_those_who_are_refused_are_told_to_come_one_after_the_other() -> None:
     assert 9 <= told[9] - told[0] <= 16
     assert told[-1] == LONGEST_WAIT_S
     assert told == sorted(told)
+
+
+def test_a_queue_that_stands_is_cut_and_a_free_thread_makes_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.gate.STANDS_AFTER_S", 0.1)
+    lane = Lane("t", 2, 6, 2)  # two at work, six in a burst, two where the queue stands
+
+    def fill() -> int:
+        while not lane.is_full:
+            lane.enter()
+        return lane.inside
+
+    def leave(left: int) -> None:
+        while lane.inside > left:
+            lane.leave()
+
+    async def counted() -> list[int]:
+        burst = fill()
+        time.sleep(0.2)
+        leave(3)
+        standing = fill()
+        leave(2)  # nobody waits, but both are at work
+        still = fill()
+        leave(1)
+        return [burst, standing, still, fill()]
+
+    try:
+        assert asyncio.run(counted()) == [8, 4, 4, 8]
+    finally:
+        lane.close()
