@@ -38,7 +38,8 @@ def baselines(catalogue: Catalogue, bundle_id: str) -> dict[Measure, Baseline | 
     """What the catalogue holds, of each measure; None of one that there is too little of."""
     known = Watch(catalogue).known_photos(bundle_id)
     calibration = catalogue.latest_calibration(bundle_id)
-    fitted = calibration.fitted if calibration is not None else {}
+    # A bundle's own was fitted on other animals: scores held against theirs would always have drifted.
+    fitted = calibration.fitted if calibration is not None and calibration.fitted.get("source") == "catalogue" else {}
     basis = fitted.get("basis", {})
     trials = basis.get("known_trials", 0) + basis.get("new_trials", 0)
     return {
