@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,14 @@ def test_a_folder_of_loose_photos_is_refused_with_the_layout_that_is_meant(tmp_p
         list(read_folder(tmp_path))
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that another user reaches: pytest keeps its own to itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 UNPRIVILEGED = """
 import os, sys
 from pathlib import Path
@@ -54,13 +64,11 @@ except TableRefused as refused:
 
 
 @pytest.mark.parametrize("closed", [".", "Tide", "Tide/2019"])
-def test_a_folder_that_may_not_be_read_is_refused_and_not_passed_over(tmp_path: Path, closed: str) -> None:
-    folder = tmp_path / "whales"
+def test_a_folder_that_may_not_be_read_is_refused_and_not_passed_over(open_to_all: Path, closed: str) -> None:
+    folder = open_to_all / "whales"
     for name in ("Kelp/a.jpg", "Tide/2019/b.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    for parent in (tmp_path, *list(tmp_path.parents)[:2]):  # pytest keeps its own folders to itself
-        parent.chmod(0o755)
     (folder / closed).chmod(0)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # it could not be written
     command = [sys.executable, "-c", UNPRIVILEGED, str(folder)]
