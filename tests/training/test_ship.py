@@ -111,7 +111,7 @@ def test_figures_of_a_sibling_are_labelled_so(shipped: Path, images: Path, tmp_p
         ship(tmp_path / "all", tmp_path / "bundle", **given)
     bundle = ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, **given)
     judged = load_bundle(shipped)
-    assert f"{judged.id}, a sibling trained on the split" in str(bundle.metrics["of"])
+    assert f"{judged.id}, a sibling that was taught on the split" in str(bundle.metrics["of"])
     assert bundle.training["photos"] == len(table.rows)
     assert bundle.metrics["closed"] == judged.metrics["closed"]
 
