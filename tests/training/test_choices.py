@@ -1,4 +1,4 @@
-"""The table of choices: each row is one change, a killed table goes on, and a row states what its run measured."""
+"""The table of choices: each row is one change, and states what its run measured."""
 
 from __future__ import annotations
 
@@ -13,24 +13,11 @@ pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
 pytest.importorskip("training.torchvision_shim")
 pytest.importorskip("timm", reason="needs the extra train")
 
-from drawn_photos import draw_photos
+from drawn_photos import TINY, draw_photos
 
 from training import choices
 from training.config import Config, changed
 from training.table import write_csv
-
-TINY = {
-    "backbone": "test_efficientnet",
-    "weights": "none",
-    "frozen_stages": 0,
-    "dimension": 16,
-    "shape": {"rule": "square", "width": 64, "height": 64, "turn": "none"},
-    "stages": [],
-    "photos": 16,
-    "batch": 8,
-    "threads": 1,
-    "seed": 3,
-}
 
 
 def test_every_choice_differs_from_the_first_in_one_setting() -> None:

@@ -12,24 +12,12 @@ pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
 pytest.importorskip("training.torchvision_shim")
 pytest.importorskip("timm", reason="needs the extra train")
 
-from drawn_photos import draw_photos
+from drawn_photos import TINY, draw_photos
 
 from training import compare
 from training.config import Config, changed
 from training.table import write_csv
 from training.train import train
-
-TINY = {
-    "backbone": "test_efficientnet",
-    "weights": "none",
-    "frozen_stages": 0,
-    "dimension": 16,
-    "shape": {"rule": "square", "width": 96, "height": 96, "turn": "none"},
-    "stages": [],
-    "photos": 16,
-    "batch": 8,
-    "threads": 1,
-}
 
 
 def test_each_way_of_making_vectors_is_a_row_of_the_split_that_the_run_was_judged_on(
@@ -37,7 +25,12 @@ def test_each_way_of_making_vectors_is_a_row_of_the_split_that_the_run_was_judge
 ) -> None:
     table = draw_photos(tmp_path)
     write_csv(table.rows, tmp_path / "table.csv")
-    made = train(changed(Config(), TINY), table, tmp_path, tmp_path / "run")
+    made = train(
+        changed(changed(Config(), TINY), {"shape": {"rule": "square", "width": 96, "height": 96, "turn": "none"}}),
+        table,
+        tmp_path,
+        tmp_path / "run",
+    )
     monkeypatch.setattr(compare, "DIMENSIONS", (8,))
     monkeypatch.setattr(sys, "argv", ["compare", "--run", str(tmp_path / "run"), "--data", str(tmp_path / "table.csv")])
     compare.main()
