@@ -27,7 +27,7 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        MADE.format(source="cli.py"),
+        MADE.format(source="flags.py"),
         "",
         "`flukeprint VERB …` stands in `.venv/bin/` after `make setup`. Answers go to stdout, everything else to stderr.",
         "The exit code is 0 when it was done, 1 when the input was refused or something did not work, 2 when the command line",
