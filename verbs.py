@@ -101,7 +101,8 @@ def enrol(args: argparse.Namespace) -> int:
             print(f'{new} {done.individual_id}, "{done.name}" (event {done.event_id}; {undo})')
     refused = [photo for photo in done.photos if photo.state == "refused"]
     for photo in refused:
-        print(f"flukeprint: {photo.photo}: {photo.reason}", file=sys.stderr)
+        reason = str(photo.reason)
+        print("flukeprint:", reason if photo.photo in reason else f"{photo.photo}: {reason}", file=sys.stderr)
     return REFUSED if refused else DONE
 
 
