@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from catalog.errors import CatalogueError, CatalogueUnavailable, EditConflict, NotKnown
 
+LEAST_FREE = 1 << 20  # on a fuller disk SQLite cannot map the file that its processes share, and calls that an I/O error
 WAIT_S = 30.0  # for another process's write; a write lasts milliseconds
 _DENIED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -42,6 +44,13 @@ def _full(where: str) -> CatalogueUnavailable:
     return CatalogueUnavailable(
         f"No space is left for the catalogue {where}; nothing of this change was kept. Free space, run it again."
     )
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < LEAST_FREE
+    except OSError:  # then the disk is what failed
+        return False
 
 
 def _beyond() -> NotKnown:
@@ -76,7 +85,7 @@ def _sqlite(error: BaseException | None, url: URL) -> CatalogueError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest says which call
     if code in _BUSY:
         return locked(url)
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(Path(where).parent)):
         return _full(where)
     if code in _DENIED:
         return denied(Path(where))

@@ -180,5 +180,5 @@ def stand_in(bundle: Calibration | None, why: str, sightings: int, species: Iter
     lacking = "the bundle brings no calibration"
     if bundle is not None:
         lacking = f"the bundle's own was measured on {', '.join(bundle.basis.species)} and not on {', '.join(others)}"
-    nothing = f"and {lacking}: probabilities are cautious guesses, nothing is called known or new"
+    nothing = f"and {lacking}: probabilities are cautious guesses, and only a photo that is enrolled itself is called known"
     return replace(BUILT_IN, reason=f"{why}, {nothing}", sightings=sightings)

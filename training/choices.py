@@ -38,6 +38,7 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
     "128 numbers": {"dimension": 128},
     "96 px": {"shape": {"rule": "square", "width": 96, "height": 96, "turn": "none"}},
     "192 px": {"shape": {"rule": "square", "width": 192, "height": 192, "turn": "none"}},
+    "64 × 256 px, lying photos turned": {"shape": {"rule": "rectangle", "width": 64, "height": 256, "turn": "portrait"}},
 }
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -276,6 +277,30 @@ def test_a_full_disk_is_said_to_be_so_and_loses_nothing(tmp_path: Path) -> None:
             fill(catalogue, {"Fleck": 500})
         assert catalogue.counts() == before
         assert catalogue.check().is_well()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root may mount a disk of its own")
+def test_a_disk_that_is_full_to_the_last_byte_is_not_called_broken(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with open_catalogue(url(disk / "catalogue.db")) as catalogue:
+            catalogue.set_fact("a", "b")
+        with suppress(OSError), (disk / "others").open("wb", buffering=0) as others:
+            while True:
+                others.write(bytes(4096))
+        with (
+            pytest.raises(CatalogueUnavailable, match=r"No space is left for the catalogue .*catalogue\.db"),
+            open_catalogue(url(disk / "catalogue.db")) as catalogue,
+        ):
+            catalogue.set_fact("a", "c")
+        (disk / "others").unlink()
+        with open_catalogue(url(disk / "catalogue.db")) as catalogue:
+            assert catalogue.fact("a") == "b"
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 UNPRIVILEGED = """
