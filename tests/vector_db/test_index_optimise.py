@@ -201,7 +201,8 @@ def test_owner_killed_at_any_moment_of_building_leaves_a_sound_index(tmp_path: P
         children = psutil.Process(owner.pid).children()
         owner.kill()
         owner.communicate()
-        assert until(lambda children=children: all_gone(children), 3.0)
+        # One that has only just been started looks for its owner when it has loaded, which takes seconds on a busy machine.
+        assert until(lambda children=children: all_gone(children), 10.0)
         reached.add((folder / "stamp.json").read_text())
 
         again = Books(books.points.values())
