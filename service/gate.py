@@ -34,6 +34,7 @@ MOST_LATE = 32  # bodies that came late and wait for a place
 LONGEST_WAIT_S = 30  # that anybody is told to wait
 STANDS_AFTER_S = 1.0  # without a thread that is free: that is no burst, and who waits long waits for nothing
 STANDING = 3  # the part of those who may wait in a burst that may wait then
+FLOOD = 2.0  # refused for each who is taken: a place that is left is taken again at once, so one who waits keeps all at work
 SPREAD = 2.0  # those who were refused are told to come back at half the rate that could be served: others come too
 T = TypeVar("T")
 
@@ -52,13 +53,15 @@ class Lane:
         self.inside = 0  # at work, waiting, or on its way in
         self._late = 0  # waiting for a place, since their bodies were slow
         self._each_s = 0.0  # how long work takes, the last counting most
+        self._refused, self._flood = 0, 0.0  # since the last was taken; for each who was, the last counting most
         self._promised = 0.0  # until when those who were refused have been told to come back
 
     @property
     def _room(self) -> int:
         """Places now. A queue that stands serves nobody sooner: after a burst's length it is cut, and waits are short again."""
-        stands = self._busy_since is not None and time.monotonic() - self._busy_since > STANDS_AFTER_S
-        return self._standing if stands else self.places
+        if self._busy_since is None or time.monotonic() - self._busy_since <= STANDS_AFTER_S:
+            return self.places
+        return min(self._standing, self._threads + 1) if self._flood > FLOOD else self._standing
 
     @property
     def is_full(self) -> bool:
@@ -66,6 +69,7 @@ class Lane:
 
     def refuse_if_full(self) -> None:
         if self.is_full:
+            self._refused += 1
             raise Busy(
                 f"All {self._room} places of this service are taken. Nothing was done; try again after the Retry-After.",
                 retry_after_s=self._when(),
@@ -73,6 +77,7 @@ class Lane:
 
     def enter(self) -> None:
         self.inside += 1
+        self._flood, self._refused = 0.9 * self._flood + 0.1 * self._refused, 0
         if self._busy_since is None and self.inside > self._threads:
             self._busy_since = time.monotonic()
 

@@ -174,3 +174,33 @@ def test_a_queue_that_stands_is_cut_and_a_free_thread_makes_it_whole(monkeypatch
         assert asyncio.run(counted()) == [8, 4, 4, 8]
     finally:
         lane.close()
+
+
+def test_in_a_flood_one_waits_and_where_few_are_refused_as_many_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.gate.STANDS_AFTER_S", -1.0)
+    lane = Lane("t", 2, 6, 2)
+
+    def refused() -> bool:
+        try:
+            lane.refuse_if_full()
+        except Busy:
+            return True
+        return False
+
+    def inside_after(asking: int) -> int:
+        """Of two at work one ends, again and again, and so many ask each time."""
+        for _ in range(50):
+            if lane.inside:
+                lane.leave()
+            for _ in range(asking):
+                if not refused():
+                    lane.enter()
+        return lane.inside
+
+    async def counted() -> list[int]:
+        return [inside_after(2), inside_after(10), inside_after(2)]
+
+    try:
+        assert asyncio.run(counted()) == [4, 3, 4]
+    finally:
+        lane.close()
