@@ -126,7 +126,7 @@ class Settings(BaseModel):
         ge=0,
         le=10_000,
         description="Requests that may wait before the encoder in a burst, and a third of them once no thread has been free "
-        "for a second; one more is answered 429. Unset: three a core.",
+        "for half a second; one more is answered 429. Unset: three a core.",
     )
     requests_per_minute: int = Field(
         600, ge=0, description="How often one key, and one address, may ask the service in a minute; 0 does not count."

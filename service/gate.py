@@ -32,7 +32,7 @@ MASKS_WAITING = 8  # each is some fifty encodings long
 ARRIVES_WITHIN_S = 0.5  # a body that takes longer gives its place up
 MOST_LATE = 32  # bodies that came late and wait for a place
 LONGEST_WAIT_S = 30  # that anybody is told to wait
-STANDS_AFTER_S = 1.0  # without a thread that is free: that is no burst, and who waits long waits for nothing
+STANDS_AFTER_S = 0.5  # without a thread that is free: that is no burst, and who waits long waits for nothing
 STANDING = 3  # the part of those who may wait in a burst that may wait then
 FLOOD = 2.0  # refused for each who is taken: a place that is left is taken again at once, so one who waits keeps all at work
 SPREAD = 2.0  # those who were refused are told to come back at half the rate that could be served: others come too
@@ -54,6 +54,7 @@ class Lane:
         self._late = 0  # waiting for a place, since their bodies were slow
         self._each_s = 0.0  # how long work takes, the last counting most
         self._refused, self._flood = 0, 0.0  # since the last was taken; for each who was, the last counting most
+        self._refused_at = 0.0
         self._promised = 0.0  # until when those who were refused have been told to come back
 
     @property
@@ -61,7 +62,11 @@ class Lane:
         """Places now. A queue that stands serves nobody sooner: after a burst's length it is cut, and waits are short again."""
         if self._busy_since is None or time.monotonic() - self._busy_since <= STANDS_AFTER_S:
             return self.places
-        return min(self._standing, self._threads + 1) if self._flood > FLOOD else self._standing
+        return min(self._standing, self._threads + 1) if self._is_flooded else self._standing
+
+    @property
+    def _is_flooded(self) -> bool:
+        return self._flood > FLOOD and time.monotonic() - self._refused_at <= STANDS_AFTER_S
 
     @property
     def is_full(self) -> bool:
@@ -69,13 +74,15 @@ class Lane:
 
     def refuse_if_full(self) -> None:
         if self.is_full:
-            self._refused += 1
+            self._refused, self._refused_at = self._refused + 1, time.monotonic()
             raise Busy(
                 f"All {self._room} places of this service are taken. Nothing was done; try again after the Retry-After.",
                 retry_after_s=self._when(),
             )
 
     def enter(self) -> None:
+        if self.inside < self._threads and not self._is_flooded:  # in a flood a thread is free for a moment, and asked at once
+            self._busy_since = None
         self.inside += 1
         self._flood, self._refused = 0.9 * self._flood + 0.1 * self._refused, 0
         if self._busy_since is None and self.inside > self._threads:
@@ -130,8 +137,6 @@ class Lane:
 
     def leave(self, spent_s: float = 0.0) -> None:
         self.inside -= 1
-        if self.inside < self._threads:
-            self._busy_since = None
         self._left.set()
         if spent_s:
             self._each_s = 0.9 * self._each_s + 0.1 * spent_s if self._each_s else spent_s

@@ -7,6 +7,7 @@ to flush and what to do about damage are the callers'.
 
 from __future__ import annotations
 
+import json
 import math
 from array import array
 from collections.abc import Iterator, Sequence
@@ -22,10 +23,12 @@ Floats = bytes  # float32, little-endian, row after row
 
 SCAN_BELOW_KB = 200_000  # a filter that leaves fewer kilobytes of vectors is scanned, also beside a graph: exact within codes
 SHORTLIST = 128  # neighbours by code that are compared whole; 50 find all ten nearest of 100,000
+GRAPH_SHORTLIST = 288  # the same by half the bits: with 128 a walk has to be a sixth wider to find as much
 SHORTLIST_FACTOR = 4.0
 GRAPH_LINKS = 32
 GRAPH_BUILD_WIDTH = 400  # 200 has to search with 768 for a recall of .975
-GRAPH_SEARCH_WIDTH = 608  # recall@10 .971 of isotropic clusters, of 400 questions; of half of them 512 finds .967, 768 .981
+GRAPH_SEARCH_WIDTH = 576  # recall@10 .971 to .977 of isotropic clusters, as a graph comes out; 512 finds .972 at best
+_CONFIG = "edge_config.json"  # the engine's own, in the shard's folder: how it was laid out
 _PAGE = 10_000
 _FLOAT = array("f").itemsize
 
@@ -38,10 +41,12 @@ class Shard:
         self._dimension = dimension
         if path.is_dir() and any(path.iterdir()):
             self._shard = edge.EdgeShard.load(str(path))
+            is_graph = json.loads((path / _CONFIG).read_bytes())["hnsw_config"]["m"] > 0
         else:
             path.mkdir(parents=True, exist_ok=True)
-            self._shard = edge.EdgeShard.create(str(path), _config(dimension, "flat"))
+            self._shard, is_graph = edge.EdgeShard.create(str(path), _config(dimension, "flat")), False
             self._index_facts()  # before there is a graph, which is built over them
+        self._shortlist = GRAPH_SHORTLIST if is_graph else SHORTLIST
 
     def upsert(self, ids: Sequence[int], vectors: Floats, payloads: Sequence[Payload]) -> None:
         size = self._dimension * _FLOAT
@@ -93,7 +98,7 @@ class Shard:
         self._shard.close()
 
     def _nearest(self, vector: Floats, limit: int, where: edge.Filter | None, exact: bool) -> list[edge.ScoredPoint]:
-        codes = edge.QuantizationSearchParams(rescore=True, oversampling=max(SHORTLIST_FACTOR, SHORTLIST / limit))
+        codes = edge.QuantizationSearchParams(rescore=True, oversampling=max(SHORTLIST_FACTOR, self._shortlist / limit))
         return self._shard.query(
             edge.QueryRequest(
                 limit=limit,

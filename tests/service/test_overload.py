@@ -177,7 +177,7 @@ def test_a_queue_that_stands_is_cut_and_a_free_thread_makes_it_whole(monkeypatch
 
 
 def test_in_a_flood_one_waits_and_where_few_are_refused_as_many_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.gate.STANDS_AFTER_S", -1.0)
+    monkeypatch.setattr("service.gate.STANDS_AFTER_S", 0.05)
     lane = Lane("t", 2, 6, 2)
 
     def refused() -> bool:
@@ -188,19 +188,32 @@ def test_in_a_flood_one_waits_and_where_few_are_refused_as_many_as_before(monkey
         return False
 
     def inside_after(asking: int) -> int:
-        """Of two at work one ends, again and again, and so many ask each time."""
+        """Two at work end, again and again, and so many ask each time, one of them between the two."""
         for _ in range(50):
-            if lane.inside:
-                lane.leave()
-            for _ in range(asking):
-                if not refused():
-                    lane.enter()
+            time.sleep(0.002)
+            for asks in (1, asking - 1):
+                if lane.inside:
+                    lane.leave()
+                for _ in range(asks):
+                    if not refused():
+                        lane.enter()
         return lane.inside
 
     async def counted() -> list[int]:
-        return [inside_after(2), inside_after(10), inside_after(2)]
+        many = inside_after(20)
+        lane.leave()
+        lane.leave()  # both threads are free for a moment
+        still = inside_after(20)
+        few = inside_after(4)
+        while lane.inside:
+            lane.leave()
+        burst = 0
+        while not refused():
+            lane.enter()
+            burst += 1
+        return [many, still, few, burst]
 
     try:
-        assert asyncio.run(counted()) == [4, 3, 4]
+        assert asyncio.run(counted()) == [3, 3, 4, 8]
     finally:
         lane.close()
