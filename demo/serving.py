@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def serve(data: Path, photo: Path) -> int:
     ]
     environ = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}  # the demo takes no settings
     environ[f"{PREFIX}LOG_LEVEL"] = "warning"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # or the service would outlive us
     with subprocess.Popen(command, env=environ) as service:
         try:
             if _answers(f"http://127.0.0.1:{port}/healthz", service):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from demo import animals
@@ -40,3 +41,16 @@ def test_the_line_that_it_prints_works_when_pasted_and_ctrl_c_ends_it(root: Path
         assert re.search(r"http://127\.0\.0\.1:\d+/v1/identify", line)
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
         assert demo.wait(30) == 0
+
+
+def test_who_is_told_to_end_takes_the_service_along(root: Path, tmp_path: Path) -> None:
+    with open_station(read_settings({}, data_dir=tmp_path / "data")):
+        pass
+    command = [sys.executable, "-c", STARTED, str(tmp_path / "data"), "a.jpg"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        assert any(line.strip().startswith("curl") for line in demo.stdout)
+        (service,) = psutil.Process(demo.pid).children()
+        demo.terminate()
+        assert demo.wait(60) == 128 + signal.SIGTERM
+        assert not service.is_running()
