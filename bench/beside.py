@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -77,7 +77,7 @@ def _store(folder: Path, matrix: Vectors) -> None:
     client.create_collection("sightings", vectors_config=config)
     client.close()
     (file,) = folder.rglob("storage.sqlite")
-    with sqlite3.connect(file) as storage:
+    with closing(sqlite3.connect(file)) as storage, storage:
         storage.executemany(
             "INSERT INTO points VALUES (?, ?)",
             (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def break_the_database(data: Path) -> None:
 
 
 def lose_a_vector(data: Path) -> None:
-    with sqlite3.connect(data / "catalogue.db") as database:
+    with closing(sqlite3.connect(data / "catalogue.db")) as database, database:
         database.execute("DELETE FROM vectors WHERE sighting_id = 5")
 
 
