@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,11 @@ def test_any_bytes_of_any_sightings_are_kept(many: Catalogue, features: dict[int
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
     """More sightings than a statement takes at once."""
-    opened = open_catalogue(tmp_path_factory.mktemp("many") / "catalogue.db", full_sync=False)
-    fill(opened, {"Muddy": 3000})
-    return opened
+    with open_catalogue(tmp_path_factory.mktemp("many") / "catalogue.db", full_sync=False) as opened:
+        fill(opened, {"Muddy": 3000})
+        yield opened
 
 
 def test_a_catalogue_of_the_first_revision_gets_the_cache_and_keeps_the_rest(
