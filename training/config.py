@@ -47,6 +47,7 @@ class Config:
     backbone: str = "tf_efficientnet_lite0"  # any timm name
     weights: str = "registry:lite0"  # "registry:VARIANT", "hub" (timm's, downloads), "none", or a file
     frozen_stages: int = 2  # stem and first stages stay as they were: a third of the time for edges and blobs that are good
+    frozen_norms: bool = False  # batch norms keep the statistics of the first weights: photos of a batch are then apart
     dimension: int = 512
     mean: tuple[float, float, float] = HALF
     std: tuple[float, float, float] = HALF

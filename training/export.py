@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +156,13 @@ def _padded(same: Conv2dSame) -> nn.Module:
     return nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), plain)
 
 
-def as_onnx(module: nn.Module, sample: Tensor) -> onnx.ModelProto:
+def as_onnx(module: nn.Module, sample: Tensor, outputs: Sequence[str] = OUTPUTS) -> onnx.ModelProto:
     """The graph for any batch and, in multiples of 32, any size, with no trace of where it was made."""
     program = torch.onnx.export(
         module,
         (torch.from_numpy(sample),),
         input_names=[INPUT],
-        output_names=list(OUTPUTS),
+        output_names=list(outputs),
         opset_version=18,
         dynamo=True,
         optimize=True,

@@ -18,6 +18,7 @@ from .errors import ConfigRefused
 from .weights import pretrained
 
 import timm  # isort: skip
+from timm.models.efficientnet import EfficientNet  # isort: skip
 
 
 class GeM(nn.Module):
@@ -33,7 +34,14 @@ class GeM(nn.Module):
 
 
 class Embedder(nn.Module):
-    def __init__(self, backbone: nn.Module, width: int, dimension: int, frozen: Sequence[nn.Module] = ()) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        width: int,
+        dimension: int,
+        frozen: Sequence[nn.Module] = (),
+        frozen_norms: bool = False,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pool = GeM()
@@ -42,14 +50,25 @@ class Embedder(nn.Module):
         self.norm.bias.requires_grad_(False)
         nn.init.orthogonal_(self.project.weight)  # keeps the geometry of the first weights
         self._frozen = tuple(frozen)
+        self._norms = tuple(m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)) if frozen_norms else ()
         for module in self._frozen:
             module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Embedder:
         super().train(mode)
-        for module in self._frozen:
+        for module in (*self._frozen, *self._norms):
             module.eval()
         return self
+
+    def trunk(self) -> nn.Module | None:
+        """The frozen first stages, if `pooled_from` knows how to go on from them."""
+        return nn.Sequential(*self._frozen) if self._frozen and isinstance(self.backbone, EfficientNet) else None
+
+    def pooled_from(self, features: torch.Tensor) -> torch.Tensor:
+        """As `pooled`, from what `trunk` makes of the pixels."""
+        backbone: EfficientNet = self.backbone  # type: ignore[assignment]
+        stages = len(self._frozen) - 2  # the stem and its norm stand before them
+        return self.pool(backbone.bn2(backbone.conv_head(backbone.blocks[stages:](features))))  # type: ignore[no-any-return]
 
     def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) normalised pixels to (n, width)."""
@@ -67,15 +86,11 @@ class Embedder(nn.Module):
         """(n, 3, h, w) to embeddings (n, dimension), not yet normalised."""
         return self.neck(self.pooled(pixels))
 
-    def mixed(self, groups: Sequence[torch.Tensor]) -> torch.Tensor:
-        """As `forward`, for photos in groups of one shape each; in the order of the groups."""
-        return self.neck(torch.cat([self.pooled(group) for group in groups]))
-
 
 def make_embedder(config: Config) -> Embedder:
     backbone = first_backbone(config)
     width = int(backbone.num_features)  # type: ignore[arg-type]
-    return Embedder(backbone, width, config.dimension, list(_first(backbone, config.frozen_stages)))
+    return Embedder(backbone, width, config.dimension, list(_first(backbone, config.frozen_stages)), config.frozen_norms)
 
 
 def first_backbone(config: Config) -> nn.Module:

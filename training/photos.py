@@ -5,8 +5,10 @@ A photo is kept at the size that serving would give it. Earlier stages of a run 
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +22,17 @@ from encoder.values import Pixels
 
 from .augment import augment
 from .config import Config
+from .engine import Engine
 from .rows import Row
+
+MANY = 500  # photos, from which on an engine is worth the ten seconds that it takes to make
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Photos in groups of one shape, and which rows they are, in the order of the groups."""
 
-    groups: tuple[torch.Tensor, ...]  # each (n, 3, h, w) float32, normalised
+    groups: tuple[torch.Tensor, ...]  # each (n, 3, h, w) float32, normalised; or what `first` made of them
     indices: tuple[int, ...]
     mirrored: tuple[bool, ...]
 
@@ -35,8 +40,11 @@ class Batch:
 class Photos:
     """The rows' photos. Safe to read from several threads; the cache stops growing at its limit."""
 
-    def __init__(self, rows: Sequence[Row], images: Path, config: Config) -> None:
-        self._rows, self._images, self._config = rows, images, config
+    def __init__(
+        self, rows: Sequence[Row], images: Path, config: Config, first: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> None:
+        """`first` is run on each group of a batch, by the thread that makes it."""
+        self._rows, self._images, self._config, self._first = rows, images, config, first
         self._kept: dict[int, Pixels] = {}
         self._room = config.cache_mb * 1_000_000
 
@@ -68,8 +76,12 @@ class Photos:
             tensor = torch.from_numpy(to_tensor(small, fit, config.mean, config.std)[0])
             made[tuple(tensor.shape)].append((index, mirrored, tensor))
         groups = tuple(made.values())
+        stacked = [torch.stack([t for *_, t in group]) for group in groups]
         return Batch(
-            tuple(torch.stack([t for *_, t in group]).contiguous(memory_format=torch.channels_last) for group in groups),
+            tuple(
+                (group if self._first is None else self._first(group)).contiguous(memory_format=torch.channels_last)
+                for group in stacked
+            ),
             tuple(index for group in groups for index, *_ in group),
             tuple(mirrored for group in groups for _, mirrored, _ in group),
         )
@@ -77,21 +89,28 @@ class Photos:
     @torch.inference_mode()
     def embed(self, module: torch.nn.Module, indices: Sequence[int], device: str = "cpu", batch: int = 4) -> np.ndarray:
         """(len(indices), dim) float32, unit norm, of the photos as they are."""
-        config = self._config
+        config, cores = self._config, os.cpu_count() or 1
+        many = device == "cpu" and len(indices) >= MANY
+        run = Engine(module, cores) if many else module
         by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
         for place, index in enumerate(indices):
             pixels = self.pixels(index)
             by_shape[config.shape.fit(pixels.shape[1], pixels.shape[0]).outer].append(place)
-        vectors: dict[int, np.ndarray] = {}
-        for places in by_shape.values():
-            for start in range(0, len(places), batch):
-                some = places[start : start + batch]
-                crops = [self.pixels(indices[place]) for place in some]
-                tensors = [to_tensor(c, config.shape.fit(c.shape[1], c.shape[0]), config.mean, config.std) for c in crops]
-                stacked = torch.from_numpy(np.concatenate(tensors)).contiguous(memory_format=torch.channels_last)
-                made = torch.nn.functional.normalize(module(stacked.to(device)).float()).cpu().numpy()
-                vectors |= dict(zip(some, made, strict=True))
-        return np.stack([vectors[place] for place in range(len(indices))])
+        parts = [places[at : at + batch] for places in by_shape.values() for at in range(0, len(places), batch)]
+
+        def vectors_of(places: Sequence[int]) -> np.ndarray:
+            crops = [self.pixels(indices[place]) for place in places]
+            tensors = [to_tensor(c, config.shape.fit(c.shape[1], c.shape[0]), config.mean, config.std) for c in crops]
+            stacked = torch.from_numpy(np.concatenate(tensors)).contiguous(memory_format=torch.channels_last)
+            made: np.ndarray = torch.nn.functional.normalize(run(stacked.to(device)).float()).cpu().numpy()
+            return made
+
+        with ThreadPoolExecutor(cores if many else 1) as pool:
+            made = list(pool.map(torch.inference_mode()(vectors_of), parts))
+        vectors = np.empty((len(indices), made[0].shape[1]), np.float32)
+        for places, some in zip(parts, made, strict=True):
+            vectors[places] = some
+        return vectors
 
 
 def stage_shape(config: Config, done: float) -> InputShape:

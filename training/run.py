@@ -25,6 +25,7 @@ from .model import Embedder, make_embedder
 from .photos import Batch, Photos, stage_shape
 from .rows import Row
 from .sampler import Sampling
+from .step import make_step, takes_apart
 
 AHEAD = 4  # batches made before they are needed
 
@@ -42,8 +43,8 @@ class Run:
     """`steps` advances it; `average` is what is judged and shipped; `state` and `restore` are its whole memory."""
 
     def __init__(self, config: Config, rows: Sequence[Row], images: Path) -> None:
-        if config.threads:
-            torch.set_num_threads(config.threads)
+        if threads := 1 if takes_apart(config) else config.threads:  # before anything is drawn, or its bits would differ
+            torch.set_num_threads(threads)
         torch.manual_seed(config.seed)
         self.config, self.step = config, 0
         self.best, self.worse = -math.inf, 0  # the best figure so far, and how many evaluations since were no better
@@ -64,9 +65,10 @@ class Run:
             SpeciesHead([row.species for row in rows], config.dimension).to(config.device) if config.species else None
         )
         self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self._step = make_step(self.model, config)
         self._groups = _groups(self.model, [self.loss, *([self.species] if self.species else [])], config)
         self._optimiser = torch.optim.AdamW(self._groups)
-        self._photos = Photos(rows, images, config)
+        self._photos = Photos(rows, images, config, self._step.first)
         self._sampling = Sampling(rows, config.sampler, config.batch, config.seed)
 
     def steps(self) -> Iterator[Progress]:
@@ -92,9 +94,11 @@ class Run:
         for batch in batches:
             # bfloat16 pays on an accelerator; on a CPU with AVX512-bf16 it was slower (24 photos a CPU second against 27).
             with torch.autocast(config.device, dtype=torch.bfloat16, enabled=config.device != "cpu"):
-                embeddings = self.model.mixed([group.to(config.device, non_blocking=True) for group in batch.groups])
+                pooled = self._step.forward([group.to(config.device, non_blocking=True) for group in batch.groups])
+                embeddings = self.model.neck(torch.cat(pooled))
             loss = self._loss_of(embeddings.float(), batch) / len(batches)
             loss.backward()
+            self._step.backward()
             total += float(loss.detach())
         nn.utils.clip_grad_norm_([p for group in self._groups for p in group["params"]], config.clip)
         self._optimiser.step()

@@ -1,0 +1,48 @@
+"""A module that does not learn, run by OpenVINO: a fifth of torch's time on a CPU, and the same numbers but for rounding.
+
+The frozen first stages of a run are run so by the threads that make the batches: nothing goes back through them, and the steps
+begin with features instead of pixels (256 px, one core: 8 ms where torch takes 35). So are whole encoders over many photos.
+"""
+
+from __future__ import annotations
+
+import copy
+import queue
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from encoder.preprocess import Tensor
+
+from .export import as_onnx, fix_padding, fold_batch_norms
+
+
+class Engine:
+    """Normalised pixels (n, 3, h, w) to what the module makes of them. Safe to call from several threads."""
+
+    def __init__(self, module: nn.Module, threads: int) -> None:
+        import openvino as ov  # heavy: only who runs much needs it
+
+        with torch.inference_mode(False):  # the exporter traces, which it cannot do where its caller measures
+            slim = fix_padding(fold_batch_norms(copy.deepcopy(module).eval()))
+            model = as_onnx(slim, np.zeros((1, 3, 64, 64), np.float32), ["made"])
+        settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        core = ov.Core()
+        compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", settings)
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(threads):  # here, not by the threads: one that is made while another works may wait for it for ever
+            self._free.put(compiled.create_infer_request())
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        # One photo at a time stays in the cache; a batch of 32 takes half as long again.
+        return torch.cat([self._one(photo[None].contiguous().numpy()) for photo in pixels])
+
+    def _one(self, photo: Tensor) -> torch.Tensor:
+        request = self._free.get()
+        try:
+            request.infer([photo], share_inputs=True)
+            return torch.from_numpy(request.get_output_tensor().data.copy())  # the next call overwrites it
+        finally:
+            self._free.put(request)
