@@ -2,8 +2,8 @@
 
 Training on one species makes an encoder worse on others. A cosine that is the mean of both encoders' cosines does not; and
 one encoder that looks at two sizes sees more than at either. Each vector is the looks' unit vectors side by side, weighted,
-brought back to a usual length by a linear discriminant of the photos that were taught. It costs one run of a backbone a look;
-stored weights may be rounded to 16 bits to fit a bundle's size.
+brought back to a usual length by a linear discriminant of the photos that were taught. It costs one run of a backbone a look,
+less what two looks share; stored weights may be rounded to 16 bits to fit a bundle's size.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+
+from .model import Embedder, rest
 
 Floats = npt.NDArray[np.floating]
 
@@ -29,6 +31,12 @@ class PlainFeatures(nn.Module):
         return self.backbone.forward_features(pixels).mean(dim=(2, 3))  # type: ignore[no-any-return, operator]
 
 
+def scaled(pixels: torch.Tensor, side: float) -> torch.Tensor:
+    if side == 1:
+        return pixels
+    return nn.functional.interpolate(pixels, scale_factor=side, mode="bilinear", align_corners=False)
+
+
 class Look(nn.Module):
     """An encoder on the photo scaled to a share of its sides; unit vectors."""
 
@@ -37,9 +45,28 @@ class Look(nn.Module):
         self.encoder, self.side = encoder, side
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        if self.side != 1:
-            pixels = nn.functional.interpolate(pixels, scale_factor=self.side, mode="bilinear", align_corners=False)
-        return nn.functional.normalize(self.encoder(pixels))
+        return nn.functional.normalize(self.encoder(scaled(pixels, self.side)))
+
+
+class Twins(nn.Module):
+    """The taught encoder and the first weights, with their shares of the cosine, at one size: they part where teaching began,
+    so the stages before that, half of the time, are run once. Not of length 1: a `Mixture` takes it with a share of 1.
+    """
+
+    def __init__(self, taught: Embedder, first: PlainFeatures, shares: tuple[float, float], side: float = 1.0) -> None:
+        super().__init__()
+        trunk = taught.trunk()
+        if trunk is None:
+            raise ValueError("the taught encoder has no frozen stages to share")
+        self.taught, self.trunk, self.first = taught, trunk, first
+        self.shares, self.side = tuple(share**0.5 for share in shares), side
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        features = self.trunk(scaled(pixels, self.side))
+        taught = self.taught.neck(self.taught.pooled_from(features))
+        first = rest(self.first.backbone, self.trunk.stages, features).mean(dim=(2, 3))
+        parts = zip(self.shares, (taught, first), strict=True)
+        return torch.cat([share * nn.functional.normalize(part) for share, part in parts], dim=1)
 
 
 class Mixture(nn.Module):

@@ -33,6 +33,29 @@ class GeM(nn.Module):
         return raised.mean(dim=(2, 3)).pow(1 / self.power)
 
 
+class Trunk(nn.Module):
+    """The stem and first stages of one of timm's EfficientNets; the backbone stays whole, so that it is folded as a whole."""
+
+    def __init__(self, backbone: nn.Module, stages: int) -> None:
+        super().__init__()
+        self.backbone, self.stages = backbone, stages
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        backbone: EfficientNet = self.backbone  # type: ignore[assignment]
+        features = backbone.bn1(backbone.conv_stem(pixels))
+        for index in range(self.stages):
+            features = backbone.blocks[index](features)
+        return features  # type: ignore[no-any-return]
+
+
+def rest(backbone: nn.Module, stages: int, features: torch.Tensor) -> torch.Tensor:
+    """What the backbone makes of its trunk's features."""
+    whole: EfficientNet = backbone  # type: ignore[assignment]
+    for index in range(stages, len(whole.blocks)):
+        features = whole.blocks[index](features)
+    return whole.bn2(whole.conv_head(features))  # type: ignore[no-any-return]
+
+
 class Embedder(nn.Module):
     def __init__(
         self,
@@ -60,15 +83,14 @@ class Embedder(nn.Module):
             module.eval()
         return self
 
-    def trunk(self) -> nn.Module | None:
+    def trunk(self) -> Trunk | None:
         """The frozen first stages, if `pooled_from` knows how to go on from them."""
-        return nn.Sequential(*self._frozen) if self._frozen and isinstance(self.backbone, EfficientNet) else None
+        known = self._frozen and isinstance(self.backbone, EfficientNet)
+        return Trunk(self.backbone, len(self._frozen) - 2) if known else None  # the stem and its norm stand before the stages
 
     def pooled_from(self, features: torch.Tensor) -> torch.Tensor:
         """As `pooled`, from what `trunk` makes of the pixels."""
-        backbone: EfficientNet = self.backbone  # type: ignore[assignment]
-        stages = len(self._frozen) - 2  # the stem and its norm stand before them
-        return self.pool(backbone.bn2(backbone.conv_head(backbone.blocks[stages:](features))))  # type: ignore[no-any-return]
+        return self.pool(rest(self.backbone, len(self._frozen) - 2, features))  # type: ignore[no-any-return]
 
     def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) normalised pixels to (n, width)."""

@@ -29,7 +29,7 @@ from .errors import CheckpointRefused
 from .export import as_text, export_bundle, fold_batch_norms
 from .half import halve
 from .manifest import make_manifest
-from .mixture import Look, Mixture, PlainFeatures, round_weights, side_by_side
+from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, side_by_side
 from .model import Embedder, first_backbone
 from .photos import Photos
 from .rows import Row, Table
@@ -141,15 +141,20 @@ def _as_shipped(
     if taught < 1 or tuple(sides) != (1.0,):
         looks: list[torch.nn.Module] = [Look(module, side) for side in sides]
         shares = [taught / len(sides)] * len(sides)
+        first = PlainFeatures(first_backbone(config))
         if taught < 1:
-            looks.append(Look(PlainFeatures(first_backbone(config)), sides[-1]))
+            looks.append(Look(first, sides[-1]))
             shares.append(1 - taught)
         photos = Photos(lessons, images, config)
         vectors = [photos.embed(look.eval(), range(len(lessons)), config.device) for look in looks]
         _, animal = np.unique([row.identity for row in lessons], return_inverse=True)
         _, encounter = np.unique([row.encounter or str(row.date) for row in lessons], return_inverse=True)
         kind = Kind("taught", side_by_side(vectors, shares), animal, encounter)
-        made = Mixture(looks, shares, *discriminant([kind], config.dimension, RIDGE)).eval()
+        found = discriminant([kind], config.dimension, RIDGE)
+        if taught < 1 and module.trunk() is not None:
+            one, two = shares[-2:]
+            looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1])], [*shares[:-2], 1.0]
+        made = Mixture(looks, shares, *found).eval()
     return round_weights(fold_batch_norms(copy.deepcopy(made))) if half else made
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
-from training.mixture import Look, Mixture, round_weights, side_by_side  # noqa: E402
+pytest.importorskip("training.torchvision_shim")
+pytest.importorskip("timm", reason="needs the extra train")
+
+from training.config import Config  # noqa: E402
+from training.export import fold_batch_norms  # noqa: E402
+from training.mixture import Look, Mixture, PlainFeatures, Twins, round_weights, side_by_side  # noqa: E402
+from training.model import first_backbone, make_embedder  # noqa: E402
 
 
 def unit(rows: int, width: int, seed: int) -> np.ndarray:
@@ -44,6 +53,32 @@ def test_look_at_a_share_of_the_side_is_the_encoder_on_a_smaller_photo() -> None
     assert seen[0].shape == (1, 3, 4, 4)
     assert seen[0][0, 0, 0].tolist() == pytest.approx([(2 * i + 0.5) / 7 for i in range(4)])  # the mean of each two
     assert float(vector.norm()) == pytest.approx(1)
+
+
+def test_twins_give_what_two_looks_give_and_fold_without_harm() -> None:
+    config = replace(Config(), backbone="test_efficientnet", weights="none", frozen_stages=2, dimension=16)
+    torch.manual_seed(3)
+    first = PlainFeatures(first_backbone(config))
+    taught = make_embedder(config)
+    taught.backbone.load_state_dict(first.backbone.state_dict())
+    with torch.no_grad():
+        for module in (*taught.backbone.blocks[2:].parameters(), *taught.project.parameters()):
+            module.mul_(1.01).add_(0.01)
+    draw, width = np.random.default_rng(5), 2 * 16 + int(first.backbone.num_features)  # type: ignore[arg-type]
+    centre, matrix = draw.normal(size=width), draw.normal(size=(width, 8))
+    twins = Mixture([Look(taught), Twins(taught, first, (0.3, 0.2), 0.5)], [0.5, 1.0], centre, matrix).eval()
+    apart = Mixture([Look(taught), Look(taught, 0.5), Look(first, 0.5)], [0.5, 0.3, 0.2], centre, matrix).eval()
+    pixels = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = apart(pixels)
+        assert torch.allclose(twins(pixels), expected, atol=1e-5)
+        assert torch.allclose(fold_batch_norms(copy.deepcopy(twins))(pixels), expected, atol=1e-4)
+
+
+def test_encoder_that_learnt_from_its_first_stage_on_has_no_twin() -> None:
+    config = replace(Config(), backbone="test_efficientnet", weights="none", frozen_stages=0, dimension=16)
+    with pytest.raises(ValueError, match="no frozen stages"):
+        Twins(make_embedder(config), PlainFeatures(first_backbone(config)), (0.5, 0.5))
 
 
 def test_rounded_weights_survive_16_bits() -> None:
