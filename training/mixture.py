@@ -48,6 +48,17 @@ class Look(nn.Module):
         return nn.functional.normalize(self.encoder(scaled(pixels, self.side)))
 
 
+def share_trunk(taught: Embedder, first: PlainFeatures) -> bool:
+    """Whether the taught encoder's frozen stages are the first weights' own: of a run that began with another they may not be."""
+    trunk = taught.trunk()
+    if trunk is None:
+        return False
+    frozen = ("conv_stem.", "bn1.", *(f"blocks.{index}." for index in range(trunk.stages)))
+    theirs = first.backbone.state_dict()
+    ours = taught.backbone.state_dict().items()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in ours if name.startswith(frozen))
+
+
 class Twins(nn.Module):
     """The taught encoder and the first weights, with their shares of the cosine, at one size: they part where teaching began,
     so the stages before that, half of the time, are run once. Not of length 1: a `Mixture` takes it with a share of 1.
@@ -56,8 +67,8 @@ class Twins(nn.Module):
     def __init__(self, taught: Embedder, first: PlainFeatures, shares: tuple[float, float], side: float = 1.0) -> None:
         super().__init__()
         trunk = taught.trunk()
-        if trunk is None:
-            raise ValueError("the taught encoder has no frozen stages to share")
+        if trunk is None or not share_trunk(taught, first):
+            raise ValueError("the taught encoder has no frozen stages that are the first weights' own")
         self.taught, self.trunk, self.first = taught, trunk, first
         self.shares, self.side = tuple(share**0.5 for share in shares), side
 

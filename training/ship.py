@@ -29,7 +29,7 @@ from .errors import CheckpointRefused
 from .export import as_text, export_bundle, fold_batch_norms
 from .half import halve
 from .manifest import make_manifest
-from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, side_by_side
+from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side
 from .model import Embedder, first_backbone
 from .photos import Photos
 from .rows import Row, Table
@@ -151,7 +151,7 @@ def _as_shipped(
         _, encounter = np.unique([row.encounter or str(row.date) for row in lessons], return_inverse=True)
         kind = Kind("taught", side_by_side(vectors, shares), animal, encounter)
         found = discriminant([kind], config.dimension, RIDGE)
-        if taught < 1 and module.trunk() is not None:
+        if taught < 1 and share_trunk(module, first):
             one, two = shares[-2:]
             looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1])], [*shares[:-2], 1.0]
         made = Mixture(looks, shares, *found).eval()

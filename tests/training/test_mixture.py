@@ -15,7 +15,7 @@ pytest.importorskip("timm", reason="needs the extra train")
 
 from training.config import Config  # noqa: E402
 from training.export import fold_batch_norms  # noqa: E402
-from training.mixture import Look, Mixture, PlainFeatures, Twins, round_weights, side_by_side  # noqa: E402
+from training.mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side  # noqa: E402
 from training.model import first_backbone, make_embedder  # noqa: E402
 
 
@@ -75,10 +75,18 @@ def test_twins_give_what_two_looks_give_and_fold_without_harm() -> None:
         assert torch.allclose(fold_batch_norms(copy.deepcopy(twins))(pixels), expected, atol=1e-4)
 
 
-def test_encoder_that_learnt_from_its_first_stage_on_has_no_twin() -> None:
-    config = replace(Config(), backbone="test_efficientnet", weights="none", frozen_stages=0, dimension=16)
-    with pytest.raises(ValueError, match="no frozen stages"):
-        Twins(make_embedder(config), PlainFeatures(first_backbone(config)), (0.5, 0.5))
+def test_encoder_whose_first_stages_are_not_the_first_weights_has_no_twin() -> None:
+    config = replace(Config(), backbone="test_efficientnet", weights="none", frozen_stages=2, dimension=16)
+    first, free = PlainFeatures(first_backbone(config)), make_embedder(replace(config, frozen_stages=0))
+    begun = make_embedder(config)  # as one that goes on from a run that froze fewer stages
+    begun.backbone.load_state_dict(first.backbone.state_dict())
+    assert share_trunk(begun, first)
+    with torch.no_grad():
+        next(begun.backbone.blocks[1].parameters()).add_(0.001)
+    for encoder in (free, begun):
+        assert not share_trunk(encoder, first)
+        with pytest.raises(ValueError, match="no frozen stages"):
+            Twins(encoder, first, (0.5, 0.5))
 
 
 def test_rounded_weights_survive_16_bits() -> None:
