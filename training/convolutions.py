@@ -86,8 +86,8 @@ class _Depthwise(torch.autograd.Function):
         return of_photos.permute(0, 3, 1, 2), of_kernel.permute(2, 0, 1).unsqueeze(1), None, None, None
 
 
-# Two loops and not one that takes what to do: the innermost, over the channels of one place and one tap, has to be seen whole by the
-# compiler to go eight at a time. Coverage cannot see into them; tests/training/test_step.py holds both against torch.
+# Two loops and not one that is told what to do: the compiler has to see the innermost whole, over the channels of one place and
+# one tap, to go eight at a time. Coverage cannot see into them; tests/training/test_step.py holds both against torch.
 @numba.njit(nogil=True, fastmath=True, cache=True)  # type: ignore[untyped-decorator]
 def _forward(
     photos: Floats, kernel: Floats, made: Floats, down: int, across: int, top: int, left: int

@@ -49,7 +49,7 @@ class Look(nn.Module):
 
 
 def share_trunk(taught: Embedder, first: PlainFeatures) -> bool:
-    """Whether the taught encoder's frozen stages are the first weights' own: of a run that began with another they may not be."""
+    """Whether the taught encoder's frozen stages are the first weights' own: of a run begun with another they may not be."""
     trunk = taught.trunk()
     if trunk is None:
         return False

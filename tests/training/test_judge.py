@@ -28,11 +28,6 @@ def encoder(root: Path) -> Iterator[Encoder]:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("drawn")
-
-
-@pytest.fixture(scope="module")
 def judged(encoder: Encoder, images: Path) -> Judged:
     rows = draw_photos(images, individuals=3, encounters=2, photos=2).rows
     gallery = tuple(row for row in rows if row.path.endswith("-0.png") and row.identity != "w2")

@@ -14,7 +14,6 @@ pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
 pytest.importorskip("training.torchvision_shim")
 pytest.importorskip("timm", reason="needs the extra train")
 
-from drawn_photos import draw_photos  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from timm.layers.conv2d_same import Conv2dSame  # noqa: E402
@@ -54,18 +53,6 @@ def threads() -> object:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drawn")
-    draw_photos(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def table(images: Path) -> Table:
-    return draw_photos(images)
 
 
 @settings(deadline=None, max_examples=60)

@@ -57,18 +57,6 @@ def states(folder: Path) -> tuple[dict[str, torch.Tensor], ...]:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drawn")
-    draw_photos(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def table(images: Path) -> Table:
-    return draw_photos(images)
-
-
-@pytest.fixture(scope="module")
 def finished(images: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished")
     train(SMALL, table, images, out)
