@@ -71,9 +71,15 @@ def open_masker(model: Path, cache: Path, limits: Limits = DEFAULT_LIMITS) -> Ma
     os.environ["U2NET_HOME"] = str(model.parent)  # where rembg looks, and nowhere else
     os.environ["MODEL_CHECKSUM_DISABLED"] = "1"  # ours was compared when it was put there
     os.environ["OMP_NUM_THREADS"] = "1"  # as every session of this process
-    os.environ["NUMBA_DISABLE_JIT"] = "1"  # rembg imports a refinement of edges that we never ask for, and compiles it for 50 s
     try:
-        import rembg
+        import numba.core.config as compiling
+
+        before = vars(compiling)["DISABLE_JIT"]
+        vars(compiling)["DISABLE_JIT"] = 1
+        try:
+            import rembg  # imports a refinement of edges that we never ask for, and would compile it for 50 s
+        finally:
+            vars(compiling)["DISABLE_JIT"] = before  # others in this process compile as before
     except ImportError as error:
         raise RuntimeUnavailable("rembg is not installed: run `make setup EXTRAS=mask`.") from error
     session = rembg.new_session("u2netp", providers=["CPUExecutionProvider"])
