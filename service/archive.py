@@ -18,8 +18,7 @@ from encoder.errors import PhotoDamaged, PhotoTooLarge
 from service.errors import UploadRefused
 from settings import Settings
 
-END, END_SIZE, LONGEST_COMMENT = b"PK\x05\x06", 22, 65_535
-DIRECTORY_BYTES_AN_ENTRY = 1024  # far more than a name takes
+DIRECTORY_BYTES_AN_ENTRY = 300  # more than a path takes in the mean
 SMALL = 1_000_000  # below this, how much a file swells does no harm
 NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar")
 LEFT_OUT = ("__macosx", "thumbs.db", "desktop.ini")
@@ -37,8 +36,8 @@ class Member:
 
 def read_members(file: Path, settings: Settings) -> list[Member]:
     """The files in it, in their order, without what systems leave behind; or `UploadRefused`."""
-    _check_end(file, settings.max_archive_entries)
     try:
+        _refuse_long_directory(file, settings.max_archive_entries)
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
     # Each of these is how zipfile meets one kind of damage in a directory: that is the sender's to mend, not a fault of ours.
@@ -49,23 +48,25 @@ def read_members(file: Path, settings: Settings) -> list[Member]:
         raise _too_many(settings.max_archive_entries)
     _refuse_overlap(infos)
     total = 0
-    members = []
+    members = {}
     for info in infos:
         total += info.file_size
         _refuse_unsafe(info, settings)
         path = PurePosixPath(info.filename)
         hidden = any(part.startswith(".") or part.lower() in LEFT_OUT for part in path.parts)
-        if not info.is_dir() and not hidden:
-            members.append(
-                Member(info.filename, "" if path.parent == PurePosixPath() else str(path.parent), path.name, info.file_size)
-            )
+        if info.is_dir() or hidden:
+            continue
+        if info.filename in members:  # files are asked for by their paths, so one of the two could never be read
+            raise UploadRefused(f'"{_shown(info)}" is in the archive twice. Make it anew, with another name for one of them.')
+        folder = "" if path.parent == PurePosixPath() else str(path.parent)
+        members[info.filename] = Member(info.filename, folder, path.name, info.file_size)
     if total > settings.max_unpacked_bytes:
         raise UploadRefused(
             f"The archive unpacks to {total:,} bytes, more than the {settings.max_unpacked_bytes:,} that are taken. Split it."
         )
     if not members:
         raise UploadRefused("The archive holds no files. Put photos into it, with a folder for each encounter or individual.")
-    return members
+    return list(members.values())
 
 
 def read_member(archive: zipfile.ZipFile, path: str, most: int) -> bytes:
@@ -88,16 +89,14 @@ def _raise_disk_fault(error: Exception) -> None:
         raise error
 
 
-def _check_end(file: Path, most: int) -> None:
-    """What the end of the archive says of its directory, before all of that is read into memory."""
+def _refuse_long_directory(file: Path, most: int) -> None:
+    """By what the end of the archive says, before the directory is read into memory: both of its ends, where it has a long one,
+    as `zipfile` itself will read them, since an archive can say one thing to us and another to it."""
     with file.open("rb") as opened:
-        size = opened.seek(0, 2)
-        opened.seek(max(0, size - END_SIZE - LONGEST_COMMENT))
-        tail = opened.read()
-    at = tail.rfind(END)
-    if at < 0 or len(tail) - at < END_SIZE:
+        end = zipfile._EndRecData(opened)  # type: ignore[attr-defined]  # there is no public way to ask it
+    if end is None:
         raise UploadRefused("The archive is no ZIP, or ends early. Send a ZIP of photos, or the photos themselves.")
-    entries, directory = struct.unpack("<HL", tail[at + 10 : at + 16])
+    entries, directory = end[zipfile._ECD_ENTRIES_TOTAL], end[zipfile._ECD_SIZE]  # type: ignore[attr-defined]
     if entries > most or directory > most * DIRECTORY_BYTES_AN_ENTRY:
         raise _too_many(most)
 
@@ -118,7 +117,7 @@ def _refuse_overlap(infos: list[zipfile.ZipInfo]) -> None:
 
 def _refuse_unsafe(info: zipfile.ZipInfo, settings: Settings) -> None:
     name = info.filename
-    shown = name[:60].encode("ascii", "replace").decode()
+    shown = _shown(info)
     parts = PurePosixPath(name).parts
     if name.startswith("/") or "\\" in name or ".." in parts or ":" in name[:2] or not name.isprintable() or len(name) > 1000:
         raise UploadRefused(f'"{shown}" in the archive names a place outside of it, or cannot be shown. Make it anew.')
@@ -133,3 +132,7 @@ def _refuse_unsafe(info: zipfile.ZipInfo, settings: Settings) -> None:
         raise UploadRefused(f'"{shown}" in the archive would swell more than {settings.max_archive_ratio}-fold. Leave it out.')
     if name.lower().endswith(NESTED):
         raise UploadRefused(f'"{shown}" is an archive within the archive. Put the photos themselves into it.')
+
+
+def _shown(info: zipfile.ZipInfo) -> str:
+    return info.filename[:60].encode("ascii", "replace").decode()

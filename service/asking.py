@@ -66,7 +66,7 @@ class Watched:
 )
 async def identify(request: Request) -> Response:
     house, caller = house_of(request), caller_of(request)
-    sent = await read_sent(request)
+    sent = await read_sent(request, raw=True)
     asked = sent.asked(questions.IdentifyAsked)
     photos = query_photos(sent.photos, asked.box)
     options = options_of(asked)
@@ -148,7 +148,7 @@ def looked_up(house: House, photos: Sequence[QueryPhoto], options: Options) -> d
 async def similar(request: Request) -> Response:
     house = house_of(request)
     json = media_type(request) == "application/json"
-    sent = Sent({}, []) if json else await read_sent(request, least=0)
+    sent = Sent({}, []) if json else await read_sent(request, least=0, raw=True)
     asked = await read_json(request, questions.SimilarAsked) if json else sent.asked(questions.SimilarAsked)
     if (asked.sighting is None) == (not sent.photos) or len(sent.photos) > 1:
         raise RequestRefused("Say what to compare: one photo, or the number of a sighting, and not both.")

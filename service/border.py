@@ -16,11 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import FlukeprintError
 from service.errors import Busy, ClientGone, TooLarge, TooSlow
+from service.forms import media_type
 from service.places import Places
 from service.problems import of_error
 from settings import Settings
 
 ARCHIVES = ("/v1/batches",)  # whose bodies go to the disk, and may be as large as an archive
+MOST_WORDS = 1_000_000  # bytes of a body without photos: a longer one is parsed for seconds, and all others wait
 HELD = 4  # times the largest request: what all bodies together may hold in memory, however slowly each of them comes
 PROBES = ("/healthz", "/readyz")  # asked by address, from whatever watches the service
 
@@ -37,7 +39,7 @@ class Border:
             return
         request = Request(scope)
         archive = scope["path"] in ARCHIVES
-        most = self._settings.max_archive_bytes if archive else self._settings.max_request_bytes
+        most = self._settings.max_archive_bytes if archive else self._most_in_memory(request)
         until = time.monotonic() + self._settings.body_timeout_s * (10 if archive else 1)
         try:
             if scope["path"] not in PROBES:
@@ -80,15 +82,26 @@ class Border:
         finally:
             self._held -= 0 if archive else taken
 
+    def _most_in_memory(self, request: Request) -> int:
+        most = self._settings.max_request_bytes
+        if media_type(request) == "application/json" or self._taking_photos(request.scope) is None:
+            return min(MOST_WORDS, most)
+        return most
+
+    def _taking_photos(self, scope: Scope) -> APIRoute | None:
+        return next((route for route in self._encoding if route.path_regex.match(scope["path"])), None)
+
     def _refuse_if_full(self, scope: Scope) -> None:
         lane = scope["app"].state.house.gate.encode
         if not lane.is_full or scope["method"] != "POST":
             return
-        route = next((route for route in self._encoding if route.path_regex.match(scope["path"])), None)
+        route = self._taking_photos(scope)
         if route is not None:
             scope["route"] = route  # as the measures and the log name it
             lane.refuse_if_full()
 
 
 def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"The request has more than the {most:,} bytes that are taken. Send fewer photos at once, or smaller ones.")
+    return TooLarge(
+        f"The request has more than the {most:,} bytes that are taken. Send less at once: fewer photos, or smaller ones."
+    )

@@ -1,6 +1,7 @@
 """What a client sent, read once and bounded: fields, and photos as bytes. A photo is what its bytes say, never its name.
 
-A photo comes as the raw body, with the fields in the address; or several as `multipart/form-data`, with the fields beside them.
+Photos come as `multipart/form-data`, with the fields beside them; where one is asked about, it may be the raw body, with the
+fields in the address.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Sent:
         return hashlib.sha256(json.dumps([sorted(self.fields.items()), photos]).encode()).hexdigest()
 
 
-async def read_sent(request: Request, *, files: str = "photos", least: int = 1) -> Sent:
-    """What was sent; the photos under `files`, or as the raw body."""
+async def read_sent(request: Request, *, files: str = "photos", least: int = 1, raw: bool = False) -> Sent:
+    """What was sent; the photos under `files` or, where it may be `raw`, one as the body."""
     settings = house_of(request).settings
     fields: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
@@ -72,13 +73,14 @@ async def read_sent(request: Request, *, files: str = "photos", least: int = 1) 
     if kind != "multipart/form-data":
         if kind == "application/x-www-form-urlencoded":
             raise RequestRefused(f"The body is a form without files; send multipart/form-data, with the photos as `{files}`.")
-        data = await request.body()
-        name = fields.pop("name", ["photo"])[0] if least else "photo"
-        photos = [Photo(file_name(name), data)] if data else []
+        data = await request.body() if raw else b""
+        photos = [Photo(file_name(fields.pop("name", ["photo"])[0]), data)] if data else []
     else:
         photos = await _photos_of_form(request, files, fields, settings.max_photos)
     if len(photos) < least:
-        raise UploadRefused(f"No photo was sent: send multipart/form-data with `{files}`, or the photo itself as the body.")
+        raise UploadRefused(
+            f"No photo was sent: send multipart/form-data with `{files}`{', or the photo itself as the body' if raw else ''}."
+        )
     return Sent(fields, photos, "idempotency-key" in request.headers)
 
 
@@ -87,7 +89,7 @@ async def _photos_of_form(request: Request, files: str, fields: dict[str, list[s
     count = 0
     try:
         for part in read_parts(request.headers.get("content-type", ""), await request.body()):
-            if part.filename is None:
+            if part.filename is None and part.name != files:
                 count += 1
                 if count > MOST_FIELDS or len(part.data) > LONGEST_FIELD:
                     raise UploadRefused(f"A form may have {MOST_FIELDS} fields of {LONGEST_FIELD:,} bytes; this one has more.")

@@ -7,15 +7,19 @@ which are not, go through the framework's parser.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
 
 LONGEST_HEAD = 8_000  # of one part
 LONGEST_BOUNDARY = 70  # RFC 2046
+MOST_FALSE = 1_000  # boundaries within one part that are none; a photo has none, and to step over millions takes minutes
 LINE = b"\r\n"
+EXTENDED = re.compile(rb"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
 
 
 class FormDamaged(ValueError):
@@ -36,7 +40,7 @@ def read_parts(content_type: str, body: bytes) -> Iterator[Part]:
     >>> next(read_parts("multipart/form-data; boundary=b", form))
     Part(name='top', filename=None, data=b'3')
     """
-    mark = b"--" + _boundary(content_type)
+    mark = LINE + b"--" + _boundary(content_type)
     _, at = _next(body, mark, 0)
     while not body.startswith(b"--", at):
         start = body.find(LINE, at) + len(LINE)
@@ -60,17 +64,17 @@ def _boundary(content_type: str) -> bytes:
 
 def _next(body: bytes, mark: bytes, start: int) -> tuple[int, int]:
     """Where the next boundary's line begins, its line's end before it included, and where what follows the boundary begins."""
-    at = start
-    while True:
-        found = body.find(mark, at)
-        if found < 0:
+    opens = start == 0 and body.startswith(mark[len(LINE) :])  # a form begins with its boundary, with no line before it
+    found = -len(LINE) if opens else body.find(mark, start)
+    for _ in range(MOST_FALSE):
+        if found == -1:
             raise FormDamaged("it ends before its last boundary")
         after = found + len(mark)
-        begins = found == 0 or body.startswith(LINE, found - len(LINE))
         ends = body.startswith(b"--", after) or not body[after : max(after, body.find(LINE, after, after + 100))].strip(b" \t")
-        if begins and found >= start and ends and (body.startswith((b"--", LINE, b" ", b"\t"), after)):
-            return max(found - len(LINE), 0), after
-        at = found + 1
+        if ends and body.startswith((b"--", LINE, b" ", b"\t"), after):
+            return max(found, 0), after
+        found = body.find(mark, max(found + 1, 0))
+    raise FormDamaged(f"a part of it holds its boundary more than {MOST_FALSE:,} times; choose another")
 
 
 def _part(head: bytes, data: bytes) -> Part:
@@ -79,9 +83,15 @@ def _part(head: bytes, data: bytes) -> Part:
         if key.strip().lower() == b"content-disposition":
             _, said = parse_options_header(value.strip())
             if b"name" in said:
-                filename = said.get(b"filename")
+                filename = said.get(b"filename", _extended(value))
                 return Part(_text(said[b"name"]), None if filename is None else _text(filename), data)
     raise FormDamaged("a part of it has no name")
+
+
+def _extended(value: bytes) -> bytes | None:
+    """A name that is written as RFC 7578 forbids, and as older clients write what is not ASCII."""
+    found = EXTENDED.search(value)
+    return None if found is None else unquote_to_bytes(found[1])
 
 
 def _text(raw: bytes) -> str:

@@ -167,6 +167,12 @@ def _unpacked(house: House, data: bytes) -> list[tuple[str, Photo | PhotoRefused
                 f"The archive holds {len(members)} photos, more than the {house.settings.max_photos} that one answer has. "
                 "Send it to /v1/batches."
             )
+        inside, most = sum(member.bytes for member in members), house.settings.max_request_bytes
+        if inside > most:  # all of them are held in memory until they are answered
+            raise UploadRefused(
+                f"The archive unpacks to {inside:,} bytes, more than the {most:,} that one answer is made of. "
+                "Send it to /v1/batches."
+            )
         found: list[tuple[str, Photo | PhotoRefused]] = []
         with zipfile.ZipFile(file) as archive:
             for member in members:

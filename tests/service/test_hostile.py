@@ -154,6 +154,22 @@ def overlapping() -> bytes:
     return whole[: at + 42] + struct.pack("<L", 0) + whole[at + 46 :]
 
 
+def of_two_ends() -> bytes:
+    """Its ordinary end says one file, its long one as many as come before it, which is what zipfile reads."""
+    entry = PLAIN[DIRECTORY : PLAIN.rfind(b"PK\x05\x06")]
+    start, entries = PLAIN[:DIRECTORY], entry * 50_000
+    size, at = len(entries), len(start)
+    record = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 50_000, 50_000, size, at)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at + size, 1)
+    return start + entries + record + locator + struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, 1, 1, len(entry), at, 0)
+
+
+def twice(made: zipfile.ZipFile) -> None:
+    made.writestr("Kelp/a.jpg", drawn(1, 0))
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        made.writestr("Kelp/a.jpg", drawn(1, 1))
+
+
 PLAIN = named("a.jpg")
 DIRECTORY = PLAIN.rfind(b"PK\x01\x02")
 ARCHIVES: dict[str, bytes] = {
@@ -177,6 +193,8 @@ ARCHIVES: dict[str, bytes] = {
     "overlapping": overlapping(),
     "cut off": PLAIN[:-30],
     "lying about its directory": PLAIN[:-10] + struct.pack("<LL", 2**32 - 1, 0) + b"\0\0",
+    "of two ends that differ": of_two_ends(),
+    "one path twice": archive(twice),
     "packed otherwise": PLAIN[: DIRECTORY + 10] + b"\x0c\0" + PLAIN[DIRECTORY + 12 :],
 }
 
@@ -187,6 +205,14 @@ def test_a_hostile_archive_is_refused(attacked: Attacked, name: str, path: str, 
     said = httpx.post(f"{attacked.url}{path}", files={field: ("a.zip", ARCHIVES[name])}, timeout=WITHIN_S)
     assert 400 <= said.status_code < 500, (name, said.text)
     assert said.headers["content-type"] == "application/problem+json"
+
+
+def test_an_archive_that_unpacks_to_more_than_one_answer_holds_is_refused(attacked: Attacked) -> None:
+    block = np.random.default_rng(0).bytes(30_000)  # within what deflate looks back on, and not so small that it swells too far
+    swollen = archive(lambda made: [made.writestr(f"{n}.jpg", block * 200) for n in range(4)])
+    said = httpx.post(f"{attacked.url}/v1/predict-batch", files={"archive": ("a.zip", swollen)}, timeout=WITHIN_S)
+    assert said.status_code == 422
+    assert "/v1/batches" in said.json()["detail"]
 
 
 MULTIPART = "multipart/form-data; boundary=b"
@@ -209,6 +235,24 @@ def test_a_hostile_form_is_refused(attacked: Attacked, name: str) -> None:
     kind, body = FORMS[name]
     said = httpx.post(f"{attacked.url}/v1/identify", content=body, headers={"Content-Type": kind}, timeout=WITHIN_S)
     assert 400 <= said.status_code < 500, said.text
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("/v1/identify", "multipart/form-data; boundary=-", b"x" + b"-" * 15_000_000),
+        ("/v1/identify", "multipart/form-data; boundary=-", FILE.replace(b"--b", b"---") + b"\r\n---~" * 2_500_000),
+        ("/v1/feedback", "application/json", b'{"identification_id": 1, "x": [' + b"[]," * 5_000_000 + b"[]]}"),
+        ("/v1/similar", "application/json", b'{"x": [' + b"[]," * 5_000_000 + b"[]]}"),
+    ],
+)  # fmt: skip
+def test_a_body_that_takes_long_to_read_is_refused_before_it_does(
+    attacked: Attacked, path: str, kind: str, body: bytes
+) -> None:
+    began = time.monotonic()
+    said = httpx.post(f"{attacked.url}{path}", content=body, headers={"Content-Type": kind}, timeout=WITHIN_S)
+    assert said.status_code in (413, 422), said.text
+    assert time.monotonic() - began < 2  # each took 3 s or more, and everybody else waited
 
 
 def test_a_body_that_says_it_is_too_large_is_refused_unread(attacked: Attacked) -> None:

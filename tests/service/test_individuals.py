@@ -32,6 +32,14 @@ def test_a_new_individual_is_enrolled_found_amended_and_taken_back(start: Start,
     assert {one["who"] for one in history} == {"the tests"}
 
 
+def test_a_photo_to_enrol_comes_in_a_form(start: Start, photo: Photo) -> None:
+    said = start().client.post(
+        "/v1/individuals", content=photo(1, 0), headers={"Content-Type": "image/jpeg"}, params={"name": "Muddy"}
+    )
+    assert (said.status_code, said.json()["type"]) == (422, "urn:flukeprint:problem:upload-refused")
+    assert said.json()["detail"] == "No photo was sent: send multipart/form-data with `photos`."
+
+
 def test_the_same_name_again_is_refused(start: Start, photo: Photo) -> None:
     client = start().client
     assert enrol(client, "Muddy", photo(1, 0)).status_code == 201

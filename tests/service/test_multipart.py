@@ -58,6 +58,7 @@ def test_parts_are_those_that_the_frameworks_parser_finds(parts: list[tuple[str,
         (b"--bound\r\nX: " + b"y" * 100_000, "head of a part"),
         (b"--bound\r\nContent-Disposition: form-data\r\n\r\nx\r\n--bound--", "no name"),
         (b"--boundx\r\n\r\n--bound-", "last boundary"),
+        (made([("photos", "a", b"\r\n--boundary" * 1001)]), "choose another"),
     ],
 )
 def test_what_is_no_form_is_refused_with_its_reason(body: bytes, why: str) -> None:
@@ -74,3 +75,9 @@ def test_a_photo_that_holds_the_boundary_within_a_line_is_whole() -> None:
     photo = b"\xff\xd8 --bound --bound-- \n--bound\r\n--bounds\r\n"
     (part,) = read_parts(KIND, made([("photos", "a.jpg", photo)]))
     assert part.data == photo
+
+
+def test_a_name_in_the_forbidden_spelling_is_read() -> None:
+    head = b"Content-Disposition: form-data; name=\"photos\"; filename*=UTF-8''K%C3%A4lp%201.jpg"
+    (part,) = read_parts(KIND, b"--bound\r\n" + head + b"\r\n\r\nx\r\n--bound--")
+    assert (part.name, part.filename, part.data) == ("photos", "Kälp 1.jpg", b"x")
