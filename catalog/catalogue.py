@@ -195,6 +195,16 @@ class Catalogue:
             yield from page
             last = page[-1].sha256
 
+    def photos_since(self, sighting_id: int) -> set[str]:
+        """The hashes of those that no sighting up to this one is of."""
+        with self.transactions.reading() as connection:
+            return sightings.photos_since(connection, sighting_id)
+
+    def last_sighting_id(self) -> int:
+        """0 where there is none."""
+        with self.transactions.reading() as connection:
+            return sightings.last_id(connection)
+
     # Vectors, of live sightings, ascending by id. Arrays are read-only: they lie on the bytes that were read.
 
     def live_ids(self, bundle_id: str) -> Ids:
@@ -354,7 +364,7 @@ class Catalogue:
             return imports.supersede(connection, import_id, keys)
 
     def retry_import_rows(self, import_id: int) -> int:
-        """Rows set aside wait again."""
+        """Rows set aside wait again, and those whose sighting was taken back."""
         with self.transactions.writing() as connection:
             return imports.retry(connection, import_id)
 

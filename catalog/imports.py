@@ -12,10 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from catalog import events
 from catalog.chunks import chunks
 from catalog.errors import NotKnown, ValueRefused
 from catalog.names import storable
-from catalog.schema import import_rows, imports
+from catalog.schema import changes, import_rows, imports, sightings
 from catalog.values import GivenRow, Import, ImportRow, RowState
 
 _R = import_rows.c
@@ -81,10 +82,25 @@ def supersede(connection: Connection, import_id: int, keys: Iterable[str]) -> in
 
 
 def retry(connection: Connection, import_id: int) -> int:
-    """Rows set aside wait again: the photo may have been mended in its place. How many."""
+    """Rows set aside wait again: the photo may have been mended in its place. So do those whose sighting was taken back by an
+    undo of what enrolled it, and not those whose sighting was deleted. How many."""
     ids = list(connection.scalars(select(_R.id).where(_R.import_id == import_id, _R.state == "set_aside")))
+    ids += _taken_back(connection, import_id)
     _set_state(connection, ids, "waiting")
     return len(ids)
+
+
+def _taken_back(connection: Connection, import_id: int) -> list[int]:
+    dead = select(_R.id, _R.sighting_id).join(sightings, sightings.c.id == _R.sighting_id)
+    dead = dead.where(_R.import_id == import_id, _R.state.in_(("done", "already")), ~sightings.c.live)
+    row_of = {row.sighting_id: row.id for row in connection.execute(dead)}
+    enrolled_by: dict[int, int] = {}
+    for some in chunks(list(row_of)):
+        changed = select(changes.c.entity_id, func.min(changes.c.event_id).label("event")).group_by(changes.c.entity_id)
+        changed = changed.where(changes.c.entity == "sighting", changes.c.field == "live", changes.c.entity_id.in_(some))
+        enrolled_by |= {row.entity_id: row.event for row in connection.execute(changed)}
+    undone = {event.id for event in events.events_of(connection, enrolled_by.values()) if event.undone}
+    return [row_of[sighting] for sighting, event in enrolled_by.items() if event in undone]
 
 
 def _set_state(connection: Connection, ids: Sequence[int], state: RowState) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from catalog import imports, schema
 from catalog.chunks import chunks
@@ -37,7 +37,7 @@ class Outbox:
         self._rows[table.name].append(row)
 
     def add_photo(self, photo: PhotoRow) -> None:
-        """A photo that is there already stays as it is."""
+        """A photo that is there already stays as it is, unless it was kept by reference: then it is where it lies now."""
         self._photos.setdefault(photo.sha256, photo)
 
     def mark(self, **mark: Any) -> None:
@@ -55,10 +55,16 @@ class Outbox:
             self._marks = []
 
     def _new_photos(self) -> list[dict[str, Any]]:
-        hashes, names = schema.photos.c.sha256, schema.photos.c.keys()
+        columns, names = schema.photos.c, schema.photos.c.keys()
         known: set[str] = set()
         for some in chunks(list(self._photos)):
-            known.update(self._connection.scalars(select(hashes).where(hashes.in_(some))))
+            query = select(columns.sha256, columns.kept, columns.path).where(columns.sha256.in_(some))
+            for row in self._connection.execute(query).all():
+                known.add(row.sha256)
+                now = self._photos[row.sha256]
+                if row.kept == "reference" and (now.kept, now.path) != (row.kept, row.path):
+                    moved = update(schema.photos).where(columns.sha256 == row.sha256)
+                    self._connection.execute(moved.values(kept=now.kept, path=_kept(now.path)))
         new = [photo for sha256, photo in self._photos.items() if sha256 not in known]
         self._photos = {}
         return [{name: _kept(getattr(photo, name)) for name in names} for photo in new]

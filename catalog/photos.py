@@ -96,7 +96,7 @@ class PhotoStore:
             return Incoming(row)
         final = self.folder / path
         with _told(final, "written"):
-            if final.exists() and final.stat().st_size == len(written):
+            if final.exists() and final.stat().st_size == len(written) and final.read_bytes() == written:
                 return Incoming(row, (final.parent,))  # who wrote it may not have synced the folder yet
             folders: tuple[Path, ...] = (final.parent,)
             if not final.parent.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from catalog.chunks import chunks
 from catalog.errors import NotKnown, ValueRefused
@@ -127,6 +127,16 @@ def photos_of(connection: Connection, sighting_ids: Sequence[int]) -> dict[int, 
 def photo(connection: Connection, sha256: str) -> PhotoRow | None:
     row = connection.execute(select(photos).where(photos.c.sha256 == sha256)).one_or_none()
     return None if row is None else PhotoRow(*row)
+
+
+def photos_since(connection: Connection, sighting_id: int) -> set[str]:
+    """Hashes of the photos whose first sighting came after this one."""
+    first = select(_S.photo_sha256).group_by(_S.photo_sha256).having(func.min(_S.id) > sighting_id)
+    return set(connection.scalars(first))
+
+
+def last_id(connection: Connection) -> int:
+    return connection.scalar(select(func.max(_S.id))) or 0
 
 
 def all_photos(connection: Connection, after: str, limit: int) -> list[PhotoRow]:

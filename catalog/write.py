@@ -143,7 +143,7 @@ class Write:
         return self.encounters([label])[label]
 
     def add_photo(self, photo: PhotoRow) -> None:
-        """A photo that is there already stays as it is."""
+        """A photo that is there already stays as it is, unless it was kept by reference: then it is where it lies now."""
         self._outbox.add_photo(photo)
 
     def add_sighting(

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from catalog.open import open_catalogue
+from catalog.photos import INCOMING
 from indexer.errors import BackupRefused
 from indexer.station import open_books
 from settings import Settings
@@ -30,7 +31,7 @@ MANIFEST = "flukeprint.json"
 CATALOGUE = "catalogue.db"
 ROOMS = ("bundles", "photos")
 CHUNK = 1 << 20
-PHOTOS_LEFT_OUT = "photos_left_out"  # the catalogue's fact after a restore without photos
+PHOTOS_LEFT_OUT = "photos left out until"  # the catalogue's fact after a restore without photos: the last sighting then
 Progress = Callable[[int, int], None]
 
 
@@ -92,7 +93,7 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
         try:
             manifest = _unpack(file, coming, on_progress)
             with open_catalogue(coming / CATALOGUE, create=False) as catalogue:
-                catalogue.set_fact(PHOTOS_LEFT_OUT, None if manifest.photos else manifest.made)
+                catalogue.set_fact(PHOTOS_LEFT_OUT, None if manifest.photos else str(catalogue.last_sighting_id()))
             if folder.exists():
                 folder.rmdir()
             coming.rename(folder)
@@ -139,12 +140,12 @@ def _read_manifest(file: Path, raw: bytes) -> Manifest:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Finished files only: what is being written has a name that begins with a dot."""
+    """Finished files only: what is being written lies in the photos' folder for it, or has a name that begins with a dot."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and not _unfinished(path.relative_to(folder)))
 
 
 def _unfinished(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    return path.parts[0] == INCOMING or any(part.startswith(".") for part in path.parts)
 
 
 def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -111,6 +111,7 @@ class Recorder:
                     f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". If that is wrong: '
                     f"flukeprint reassign {known} --to ID. If it shows two animals, give each its box."
                 )
+            write.add_photo(prepared.incoming.row)  # which may lie elsewhere now
             return Recorded("already", known)
         individual_id, species = self._individual(individual_id, name, given.species)
         label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)

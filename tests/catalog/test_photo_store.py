@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -66,10 +67,11 @@ def test_putting_a_photo_again_changes_nothing(tmp_path: Path) -> None:
     assert files(store) == [row.path]
 
 
-def test_a_file_that_was_cut_short_is_written_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("harm", [lambda data: data[:100], lambda data: data[:-1] + b"!"])
+def test_a_damaged_file_is_written_anew(tmp_path: Path, harm: Callable[[bytes], bytes]) -> None:
     store, data = PhotoStore(tmp_path), picture()
     row = put(store, data)
-    store.path_of(row).write_bytes(data[:100])
+    store.path_of(row).write_bytes(harm(data))
     put(store, data)
     assert store.read(row) == data
 

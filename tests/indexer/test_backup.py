@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from demo import animals
 from indexer.backup import MANIFEST, back_up, restore
 from indexer.bulk import import_rows
 from indexer.doctor import examine, is_well
@@ -59,6 +60,33 @@ def test_without_photos_the_answers_stay_and_doctor_says_what_is_missing(kept: t
     findings = examine(other)
     assert is_well(findings)
     assert any(finding.subject == "photos" and finding.level == "note" for finding in findings)
+
+
+def test_after_a_restore_without_photos_doctor_sees_those_that_are_lost_later(
+    kept: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    back_up(kept[0], tmp_path / "small.flukeprint", photos=False)
+    other = elsewhere(kept[0], tmp_path / "data")
+    restore(other, tmp_path / "small.flukeprint")
+    (tmp_path / "new" / "W9").mkdir(parents=True)
+    (tmp_path / "new" / "W9" / "0.jpg").write_bytes(animals.photo(9, 0, size=(320, 240)))
+    with open_station(other) as station:
+        import_rows(station, tmp_path / "new", who="me")
+    assert is_well(examine(other))
+    (photo,) = (other.data_dir / "photos").glob("??/*.jpg")
+    photo.unlink()
+    (found,) = (finding for finding in examine(other) if finding.level == "wrong")
+    assert found.found.startswith("1 of 25 are missing or damaged: 0.jpg")
+
+
+def test_what_is_being_written_beside_a_backup_is_not_in_it(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    coming = kept[0].data_dir / "photos" / "incoming" / "ab.jpg.1.2"
+    coming.write_bytes(b"half of a ph")
+    file = tmp_path / "beside.flukeprint"
+    back_up(kept[0], file)
+    coming.unlink()
+    with tarfile.open(file) as tar:
+        assert not [name for name in tar.getnames() if "incoming" in name]
 
 
 def test_a_backup_never_overwrites_and_a_restore_never_mixes(kept: tuple[Settings, Path]) -> None:

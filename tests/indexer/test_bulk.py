@@ -11,8 +11,10 @@ from test_enrol import from_the_future
 from catalog.photos import INCOMING
 from demo import animals
 from indexer.bulk import Progressed, import_rows, set_aside_csv
+from indexer.edits import delete_sightings
 from indexer.errors import TableRefused
 from indexer.station import Station
+from indexer.undo import undo
 
 
 def test_a_folder_is_imported_and_twice_changes_nothing(station: Station, whales: Path) -> None:
@@ -85,12 +87,19 @@ def test_a_row_that_left_the_table_is_no_longer_waited_for(station: Station, wha
 
 
 def test_an_import_can_be_undone(station: Station, whales: Path) -> None:
-    from indexer.undo import undo
-
     import_rows(station, whales, who="me")
     for event in station.catalogue.history():
         undo(station.catalogue, event.id, who="me")
     assert station.catalogue.counts().sightings == 0
+    again = import_rows(station, whales, who="me")
+    assert (again.enrolled, again.already, station.catalogue.counts().sightings) == (24, 0, 24)
+
+
+def test_what_was_deleted_after_an_import_does_not_come_back_with_it(station: Station, whales: Path) -> None:
+    import_rows(station, whales, who="me")
+    delete_sightings(station.catalogue, [1, 2], who="me")
+    again = import_rows(station, whales, who="me")
+    assert (again.enrolled, station.catalogue.counts().sightings) == (0, 22)
 
 
 def test_progress_counts_every_row_once(station: Station, whales: Path) -> None:

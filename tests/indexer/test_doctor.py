@@ -12,7 +12,9 @@ import pytest
 from catalog.values import GivenRow
 from indexer.bulk import import_rows
 from indexer.doctor import Finding, examine, is_well
+from indexer.edits import set_species
 from indexer.station import open_books, open_station
+from indexer.undo import undo
 from settings import Settings
 
 
@@ -42,6 +44,11 @@ def delete_a_photo(data: Path) -> None:
     next((data / "photos").glob("??/*.jpg")).unlink()
 
 
+def cut_a_photo_short(data: Path) -> None:
+    photo = next((data / "photos").glob("??/*.jpg"))
+    photo.write_bytes(photo.read_bytes()[:10])
+
+
 def change_a_photo(data: Path) -> None:
     photo = next((data / "photos").glob("??/*.jpg"))
     photo.write_bytes(photo.read_bytes()[:-1] + b"!")
@@ -68,6 +75,7 @@ def change_the_model(data: Path) -> None:
     ("harm", "subject", "deep"),
     [
         (delete_a_photo, "photos", False),
+        (cut_a_photo_short, "photos", False),
         (change_a_photo, "photos", True),
         (break_the_database, "catalogue", False),
         (lose_a_vector, "catalogue", False),
@@ -77,6 +85,15 @@ def change_the_model(data: Path) -> None:
 def test_each_harm_is_found_and_named(filled: Settings, harm: Callable[[Path], None], subject: str, deep: bool) -> None:
     harm(filled.data_dir)
     assert subject in wrong(filled, deep=deep)
+
+
+def test_what_was_corrected_in_sql_alone_is_well(filled: Settings) -> None:
+    with open_books(filled) as catalogue:
+        event = set_species(catalogue, "W0", "orca", who="me").event_id
+    assert is_well(examine(filled))
+    with open_books(filled) as catalogue:
+        undo(catalogue, event, who="me")
+    assert is_well(examine(filled, deep=True))
 
 
 def test_an_index_that_is_held_is_a_note_and_no_fault(filled: Settings) -> None:

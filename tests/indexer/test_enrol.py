@@ -144,3 +144,21 @@ def test_an_index_that_fails_loses_nothing(settings: Settings, monkeypatch: pyte
                 enrol(station, "Kelp", [photo(0, 0)], who="me")
     with open_station(settings) as station:
         assert station.index.ids().tolist() == [1]
+
+
+def test_a_photo_kept_by_reference_that_moved_is_where_it_lies_now(settings: Settings, tmp_path: Path) -> None:
+    card, moved = tmp_path / "card.jpg", tmp_path / "moved.jpg"
+    card.write_bytes(animals.photo(1, 0, size=(320, 240)))
+    with open_station(settings.model_copy(update={"keep_photos": "reference"})) as station:
+        enrol(station, "Kelp", [Source("card.jpg", Given(), card)], who="me")
+        card.rename(moved)
+        (again,) = enrol(station, "Kelp", [Source("moved.jpg", Given(), moved)], who="me").photos
+        (photo,) = station.catalogue.photos()
+        assert (again.state, photo.kept, photo.path) == ("already", "reference", str(moved))
+        station.photos.verify(photo)
+    with open_station(settings) as station:  # which keeps the photo itself
+        enrol(station, "Kelp", [Source("moved.jpg", Given(), moved)], who="me")
+        moved.unlink()
+        (photo,) = station.catalogue.photos()
+        assert photo.kept == "original"
+        station.photos.verify(photo)
