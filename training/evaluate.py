@@ -175,7 +175,8 @@ def _open_set(scores: npt.NDArray[np.floating], truth: Ints) -> dict[str, Any]:
 
 
 def _calibration(gallery: Labelled, query: Labelled, whole: Asked, other_encounter: Mask) -> dict[str, Any]:
-    """Of queries whose own encounter is left out, weighted so that new animals are the share that a calibration supposes."""
+    """Of queries whose own encounter is left out, weighted so that new animals are the share that a calibration supposes: each
+    photo counted once, and each encounter, as a calibration counts them, since the photos of one are no news to each other."""
     scores = whole.scores(other_encounter)
     counted = metrics.known(scores, whole.truth) | (whole.truth < 0)
     encounters = {name: index for index, name in enumerate(sorted({_encounter(r) or key(r) for r in gallery.rows}))}
@@ -185,10 +186,21 @@ def _calibration(gallery: Labelled, query: Labelled, whole: Asked, other_encount
     right = scores.argmax(axis=1)[counted] == whole.truth[counted]
     isnew = whole.truth[counted] < 0
     mixed = isnew.any() and not isnew.all()
-    weight = np.where(isnew, NEW_SHARE / isnew.sum(), (1 - NEW_SHARE) / (~isnew).sum()) if mixed else None
+    weight = np.ones(len(right))
+    _, of, photos = np.unique(
+        [_encounter(r) or key(r) for r, asks in zip(query.rows, counted, strict=True) if asks],
+        return_inverse=True,
+        return_counts=True,
+    )
+    once = 1 / photos[of]
+    for each in (weight, once) if mixed else ():
+        for rows, part in ((isnew, NEW_SHARE), (~isnew, 1 - NEW_SHARE)):
+            each[rows] *= part / each[rows].sum()
     return {
         "n": int(counted.sum()),
         "ece": metrics.expected_calibration_error(answer.probability, right, weight=weight),
+        "n_encounters": len(photos),
+        "ece_by_encounter": metrics.expected_calibration_error(answer.probability, right, weight=once),
         "new_share": NEW_SHARE if mixed else None,
         "source": answer.source,
         "reason": answer.reason,

@@ -128,8 +128,12 @@ def _table(made: dict[str, Any]) -> str:
     ]
     head = "<tr><th>gallery<th>queries<th>top-1<th>top-5<th>mAP<th>MAP@5 with new"
     ranking = f"<table>{head}{''.join(lines)}</table>"
-    auroc, ece = _figure(made["open_set"]["auroc"]), _figure(made["calibration"]["ece"])
-    return f"{ranking}<p>Known against new: AUROC {auroc}. Calibration error (own encounter left out): {ece}.</p>"
+    auroc, calibration = _figure(made["open_set"]["auroc"]), made["calibration"]
+    photo, encounter = _figure(calibration["ece"]), _figure(calibration["ece_by_encounter"])
+    return (
+        f"{ranking}<p>Known against new: AUROC {auroc}. "
+        f"Calibration error, own encounter left out: {photo} counting photos, {encounter} counting encounters.</p>"
+    )
 
 
 def _targets(made: dict[str, Any]) -> str:
