@@ -149,6 +149,8 @@ def test_a_secret_file_brings_the_first_admin_key(tmp_path: Path) -> None:
         {"Host": "127.0.0.1.evil.example"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
+        {"Origin": "http://[x]"},
         {"Sec-Fetch-Site": "cross-site"},
     ],
 )
