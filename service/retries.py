@@ -103,7 +103,7 @@ def _token(request: Request) -> str | None:
         return None
     if not KEY.fullmatch(given):
         raise KeyMisused("The Idempotency-Key is none: give 1 to 200 visible ASCII characters, new for each request.")
-    asked = "\n".join((caller_of(request).name, request.method, request.url.path, given))
+    asked = "\n".join((caller_of(request).id, request.method, request.url.path, given))
     return hashlib.sha256(asked.encode()).hexdigest()
 
 

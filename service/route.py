@@ -39,7 +39,7 @@ class GuardedRoute(APIRoute):
             if who != "anyone":
                 house.rates.take(f"address {request.client.host if request.client else 'unknown'}")
                 caller = await house.keyring.caller(request)
-                house.rates.take(f"key {caller.name}")
+                house.rates.take(caller.id)
                 if not caller.may(who):
                     raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
                 request.state.caller = caller

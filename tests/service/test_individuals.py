@@ -76,7 +76,7 @@ def test_a_retry_of_what_was_made_but_not_answered_is_told_from_the_books(start:
     desk, keys = service.house.desk, [{"Idempotency-Key": key} for key in ("a", "b", "c", "d")]
 
     def forget(method: str, path: str, key: str) -> None:
-        token = hashlib.sha256(f"the tests\n{method}\n{path}\n{key}".encode()).hexdigest()
+        token = hashlib.sha256(f"user the tests\n{method}\n{path}\n{key}".encode()).hexdigest()
         assert desk.request(token) is not None
         desk.end_request(token, None, None)  # type: ignore[arg-type]
 
