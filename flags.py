@@ -270,7 +270,9 @@ def _serve(add: Add) -> None:
     verb.add_argument(
         "--role", required=True, choices=("viewer", "editor", "admin"), help="what it allows; each all of the one before"
     )
-    verb.add_argument("--name", metavar="NAME", help="who stands in the log (default: role and number)")
+    verb.add_argument(
+        "--name", metavar="NAME", help="who stands in the log, which no other key that opens does (default: role and number)"
+    )
     verb.add_argument("--expires", metavar="D", help="the last day on which it opens, like 2027-03-31 (default: until revoked)")
 
     add("keys list", "list the keys, without the keys themselves", "flukeprint keys list", room)

@@ -34,6 +34,11 @@ class Desk:
         with self._books.writing() as connection:
             return keys.add(connection, key=key, role=role, name=name, now=_now(), expires_at=expires_at)
 
+    def take_key_from_file(self, key: str) -> ApiKey:
+        """The admin's, which a deployment's file holds."""
+        with self._books.writing() as connection:
+            return keys.take_from_file(connection, key=key, now=_now())
+
     def keys(self) -> list[ApiKey]:
         """All there ever were, the oldest first."""
         with self._books.reading() as connection:

@@ -105,6 +105,9 @@ async def batch_send(request: Request) -> Response:
         answer = await once(request, print_of, work, lambda number: Reply(job_json(house, house.desk.job(number)), 202))
         request.app.state.worker.wake()
         return answer
+    except asyncio.CancelledError:  # a thread may yet make the job of it; an upload of none is swept away at a later start
+        kept = True
+        raise
     finally:
         if not kept:
             file.unlink(missing_ok=True)

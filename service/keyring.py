@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 
 from catalog.desk import USED_EVERY, Desk
+from catalog.errors import ValueRefused
 from catalog.keys import ROLES, hash_of
 from catalog.values import ApiKey, Role
 from service.errors import NotLetIn, StartRefused
@@ -22,13 +24,19 @@ from service.gate import Lane
 FRESH_S = 1.0
 LONGEST_KEY = 500
 SHORTEST_SECRET = 32
-FROM_FILE = "secret file"  # the name of the key that a deployment's file holds
+log = logging.getLogger("flukeprint.service")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     name: str  # who stands in the log
     role: Role
+    key: int | None = None  # its number; None is the user of whom no key is asked
+
+    @property
+    def id(self) -> str:
+        """One caller's alone, also where keys have had one name: rates and Idempotency-Keys go by it."""
+        return f"user {self.name}" if self.key is None else f"key {self.key}"
 
     def may(self, role: Role) -> bool:
         return ROLES.index(self.role) >= ROLES.index(role)
@@ -69,22 +77,25 @@ class Keyring:
         if key.used_at is None or datetime.now(UTC) - key.used_at > USED_EVERY:
             self._keys[asked] = replace(key, used_at=datetime.now(UTC))
             await self._lane.run(lambda: self._desk.used_key(key))
-        return Caller(key.name, key.role)
+        return Caller(key.name, key.role, key.id)
 
 
 def take_admin_key(desk: Desk, secret: str) -> None:
-    """The key that a secret file holds is an admin's; one that the file held before is revoked."""
+    """The key that a secret file holds is an admin's; one that the file held before opens nothing."""
     if len(secret) < SHORTEST_SECRET:
         raise StartRefused(
             f"The admin key's file holds {len(secret)} characters; put {SHORTEST_SECRET} or more of chance into it, "
             "for example with: openssl rand -hex 32"
         )
-    known = desk.keys()
-    for old in known:
-        if old.name == FROM_FILE and old.sha256 != hash_of(secret) and old.revoked_at is None:
-            desk.revoke_key(old.id)
-    if hash_of(secret) not in {key.sha256 for key in known}:
-        desk.add_key(secret, "admin", FROM_FILE)
+    try:
+        key = desk.take_key_from_file(secret)
+    except ValueRefused as refusal:
+        raise StartRefused(str(refusal)) from refusal
+    if not key.lives(datetime.now(UTC)):
+        log.warning(
+            "The admin key's file holds key %s, which opens nothing: it was revoked or has expired. Put another into it.",
+            key.id,
+        )
 
 
 def _given(request: Request) -> str | None:

@@ -41,10 +41,17 @@ class Places:
         """`site` is what a browser says in Sec-Fetch-Site."""
         if self._hosts and _name(f"//{host}") not in self._hosts:
             raise HostRefused("The Host of this request is none that this service answers to: see FLUKEPRINT_ALLOWED_HOSTS.")
-        if origin is not None and origin.lower() not in self.origins and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.lower() not in self.origins and _place(origin) != host.lower():
             raise HostRefused("A page of another site asked, which this service does not answer: see FLUKEPRINT_CORS_ORIGINS.")
         if origin is None and site == "cross-site" and self._own:
             raise HostRefused("A page of another site asked, which this service does not answer: see FLUKEPRINT_CORS_ORIGINS.")
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # such as http://[x], which a browser never sends
+        return None
 
 
 def _name(address: str) -> str | None:

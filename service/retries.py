@@ -1,7 +1,8 @@
 """A retry after a lost answer adds nothing: the Idempotency-Key of a POST, and what became of its first try.
 
-The catalogue notes what a request made in the transaction that makes it. So of a request that was killed anywhere, either
-nothing was made, and it is done now, or what was made is known, and its answer is told again from that.
+The catalogue notes what a request made in the transaction that makes it. So of a request that was killed anywhere, or cut off
+when the time to leave was over, either nothing was made, and it is done now, or what was made is known, and its answer is
+told again from that.
 """
 
 from __future__ import annotations
@@ -59,10 +60,12 @@ async def once(
     house.under_way.add(token)
     try:
         before = await house.gate.desk.run(lambda: house.desk.begin_request(token, fingerprint))
+        if before is not None and before.fingerprint != fingerprint:
+            raise KeyMisused("This Idempotency-Key came with another request before. Use a new one for each request.")
         if before is None or (before.made is None and before.status is None):
             reply = await _first(house, request, work, token, encodes=encodes)
         else:
-            reply = await house.gate.books.run(lambda: _told_again(before, fingerprint, again))
+            reply = await house.gate.books.run(lambda: _told_again(before, again))
         return JSONResponse(reply.body, reply.status)
     finally:
         house.under_way.discard(token)
@@ -71,7 +74,7 @@ async def once(
 async def _first(house: House, request: Request, work: Work, token: str, *, encodes: bool) -> Reply:
     try:
         reply = await _run(house, request, work, token, encodes=encodes)
-    except BaseException:  # what was refused may be mended and tried anew
+    except Exception:  # what was refused may be mended and tried anew; of what is cancelled, a thread may yet make it
         await house.gate.desk.run(lambda: house.desk.drop_request(token))
         raise
     await house.gate.desk.run(lambda: house.desk.end_request(token, reply.status, reply.body))
@@ -87,9 +90,7 @@ async def _run(house: House, request: Request, work: Work, token: str | None, *,
     return await house.gate.books.run(lambda: work(Attempt(books, token, threading.Event())))
 
 
-def _told_again(before: Kept, fingerprint: str, again: Again | None) -> Reply:
-    if before.fingerprint != fingerprint:
-        raise KeyMisused("This Idempotency-Key came with another request before. Use a new one for each request.")
+def _told_again(before: Kept, again: Again | None) -> Reply:
     if before.status is not None:
         return Reply(before.answer, before.status)
     assert again is not None  # whoever makes something tells it again
@@ -103,7 +104,7 @@ def _token(request: Request) -> str | None:
         return None
     if not KEY.fullmatch(given):
         raise KeyMisused("The Idempotency-Key is none: give 1 to 200 visible ASCII characters, new for each request.")
-    asked = "\n".join((caller_of(request).name, request.method, request.url.path, given))
+    asked = "\n".join((caller_of(request).id, request.method, request.url.path, given))
     return hashlib.sha256(asked.encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ no role is no route: the service does not start.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from inspect import signature
 from typing import Any, Literal
@@ -39,17 +40,24 @@ class GuardedRoute(APIRoute):
             if who != "anyone":
                 house.rates.take(f"address {request.client.host if request.client else 'unknown'}")
                 caller = await house.keyring.caller(request)
-                house.rates.take(f"key {caller.name}")
+                house.rates.take(caller.id)
                 if not caller.may(who):
                     raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
                 request.state.caller = caller
-            if not encodes:
-                return await answering(request)
-            request.state.place = place = house.gate.encode.reserve()
+            place = house.gate.encode.reserve() if encodes else None
+            request.state.place = place
             try:
                 return await answering(request)
+            except asyncio.CancelledError:  # by the server, when the time to leave is over
+                if not house.leaving:
+                    raise
+                told = (
+                    "The service stopped before this was answered; what was begun may still be done. Send it again, as it was."
+                )
+                raise Leaving(told) from None
             finally:
-                place.give_back()
+                if place is not None:
+                    place.give_back()
 
         return guarded
 

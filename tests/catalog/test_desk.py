@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from catalog.catalogue import Catalogue
 from catalog.desk import Desk
-from catalog.errors import EditConflict, NotKnown, ValueRefused
-from catalog.keys import hash_of, new_key
+from catalog.errors import EditConflict, NameRefused, NotKnown, ValueRefused
+from catalog.keys import FROM_FILE, hash_of, new_key
 
 
 @pytest.fixture
@@ -37,6 +38,53 @@ def test_a_key_that_cannot_be_is_refused(desk: Desk) -> None:
         desk.add_key(new_key(), "viewer", expires_at=datetime(2020, 1, 1, tzinfo=UTC))
     with pytest.raises(NotKnown):
         desk.revoke_key(9)
+
+
+def test_keys_that_open_have_names_of_their_own(desk: Desk) -> None:
+    desk.add_key(new_key(), "viewer", "editor key 3")
+    boat = desk.add_key(new_key(), "viewer", "the boat")
+    with pytest.raises(NameRefused, match='"editor key 3" is taken by key 1; choose another --name'):
+        desk.add_key(new_key(), "editor")
+    with pytest.raises(NameRefused, match='"the boat" is taken by key 2'):
+        desk.add_key(new_key(), "editor", " the boat ")
+    assert alive(desk) == [1, 2]
+    desk.revoke_key(boat.id)
+    again = desk.add_key(new_key(), "editor", "the boat", expires_at=datetime.now(UTC) + timedelta(seconds=0.5))
+    time.sleep(0.6)
+    assert not again.lives(datetime.now(UTC))
+    assert desk.add_key(new_key(), "editor", "the boat").name == "the boat"
+
+
+def test_the_key_of_the_secret_file_ends_with_another_in_it_and_comes_back_with_it(desk: Desk) -> None:
+    first = desk.take_key_from_file("a" * 40)
+    assert (first.role, first.name) == ("admin", FROM_FILE)
+    assert desk.take_key_from_file("a" * 40) == first
+    second = desk.take_key_from_file("b" * 40)
+    assert alive(desk) == [second.id]
+    assert desk.take_key_from_file("a" * 40) == first
+    assert alive(desk) == [first.id]
+    desk.revoke_key(first.id)  # by hand, as where it has leaked
+    assert not desk.take_key_from_file("a" * 40).lives(datetime.now(UTC))
+    desk.take_key_from_file("b" * 40)
+    assert alive(desk) == [second.id]
+
+
+def test_no_key_takes_the_secret_files_name_and_the_file_no_lesser_key(desk: Desk) -> None:
+    with pytest.raises(NameRefused, match="FLUKEPRINT_ADMIN_KEY_FILE; choose another"):
+        desk.add_key(new_key(), "viewer", "secret file")
+    held = desk.take_key_from_file("a" * 40)
+    desk.add_key("v" * 40, "viewer", "the boat")
+    with pytest.raises(ValueRefused, match='holds the key 2, "the boat", whose role is viewer and not admin'):
+        desk.take_key_from_file("v" * 40)
+    assert alive(desk) == [held.id, 2]
+    own = desk.add_key("o" * 40, "admin", "the office")
+    assert desk.take_key_from_file("o" * 40) == own
+    assert alive(desk) == [2, own.id]
+
+
+def alive(desk: Desk) -> list[int]:
+    known = desk.keys()
+    return [key.id for key in known if key.lives(datetime.now(UTC))]
 
 
 def test_last_use_is_known_to_the_minute(desk: Desk) -> None:

@@ -137,9 +137,48 @@ def test_a_secret_file_brings_the_first_admin_key(tmp_path: Path) -> None:
     with running(tmp_path / "data", admin_key_file=secret) as service:
         assert service.client.get("/v1/stats", headers={"X-API-Key": "x" * 40}).status_code == 401
         assert service.client.get("/v1/stats", headers={"X-API-Key": "y" * 40}).status_code == 200
+    secret.write_text("x" * 40)
+    with running(tmp_path / "data", admin_key_file=secret) as service:
+        assert service.client.get("/v1/stats", headers={"X-API-Key": "x" * 40}).status_code == 200
+        assert service.client.get("/v1/stats", headers={"X-API-Key": "y" * 40}).status_code == 401
     secret.write_text("short")
     with pytest.raises(StartRefused, match="32 or more"), running(tmp_path / "data", admin_key_file=secret):
         pass
+
+
+def test_a_secret_file_with_a_viewers_key_is_refused_at_start(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("v" * 40)
+    with running(tmp_path / "data") as service:
+        service.house.desk.add_key("v" * 40, "viewer", "the boat")
+    with pytest.raises(StartRefused, match="whose role is viewer"), running(tmp_path / "data", admin_key_file=secret):
+        pass
+
+
+def test_a_secret_file_with_a_key_that_was_revoked_opens_nothing_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x" * 40)
+    with running(tmp_path / "data", admin_key_file=secret) as service:
+        service.house.desk.revoke_key(1)
+    with running(tmp_path / "data", admin_key_file=secret) as service:
+        assert service.client.get("/v1/stats", headers={"X-API-Key": "x" * 40}).status_code == 401
+    assert "holds key 1, which opens nothing: it was revoked" in caplog.text
+
+
+def test_a_key_that_has_the_name_of_one_before_it_shares_neither_its_answers_nor_its_rate(start: Start, photo: Photo) -> None:
+    service = start(requests_per_minute=20)
+    desk, numbers = service.house.desk, []
+    for key, role in (("old", "viewer"), ("new", "editor")):
+        made = desk.add_key(key, role, "the boat")
+        time.sleep(1.1)
+        said = {"X-API-Key": key, "Idempotency-Key": "shared"}
+        for _ in range(2):
+            numbers.append(service.client.post("/v1/identify", content=photo(1, 0), headers=said).json()["identification_id"])
+        desk.revoke_key(made.id)
+    assert numbers == [1, 1, 2, 2]
+    assert {"key 1", "key 2"} <= set(service.house.rates._buckets)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +188,8 @@ def test_a_secret_file_brings_the_first_admin_key(tmp_path: Path) -> None:
         {"Host": "127.0.0.1.evil.example"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
+        {"Origin": "http://[x]"},
         {"Sec-Fetch-Site": "cross-site"},
     ],
 )

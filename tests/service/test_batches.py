@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import signal
+import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from serving import Photo, Service, Start
+from serving import Photo, Service, Start, running
 
 from catalog.errors import CatalogueUnavailable
 from encoder.errors import EncoderError
 from encoder.values import Box, Encoded
-from service import jobs
+from service import batches, jobs
 from vector_db.errors import VectorIndexError
 
 
@@ -98,6 +101,30 @@ def test_many_files_are_a_batch_too_and_a_retry_is_one_job(start: Start, photo: 
     key = {"Idempotency-Key": "z"}
     assert sent(client, zipped({"a.jpg": photo(0, 0)}), headers=key).json()["id"] == 3
     assert client.get("/v1/jobs/4").status_code == 404
+
+
+def test_a_batch_that_is_taken_after_the_time_to_leave_has_its_archive_and_is_told_to_a_retry(
+    tmp_path: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, whole = threading.Event(), batches.plan
+
+    def slow(*given: Any, **more: Any) -> Any:
+        begun.set()
+        time.sleep(3)
+        return whole(*given, **more)
+
+    archive, key = zipped({"W1/a.jpg": photo(1, 0)}), {"Idempotency-Key": "k"}
+    monkeypatch.setattr(batches, "plan", slow)
+    with running(tmp_path / "data", leave_within_s=1) as service, ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(sent, service.client, archive, kind="enrol", headers=key)
+        assert begun.wait(30)
+        service.server.handle_exit(signal.SIGTERM, None)
+        assert (cut.result().status_code, cut.result().json()["type"]) == (503, "urn:flukeprint:problem:leaving")
+    monkeypatch.undo()
+    with running(tmp_path / "data") as service:
+        again = sent(service.client, archive, kind="enrol", headers=key)
+        assert (again.status_code, again.json()["id"]) == (202, 1)
+        assert ended(service.client, 1)["rows"]["done"] == 1
 
 
 def test_the_events_of_a_job_end(filled: Service, photo: Photo) -> None:

@@ -76,7 +76,7 @@ def test_a_retry_of_what_was_made_but_not_answered_is_told_from_the_books(start:
     desk, keys = service.house.desk, [{"Idempotency-Key": key} for key in ("a", "b", "c", "d")]
 
     def forget(method: str, path: str, key: str) -> None:
-        token = hashlib.sha256(f"the tests\n{method}\n{path}\n{key}".encode()).hexdigest()
+        token = hashlib.sha256(f"user the tests\n{method}\n{path}\n{key}".encode()).hexdigest()
         assert desk.request(token) is not None
         desk.end_request(token, None, None)  # type: ignore[arg-type]
 
@@ -94,6 +94,28 @@ def test_a_retry_of_what_was_made_but_not_answered_is_told_from_the_books(start:
     twice("/v1/identify", keys[3], files=files)
     stats = service.client.get("/v1/stats").json()
     assert (stats["events"], stats["identifications"]) == (3, 1)
+
+
+def test_what_was_begun_and_not_made_is_done_for_the_same_request_and_no_other(start: Start, photo: Photo) -> None:
+    """As after a kill before the commit: the row of the request is there, and nothing else."""
+    service = start()
+    files, headers = {"photos": ("a.jpg", photo(1, 0))}, {"Idempotency-Key": "one"}
+    first = service.client.post("/v1/individuals", data={"name": "Muddy"}, files=files, headers=headers)
+    token = hashlib.sha256(b"user the tests\nPOST\n/v1/individuals\none").hexdigest()
+    kept = service.house.desk.request(token)
+    assert kept is not None
+    token = hashlib.sha256(b"user the tests\nPOST\n/v1/individuals\ntwo").hexdigest()
+    assert service.house.desk.begin_request(token, kept.fingerprint) is None
+    assert service.client.post(f"/v1/events/{first.json()['event_id']}/undo").status_code == 200
+    for _ in range(2):
+        other = service.client.post("/v1/individuals", data={"name": "Fleck"}, files=files, headers={"Idempotency-Key": "two"})
+        assert other.json()["type"] == "urn:flukeprint:problem:idempotency-key"
+    said = [
+        service.client.post("/v1/individuals", data={"name": "Muddy"}, files=files, headers={"Idempotency-Key": "two"})
+        for _ in range(2)
+    ]
+    assert [one.status_code for one in said] == [201, 201]
+    assert said[0].json() == said[1].json()
 
 
 def test_the_list_is_paged_searched_filtered_and_sorted(start: Start, photo: Photo) -> None:

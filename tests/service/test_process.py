@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from PIL import Image
 from serving import Photo, process
 from test_batches import ended, zipped
 
@@ -41,6 +45,37 @@ def test_on_sigterm_what_is_begun_ends_and_the_process_leaves(tmp_path: Path, ph
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/healthz")
     assert [one.status_code for one in said] == [200]
+
+
+def test_an_enrolment_that_outlasts_the_time_to_leave_is_told_to_a_retry(tmp_path: Path, photo: Photo) -> None:
+    with Image.open(io.BytesIO(photo(1, 0))) as drawn:
+        large = io.BytesIO()
+        drawn.resize((8000, 6000), Image.Resampling.NEAREST).save(large, "png", compress_level=1)
+    files = [("photos", (f"{n}.png", large.getvalue() + bytes([n]))) for n in range(12)]
+    sent: dict[str, Any] = {"data": {"name": "Muddy"}, "files": files, "headers": {"Idempotency-Key": "one"}, "timeout": 60}
+    said: list[httpx.Response] = []
+    with process(tmp_path / "data", STREAMS=1, LEAVE_WITHIN_S=1) as (child, url):
+        asking = threading.Thread(target=lambda: said.append(httpx.post(f"{url}/v1/individuals", **sent)))
+        asking.start()
+        until = time.monotonic() + 20
+        while not begun(tmp_path / "data") and time.monotonic() < until:
+            time.sleep(0.02)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(60) == 0
+        asking.join()
+    assert [(one.status_code, one.json()["type"]) for one in said] == [(503, "urn:flukeprint:problem:leaving")]
+    with process(tmp_path / "data") as (_, url):
+        again = [httpx.post(f"{url}/v1/individuals", **sent) for _ in range(2)]
+        assert [one.status_code for one in again] == [201, 201], again[0].text
+        assert again[0].json() == again[1].json()
+        assert [one["state"] for one in again[0].json()["photos"]] == ["enrolled"] * 12
+        assert httpx.get(f"{url}/v1/stats").json()["events"] == 1
+
+
+def begun(data: Path) -> bool:
+    """Whether a request with an Idempotency-Key has come to its work."""
+    with closing(sqlite3.connect(f"file:{data / 'catalogue.db'}?mode=ro", uri=True)) as books:
+        return bool(books.execute("SELECT count(*) FROM requests").fetchone()[0])
 
 
 def test_json_logs_have_the_request_and_no_secret(tmp_path: Path) -> None:
