@@ -17,6 +17,7 @@ from service.house import open_house
 from service.jobs import Worker, sweep
 from service.measures import Measures
 from service.places import listed
+from service.readiness import Readiness
 from service.route import encoding
 from service.traces import open_traces
 from service.watching import Watcher
@@ -40,7 +41,7 @@ def make_app(settings: Settings) -> FastAPI:
             app.state.start_failure = error
             raise
         app.state.house, app.state.listeners, app.state.worker = house, 0, Worker(house)
-        app.state.watcher = Watcher(house)
+        app.state.watcher, app.state.readiness = Watcher(house), Readiness(house)
         await asyncio.to_thread(sweep, house)
         work = {asyncio.create_task(app.state.worker.run()), asyncio.create_task(app.state.watcher.run())}
         try:
