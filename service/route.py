@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 
 from catalog.values import Role
 from service.errors import Leaving, NotAllowed
+from service.forms import refuse_unknown
 from service.house import house_of
 
 Who = Role | Literal["anyone"]
@@ -31,6 +32,7 @@ class GuardedRoute(APIRoute):
             raise ValueError(f"the route {self.path} does not say its role")
         who: Who = said["x-role"]
         encodes: bool = said.get("x-encodes", False)
+        known = [parameter.alias for parameter in self.dependant.query_params]
 
         async def guarded(request: Request) -> Response:
             house = house_of(request)
@@ -43,6 +45,8 @@ class GuardedRoute(APIRoute):
                 if not caller.may(who):
                     raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
                 request.state.caller = caller
+                if request.method == "GET" and request.query_params:
+                    refuse_unknown(request.query_params, known)
             if not encodes:
                 return await answering(request)
             request.state.place = place = house.gate.encode.reserve()
