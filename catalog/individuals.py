@@ -78,6 +78,13 @@ def _live(connection: Connection, individual: Individual) -> Individual:
     raise NotKnown(gone(connection, individual))
 
 
+def heir(connection: Connection, individual_id: int) -> int:
+    """Whom this individual has been merged into, if anybody; else itself."""
+    while (into := by_id(connection, individual_id).merged_into) is not None:
+        individual_id = into
+    return individual_id
+
+
 def gone(connection: Connection, individual: Individual) -> str:
     """Why a tombstone is one, for a message."""
     who, way = f'Individual {individual.id} ("{individual.name}")', '"history" shows by which event, and "undo" brings it back.'

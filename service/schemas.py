@@ -189,8 +189,13 @@ class Events(Shape):
 
 class FeedbackAsked(Shape):
     identification_id: int = Field(ge=1, le=NUMBER)
-    verdict: Verdict = Field(description="confirm: the first candidate is right; reject: it is wrong; new: a new animal.")
-    individual_id: int | None = Field(None, ge=1, le=NUMBER, description="Who it is, where that is known.")
+    verdict: Verdict = Field(
+        description="confirm: what was said is right, which is the first candidate, or that the animal is new; reject: it is "
+        "wrong; new: a new animal."
+    )
+    individual_id: int | None = Field(
+        None, ge=1, le=NUMBER, description="Who it is, where that is known: another than was said goes with reject."
+    )
     remark: str | None = Field(None, max_length=2000)
 
     model_config = shown(identification_id=12, verdict="confirm")
