@@ -19,6 +19,6 @@ VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["/flukeprint/venv/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+    CMD ["/flukeprint/venv/bin/python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"FLUKEPRINT_PORT\") or 8000}/healthz', timeout=4)"]
 ENTRYPOINT ["/flukeprint/venv/bin/python", "/flukeprint/app/cli.py"]
 CMD ["serve"]

@@ -11,12 +11,14 @@ from __future__ import annotations
 import difflib
 import getpass
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from errors import FlukeprintError
 
@@ -37,6 +39,16 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
+
+
+def _origins(given: str) -> str:
+    """Every page of the world (`*`) is none of them: it could ask in the name of whoever looks at it."""
+    for one in given.split(","):
+        if "*" in one or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+/?", one.strip(), re.IGNORECASE):
+            raise PydanticCustomError(
+                "origins", "expected origins such as https://app.example, each by name, with commas between"
+            )
+    return given
 
 
 def cores() -> int:
@@ -150,7 +162,9 @@ class Settings(BaseModel):
         description="Addresses of proxies, with commas, whose X-Forwarded-For says who asks; unset: none is believed, and all "
         "who come through a proxy share its rate.",
     )
-    cors_origins: str | None = Field(None, description="Web origins that may call the service, with commas; unset: none.")
+    cors_origins: Annotated[str, AfterValidator(_origins)] | None = Field(
+        None, description="Web origins that may call the service, each by name, with commas; unset: none."
+    )
     admin_key_file: Path | None = Field(
         None, description="A file that holds a first admin key, of 32 characters or more: a secret of the deployment."
     )

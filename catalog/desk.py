@@ -148,15 +148,15 @@ class Desk:
         token: str | None = None,
     ) -> Feedback:
         with self._books.writing() as connection:
-            answers.identification(connection, identification_id)
-            if verdict == "new" and individual is not None:
-                raise ValueRefused('An individual was named with the verdict "new"; leave it out, or say "reject".')
+            answer = answers.identification(connection, identification_id).answer
+            who_it_is = None if individual is None else individuals.find(connection, individual).id
+            _refuse_contradiction(connection, answer, verdict, who_it_is)
             given = {
                 "identification_id": identification_id,
                 "at": _now(),
                 "who": required_label(who, "user"),
                 "verdict": verdict,
-                "individual_id": None if individual is None else individuals.find(connection, individual).id,
+                "individual_id": who_it_is,
                 "remark": None if remark is None else storable(remark),
             }
             key = connection.execute(insert(feedback).values(given)).inserted_primary_key
@@ -175,6 +175,23 @@ class Desk:
         query = select(feedback.c.verdict, func.count()).where(feedback.c.id.in_(last)).group_by(feedback.c.verdict)
         with self._books.reading() as connection:
             return {"confirm": 0, "reject": 0, "new": 0} | {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _refuse_contradiction(connection: Connection, answer: Any, verdict: str, individual: int | None) -> None:
+    """The first candidate stands for the answer, unless that says "new"; one that was merged is who it is now."""
+    decision, candidates = answer.get("decision"), answer.get("candidates")
+    said = None
+    if candidates and decision != "new":
+        said = individuals.heir(connection, candidates[0]["individual_id"])
+    if verdict == "new" and individual is not None:
+        raise ValueRefused('An individual was named with the verdict "new"; leave it out, or say "reject".')
+    if verdict == "confirm" and said is None and decision != "new":
+        raise ValueRefused('The answer named nobody, so there is nothing to confirm; say "new", or "reject" with who it is.')
+    if verdict == "confirm" and individual is not None and individual != said:
+        named = "a new animal" if said is None else f"individual {said}"
+        raise ValueRefused(f'The answer was {named}, and individual {individual} was named; say "reject" with that individual.')
+    if verdict == "reject" and individual is not None and individual == said:
+        raise ValueRefused(f'The answer was individual {said}, who was named as the right one too; say "confirm".')
 
 
 def _made(connection: Connection, token: str, made: str, number: int) -> None:

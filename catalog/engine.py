@@ -39,6 +39,8 @@ def _sqlite(url: URL, *, durable: bool, foreign_keys: bool) -> Engine:
             "recursive_triggers = ON",  # or INSERT OR REPLACE would rewrite the log past its triggers
         ):
             connection.execute(f"PRAGMA {pragma}").close()
+        # Its own knows ASCII alone, and a search for "ärg" shall find "Ärger".
+        connection.create_function("lower", 1, lambda text: text if text is None else str(text).lower(), deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

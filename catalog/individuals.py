@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -77,6 +78,13 @@ def _live(connection: Connection, individual: Individual) -> Individual:
     raise NotKnown(gone(connection, individual))
 
 
+def heir(connection: Connection, individual_id: int) -> int:
+    """Whom this individual has been merged into, if anybody; else itself."""
+    while (into := by_id(connection, individual_id).merged_into) is not None:
+        individual_id = into
+    return individual_id
+
+
 def gone(connection: Connection, individual: Individual) -> str:
     """Why a tombstone is one, for a message."""
     who, way = f'Individual {individual.id} ("{individual.name}")', '"history" shows by which event, and "undo" brings it back.'
@@ -96,7 +104,7 @@ def listing(
     order: Order = "name",
     descending: bool = False,
 ) -> list[IndividualSummary]:
-    """The live ones by name. `search`: a part of the name in any case (beyond ASCII, SQLite keeps cases apart)."""
+    """The live ones by name. `search`: a part of the name in any case (on PostgreSQL, of the letters that its locale knows)."""
     chosen = _chosen(select(_I.id, _I.name, _I.species), search, species)
     if order in {"sightings", "encounters"}:
         return _counted(connection, chosen, order, descending=descending, limit=limit, offset=offset)
@@ -115,7 +123,7 @@ def listing(
 def _chosen(query: Select[Any], search: str | None, species: str | None) -> Select[Any]:
     query = query.where(_I.live)
     if search:
-        query = query.where(_I.name.icontains(search, autoescape=True))
+        query = query.where(_I.name.icontains(unicodedata.normalize("NFC", search), autoescape=True))  # as names are kept
     return query if species is None else query.where(_I.species == species)
 
 

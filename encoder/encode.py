@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from .bundle import Bundle, load_bundle
+from .errors import RuntimeUnavailable
 from .golden import golden_photo
 from .header import read_header
 from .metadata import read_taken
@@ -75,6 +76,14 @@ class Encoder:
             vector, _ = self._session.run(to_tensor(pixels, fit, self.bundle.mean, self.bundle.std))
             worst = max(worst, float(np.abs(vector - np.array(golden.vector, np.float32)).max()))
         return worst
+
+    def probe(self) -> None:
+        """A black photo goes through the session, or `RuntimeUnavailable`."""
+        pixels = np.zeros((1, 3, self.bundle.shape.height, self.bundle.shape.width), np.float32)
+        try:
+            self._session.run(pixels)
+        except Exception as error:  # each runtime's own, with no base in common
+            raise RuntimeUnavailable(f"The encoder {self.bundle_id} does not run: {error}. Start the service again.") from error
 
     def close(self) -> None:
         """Let go of the session's memory. The encoder is of no use afterwards."""

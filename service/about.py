@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from fastapi import Request
@@ -10,15 +9,15 @@ from starlette.responses import JSONResponse, Response
 
 from catalog.errors import NotKnown, ValueRefused
 from catalog.values import Feedback
-from errors import FlukeprintError
 from service import schemas
 from service.document import gives
-from service.house import House, caller_of, house_of
+from service.house import caller_of, house_of
 from service.retries import Attempt, Reply, fingerprint, once
 from service.route import role, router
 from service.watching import tell_lanes
 
 routes = router("service")
+COUNTS = {"schema": {"type": "string"}, "example": 'flukeprint_photos_total{state="enrolled"} 180.0\n'}
 
 
 @routes.post(
@@ -102,7 +101,7 @@ async def health() -> Response:
 )
 async def ready(request: Request) -> Response:
     house = house_of(request)
-    parts = await house.gate.health.run(lambda: _parts(house))
+    parts = await request.app.state.readiness.told()
     well = all(part["ready"] for part in parts.values()) and not house.leaving
     return JSONResponse({"ready": well} | parts, 200 if well else 503)
 
@@ -112,29 +111,13 @@ async def ready(request: Request) -> Response:
     operation_id="metrics",
     summary="What is counted, in Prometheus' text",
     response_class=Response,
-    responses={200: {"description": "The counts.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": "The counts.", "content": {"text/plain": COUNTS}}},
     openapi_extra=role("viewer"),
 )
 async def metrics(request: Request) -> Response:
     house = house_of(request)
     tell_lanes(house)
     return Response(house.measures.text(), media_type="text/plain; version=0.0.4")
-
-
-def _parts(house: House) -> dict[str, dict[str, object]]:
-    def look(part: str, does: Callable[[], object]) -> dict[str, object]:
-        try:
-            does()
-        except FlukeprintError:
-            return {"ready": False, "reason": f"The {part} does not answer; the service's log says why."}
-        return {"ready": True, "reason": None}
-
-    station = house.station
-    return {
-        "encoder": look("encoder", lambda: station.encoder.bundle_id),
-        "catalogue": look("catalogue", station.catalogue.last_event_id),
-        "index": look("index", station.index.count),
-    }
 
 
 def _feedback_json(one: Feedback) -> dict[str, object]:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from service import about, asking, batches, document, enrolling, field, individuals, predecessor, problems, sightings
@@ -16,7 +15,9 @@ from service.frame import Frame
 from service.house import open_house
 from service.jobs import Worker, sweep
 from service.measures import Measures
+from service.pages import Pages
 from service.places import listed
+from service.readiness import Readiness
 from service.route import encoding
 from service.traces import open_traces
 from service.watching import Watcher
@@ -40,7 +41,7 @@ def make_app(settings: Settings) -> FastAPI:
             app.state.start_failure = error
             raise
         app.state.house, app.state.listeners, app.state.worker = house, 0, Worker(house)
-        app.state.watcher = Watcher(house)
+        app.state.watcher, app.state.readiness = Watcher(house), Readiness(house)
         await asyncio.to_thread(sweep, house)
         work = {asyncio.create_task(app.state.worker.run()), asyncio.create_task(app.state.watcher.run())}
         try:
@@ -55,25 +56,22 @@ def make_app(settings: Settings) -> FastAPI:
             if traces is not None:
                 await asyncio.to_thread(traces.close)
 
-    app = FastAPI(title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Flukeprint", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
     app.state.measures, app.state.traces = measures, traces
+    app.state.pages = listed(settings.cors_origins)
     app.state.private = str(settings.data_dir)  # no answer names it
     for room in ROOMS:
         app.include_router(room.routes)
-    problems.install(app)
+    problems.install(app, [one for room in ROOMS for one in room.routes.routes])
     document.install(app)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=sorted(listed(settings.cors_origins)),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"],
-            expose_headers=["X-Request-Id", "Retry-After", "ETag"],
-        )
     app.add_middleware(Border, settings=settings, encoding=[one for room in ROOMS for one in encoding(room.routes)])
     return app
 
 
 def framed(app: FastAPI) -> ASGIApp:
-    """As it is served: with the frame outermost, so that an answer to what failed has its headers too."""
-    return Frame(app, app.state.measures, app.state.traces)
+    """As it is served: with the frame outermost, and pages' headers next, so that an answer to what failed has them too."""
+    inner = Pages(app, app.state.pages) if app.state.pages else app
+    return Frame(inner, app.state.measures, app.state.traces)

@@ -35,7 +35,7 @@ from service.house import House, caller_of, house_of
 from service.jobs import claimed, upload_path
 from service.plan import plan
 from service.questions import IdentifyAsked
-from service.result import as_csv, row_json
+from service.result import HEADS, as_csv, row_json
 from service.retries import Attempt, Reply, fingerprint, once
 from service.route import role, router
 from service.shape import NUMBER
@@ -55,7 +55,12 @@ EVENT: dict[str, Any] = {  # each event of the stream
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": JOB_SCHEMA},
         },
         "required": ["event", "data"],
-    }
+    },
+    "example": {"event": "end", "data": json.dumps(schemas.JOB)},
+}
+CSV: dict[str, Any] = {
+    "schema": {"type": "string"},
+    "example": f"{','.join(HEADS['identify'])}\n1,day 1,a.jpg,refused,,,,,,,,,The photo is damaged.\n",
 }
 
 
@@ -153,7 +158,7 @@ async def job_cancel(request: Request, job_id: JobId) -> Response:
     operation_id="job_result",
     summary="What became of each row so far, as JSON by pages or as one CSV",
     response_model=schemas.JobResult,
-    responses=gives(NotKnown) | {200: {"description": "The rows.", "content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses=gives(NotKnown) | {200: {"description": "The rows.", "content": {"text/csv": CSV}}},
     openapi_extra=role("viewer"),
 )
 async def job_result(

@@ -2,15 +2,20 @@
 
 The parser in Python costs half a millisecond more for a photo of a megapixel, and for a refusal twice as much as all the rest.
 This one bounds neither headers nor what is sent before it is answered, so that is done here.
+
+Connections that wait for their client cost us little, but there is an end to them: in a crowd each that comes shows one out, so
+that nobody keeps others away by holding many.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEADER_BYTES = 65_536
+CROWD = 900  # connections; below uvicorn's bound, where it would refuse the probes too
 MOST_PIPELINED = 100  # requests of one connection that wait for the answer to an earlier one
 
 
@@ -18,8 +23,11 @@ class Patient(HttpToolsProtocol):
     """With an end to its patience: a client who takes too long over its headers is shown out."""
 
     header_timeout_s = 20
+    crowd = CROWD
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if len(self.connections) >= self.crowd:
+            self._show_one_out()
         super().connection_made(transport)
         self._since = self.loop.time()  # its last answer, or its beginning
         self._watch = self.loop.call_later(self.header_timeout_s, self._look)
@@ -53,9 +61,26 @@ class Patient(HttpToolsProtocol):
         self._watch.cancel()
         super().connection_lost(exc)
 
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    @property
+    def _asks(self) -> bool:
+        """Whether a request has begun whose answer has not ended."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _show_one_out(self) -> None:
+        """Of the address with the most, the oldest that asks nothing, else the oldest whose request is still coming."""
+        everyone = [one for one in self.connections if isinstance(one, Patient) and not one.transport.is_closing()]
+        held = Counter(one._address for one in everyone)
+        waiting = [one for one in everyone if not one._asks or one.cycle.more_body]
+        if waiting:
+            one = max(waiting, key=lambda one: (held[one._address], not one._asks, -one._since))
+            one.transport.abort()  # which waits for nobody to read
+
     def _look(self) -> None:
-        answering = self.cycle is not None and not self.cycle.response_complete
-        left_s = self.header_timeout_s - (0.0 if answering else self.loop.time() - self._since)
+        left_s = self.header_timeout_s - (0.0 if self._asks else self.loop.time() - self._since)
         if left_s <= 0:  # nothing but headers, or less, in all that time
             self.transport.close()
             return

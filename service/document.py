@@ -15,27 +15,44 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from catalog.errors import CatalogueError, CatalogueRefused, CatalogueUnavailable, PhotoStoreFailed
+from encoder.errors import EncoderError
 from errors import FlukeprintError
+from indexer.errors import IndexerError
+from matching.errors import MatchingError
 from service import errors
 from service.house import house_of
 from service.links import LINKS
 from service.problems import DETAIL_ALONE, MEDIA_TYPE, PLAIN, TABLE, TYPE, Kind, kind_of
 from service.schemas import Detail, Problem
 from service.shape import Shape
+from vector_db.errors import VectorIndexError
 
 DESCRIPTION = """Which animal is this? Photos in, individuals out, with a probability that is measured on your own catalogue.
 
 Every POST honours an `Idempotency-Key`: sent again with the same key, a request is answered as before and done once."""
-ANY: tuple[type[FlukeprintError], ...] = (errors.RequestRefused, errors.HostRefused, errors.TooLarge, errors.TooSlow)
-GUARDED: tuple[type[FlukeprintError], ...] = (errors.NotLetIn, errors.NotAllowed, errors.TooOften, errors.Busy, errors.Leaving)
+Kinds = tuple[type[FlukeprintError], ...]
+ANY: Kinds = (
+    errors.RequestRefused, errors.HostRefused, errors.TooLarge, errors.TooSlow, errors.Busy, errors.ClientGone, FlukeprintError,
+)  # fmt: skip
+GUARDED: Kinds = (  # behind a key, which the catalogue holds; most of them read or write on a disk
+    errors.NotLetIn, errors.NotAllowed, errors.TooOften, errors.Leaving, CatalogueError, CatalogueUnavailable, PhotoStoreFailed,
+)  # fmt: skip
+UPLOADS: Kinds = (errors.UploadRefused, CatalogueRefused)  # a form with photos, and what is said of them
+MODEL: Kinds = (EncoderError, VectorIndexError, MatchingError, IndexerError)  # whoever encodes searches too
 BY_SLUG = {kind.slug: kind for kind in TABLE.values()}
-RETRIED: tuple[type[FlukeprintError], ...] = (errors.KeyMisused, errors.StillAtIt)
+RETRIED: Kinds = (errors.KeyMisused, errors.StillAtIt)
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
     "description": "A word of your own for this request, new for each: a retry with it does nothing twice.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+}
+DETAIL_ALONE_WHY = {
+    401: "No key was sent. Send one as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.",
+    422: "No photo was sent: send multipart/form-data with `images`, or the photo itself as the body.",
+    503: "All 8 places of this service are taken. Nothing was done; try again after the Retry-After.",
 }
 NUMBERS = {"individual_id": 7, "sighting_id": 31, "event_id": 42, "job_id": 1}  # in the examples
 
@@ -46,7 +63,7 @@ def gives(*kinds: type[FlukeprintError]) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "", "x-problems": [one.slug for one in several]} for status, several in by_status.items()}
 
 
-def _by_status(kinds: tuple[type[FlukeprintError], ...]) -> dict[int, list[Kind]]:
+def _by_status(kinds: Kinds) -> dict[int, list[Kind]]:
     found: dict[int, list[Kind]] = {}
     for kind in map(kind_of, kinds):
         if kind not in found.setdefault(kind.status, []):
@@ -89,6 +106,8 @@ def _whole(app: FastAPI) -> dict[str, Any]:
             schemas[shape.__name__]["example"] = extra["example"]  # whole: the framework leaves its nulls out
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    # On an address, or with a method, that no route has: so of no route.
+    parts["responses"] = {kind.slug: _problem([kind]) for kind in (PLAIN[404], PLAIN[405])}
     parts["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -106,16 +125,13 @@ def every(shape: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
-    guarded = operation["x-role"] != "anyone"
-    kinds = ANY + (GUARDED if guarded else ())
-    if guarded:
+    if operation["x-role"] != "anyone":
         operation["security"] = [{"bearer": []}, {"header": []}]
     if method == "post":
-        kinds += RETRIED
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     answers = operation["responses"]
     answers.pop("422", None) if "x-problems" not in answers.get("422", {}) else None
-    problems = _by_status(kinds)
+    problems = _by_status(_shared(method, operation))
     problems.setdefault(400, []).append(PLAIN[400])
     for status, answer in answers.items():
         for slug in answer.pop("x-problems", ()):
@@ -125,15 +141,23 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if path in DETAIL_ALONE:
         for status in [status for status in answers if int(status) >= 300]:
             del answers[status]
-        for status in (401, 422, 503):
-            schema = {"application/json": {"schema": {"$ref": "#/components/schemas/Detail"}}}
-            answers[str(status)] = {"description": "Why not.", "content": schema}
+        for status, why in DETAIL_ALONE_WHY.items():
+            told = {"schema": {"$ref": "#/components/schemas/Detail"}, "example": {"detail": why}}
+            answers[str(status)] = {"description": "Why not.", "content": {"application/json": told}}
     else:
         for status, several in sorted(problems.items()):
             answers[str(status)] = _problem(several)
     _show_numbers(operation)
     if links := LINKS.get((method, path)):
         answers[_success(answers)]["links"] = links
+
+
+def _shared(method: str, operation: dict[str, Any]) -> Kinds:
+    """The refusals that this route has in common with others of its kind."""
+    kinds = ANY + (GUARDED if operation["x-role"] != "anyone" else ())
+    kinds += RETRIED if method == "post" else ()
+    kinds += UPLOADS if "multipart/form-data" in operation.get("requestBody", {}).get("content", {}) else ()
+    return kinds + (MODEL if operation["x-encodes"] else ())
 
 
 def _show_numbers(operation: dict[str, Any]) -> None:
@@ -193,7 +217,7 @@ def form(
     if "name" in required:
         example["name"] = "Kelp-07"
     content: dict[str, Any] = {"multipart/form-data": {"schema": body, "example": example}}
-    content |= {kind: {"schema": file} for kind in raw}
+    content |= {kind: {"schema": file, "example": f"the bytes of a file of {kind}"} for kind in raw}
     if or_json:  # a question without a photo
         content = {"application/json": {"schema": schema, "example": schema.get("example")}} | content
     return {"requestBody": {"required": True, "content": content}}

@@ -13,10 +13,11 @@ def explained(answer: dict[str, Any]) -> list[str]:
     said = [f"Probabilities are {BASES[grounds['source']]}: {grounds['reason']}."]
     if grounds["optimistic"]:
         said.append("They rest on little, and are rather too high.")
-    said.append(
-        f"An animal is called known where at most {grounds['max_false_match']:.0%} of new animals would look this sure, and "
-        f"new where P(new) is two thirds or more. {grounds['new_share']:.0%} of animals are expected to be new."
-    )
+    if grounds["expected"]["false_match"] is not None:  # else nobody has measured it
+        share = grounds["max_false_match"] * 100
+        said.append(f"An animal is called known where at most {share:.3g}% of new animals would look this sure.")
+    expected = grounds["new_share"] * 100
+    said.append(f"It is called new where P(new) is two thirds or more; {expected:.3g}% of animals are expected to be new.")
     if not candidates:
         return [*said, "There was nothing to compare with."]
     for one in candidates[:3]:

@@ -6,8 +6,10 @@ fields in the address.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -61,6 +63,15 @@ class Sent:
             return ""  # hashing a photo of 12 megapixels costs a twentieth of its identification
         photos = [(photo.name, hashlib.sha256(photo.data).hexdigest()) for photo in self.photos]
         return hashlib.sha256(json.dumps([sorted(self.fields.items()), photos]).encode()).hexdigest()
+
+
+def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
+    """A typing error in the address must not pass for a default either."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known) or 'none'}."
+            raise RequestRefused(f"There is no parameter {name[:60]} at this address: {hint}")
 
 
 async def read_sent(request: Request, *, files: str = "photos", least: int = 1, raw: bool = False) -> Sent:

@@ -219,7 +219,7 @@ class Gate:
         self.masks = Lane("masks", 1, MASKS_WAITING)
         self.books = Lane("books", BOOKS_THREADS, BOOKS_WAITING)
         self.desk = Lane("desk", 2, DESK_WAITING)
-        self.health = Lane("health", 1, 8)
+        self.health = Lane("health", 3, 0)  # a thread for each part that a probe asks about
 
     async def encoding(self, request: Request, work: Callable[[threading.Event], T]) -> T:
         """Work with the model, for a client who waits."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 
 from catalog import errors as catalog
 from encoder import errors as encoder
@@ -135,7 +138,14 @@ def _without_paths(request: Request, text: str) -> str:
     return text.replace(request.app.state.private, "…")
 
 
-def install(app: FastAPI) -> None:
+def _methods(routes: Sequence[BaseRoute], path: str) -> set[str]:
+    """All that this address has."""
+    here = [one.methods or set() for one in routes if isinstance(one, APIRoute) and one.path_regex.match(path)]
+    found = set[str]().union(*here)
+    return found | ({"HEAD"} if "GET" in found else set())
+
+
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Every way out of a route that is not its answer."""
 
     async def ours(request: Request, error: Exception) -> Response:
@@ -154,7 +164,10 @@ def install(app: FastAPI) -> None:
             return of_error(request, error.__cause__)
         kind = PLAIN.get(error.status_code) or Kind(error.status_code, "malformed", "The request is malformed.")
         more = "" if error.detail == HTTPStatus(error.status_code).phrase else f" {error.detail}"
-        return answer(request, kind, f"{kind.title}{more} GET /openapi.json tells what there is.", headers=error.headers or {})
+        headers = dict(error.headers or {})
+        if methods := _methods(routes, request.url.path) if error.status_code == 405 else set():
+            headers["Allow"] = ", ".join(sorted(methods))  # the framework names those of the first route alone
+        return answer(request, kind, f"{kind.title}{more} GET /openapi.json tells what there is.", headers=headers)
 
     async def disk(request: Request, error: Exception) -> Response:
         log.error("the disk failed", exc_info=error, extra={"request_id": request.scope.get("flukeprint.request_id")})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from service.shape import LABEL, NUMBER, Boxes, Id, Shape, shown
+from service.shape import LABEL, NUMBER, Boxes, Day, Id, Shape, shown
 
 
 class Box(Shape):
@@ -152,8 +151,8 @@ class FilterAsked(Shape):
     lat: float | None = Field(None, ge=-90, le=90)
     lon: float | None = Field(None, ge=-180, le=180)
     km: float | None = Field(None, gt=0, lt=20_100, description="The radius around lat and lon.")
-    after: date | None = Field(None, description="Of this day or later.")
-    before: date | None = Field(None, description="Of this day or earlier.")
+    after: Day | None = Field(None, description="Of this day or later.")
+    before: Day | None = Field(None, description="Of this day or earlier.")
 
 
 class IdentifyAsked(FilterAsked):

@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 
 from catalog.values import Role
 from service.errors import Leaving, NotAllowed
+from service.forms import refuse_unknown
 from service.house import house_of
 
 Who = Role | Literal["anyone"]
@@ -32,6 +33,7 @@ class GuardedRoute(APIRoute):
             raise ValueError(f"the route {self.path} does not say its role")
         who: Who = said["x-role"]
         encodes: bool = said.get("x-encodes", False)
+        known = [parameter.alias for parameter in self.dependant.query_params]
 
         async def guarded(request: Request) -> Response:
             house = house_of(request)
@@ -44,6 +46,8 @@ class GuardedRoute(APIRoute):
                 if not caller.may(who):
                     raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
                 request.state.caller = caller
+                if request.method == "GET" and request.query_params:
+                    refuse_unknown(request.query_params, known)
             place = house.gate.encode.reserve() if encodes else None
             request.state.place = place
             try:

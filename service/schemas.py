@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.values import JobKind, JobRowState, JobState, Verdict
-from service.shape import LABEL, NUMBER, Boxes, Id, Shape, shown
+from service.shape import LABEL, NUMBER, Boxes, Day, Id, Shape, shown
 
 Known = Annotated[int, Field(ge=1, le=NUMBER)]  # the number of something in the catalogue
 # For the examples.
@@ -144,7 +144,7 @@ class IndividualAmended(Shape):
 class SightingAmended(Shape):
     encounter: str | None = Field(None, max_length=LABEL)
     viewpoint: str | None = Field(None, max_length=LABEL)
-    taken_on: date | None = None
+    taken_on: Day | None = None
     lat: float | None = Field(None, ge=-90, le=90)
     lon: float | None = Field(None, ge=-180, le=180)
 
@@ -189,8 +189,13 @@ class Events(Shape):
 
 class FeedbackAsked(Shape):
     identification_id: int = Field(ge=1, le=NUMBER)
-    verdict: Verdict = Field(description="confirm: the first candidate is right; reject: it is wrong; new: a new animal.")
-    individual_id: int | None = Field(None, ge=1, le=NUMBER, description="Who it is, where that is known.")
+    verdict: Verdict = Field(
+        description="confirm: what was said is right, which is the first candidate, or that the animal is new; reject: it is "
+        "wrong; new: a new animal."
+    )
+    individual_id: int | None = Field(
+        None, ge=1, le=NUMBER, description="Who it is, where that is known: another than was said goes with reject."
+    )
     remark: str | None = Field(None, max_length=2000)
 
     model_config = shown(identification_id=12, verdict="confirm")

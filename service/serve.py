@@ -28,7 +28,9 @@ from settings import Settings
 
 KEEP_ALIVE_S = 15
 SWITCH_S = 0.00003  # Python's 5 ms: with two photos in work the loop would wait that long, several times a request
-MOST_CONNECTIONS = 1000  # one more is answered 503
+MOST_CONNECTIONS = (
+    1000  # one more is answered 503; from `CROWD` on those that ask nothing are closed, so that it seldom comes to that
+)
 log = logging.getLogger("flukeprint.service")
 
 

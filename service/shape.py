@@ -6,9 +6,11 @@ The shapes are for the API's description and for reading requests; the values ar
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from catalog.names import MAX_LABEL
 
@@ -17,6 +19,16 @@ LABEL = MAX_LABEL  # characters of a name, a species, an encounter
 Id = int
 BOX = r"^(-|[0-9]{1,5},[0-9]{1,5},[1-9][0-9]{0,4},[1-9][0-9]{0,4})$"
 Boxes = Annotated[list[str], Field(json_schema_extra={"items": {"type": "string", "pattern": BOX}})]
+
+
+def _day(given: Any) -> Any:
+    """Numbers would be taken for seconds since 1970."""
+    if type(given) is date or (isinstance(given, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", given, re.ASCII)):
+        return given
+    raise ValueError('give a day as "2021-07-03" (year-month-day)')
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 class Shape(BaseModel):

@@ -26,7 +26,10 @@ MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "
 PICTURE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The picture.",
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}, "example": f"the bytes of a file of {kind}"}
+            for kind in MEDIA_TYPES.values()
+        },
     },
     304: {"description": "It is the one that the client has, by its ETag."},
 }

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,18 @@ def test_the_image_has_a_user_of_its_own_and_says_when_it_is_ill(root: Path) -> 
     assert "HEALTHCHECK" in text
     assert text.count("FROM ") == 2
     assert "ADD " not in text
+
+
+@pytest.mark.parametrize("port", ["", "8123"])
+def test_the_image_asks_for_its_health_where_it_listens(root: Path, port: str) -> None:
+    """Its command by a Python of ours, which says whom it would ask."""
+    (command,) = re.findall(r"CMD (\[.*urlopen.*\])", (root / "Dockerfile").read_text("utf-8"))
+    asks = json.loads(command)[2].replace("urllib.request.urlopen", "print")
+    environ = {**os.environ, "FLUKEPRINT_PORT": port}
+    said = subprocess.run(
+        [sys.executable, "-c", asks.replace("timeout=4", "end=''")], env=environ, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == f"http://127.0.0.1:{port or 8000}/healthz"
 
 
 def test_github_builds_the_image_and_brings_the_composition_up(root: Path) -> None:

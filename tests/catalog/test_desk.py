@@ -6,11 +6,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from filling import BUNDLE, fill
 
 from catalog.catalogue import Catalogue
 from catalog.desk import Desk
 from catalog.errors import EditConflict, NameRefused, NotKnown, ValueRefused
 from catalog.keys import FROM_FILE, hash_of, new_key
+from catalog.values import Verdict
 
 
 @pytest.fixture
@@ -148,3 +150,45 @@ def test_a_job_is_at_its_end_once(desk: Desk) -> None:
     desk.finish_job(other, "done")
     with pytest.raises(EditConflict, match="done already"):
         desk.cancel_job(other)
+
+
+@pytest.mark.parametrize(
+    ("decision", "best", "verdict", "who", "says"),
+    [
+        ("known", "Muddy", "confirm", None, None),
+        ("known", "Muddy", "confirm", "Muddy", None),
+        ("known", "Muddy", "confirm", "Fleck", 'The answer was individual 1, and individual 2 was named; say "reject"'),
+        ("known", "Muddy", "reject", "Fleck", None),
+        ("known", "Muddy", "reject", "Muddy", 'who was named as the right one too; say "confirm"'),
+        ("known", "Muddy", "new", "Muddy", 'with the verdict "new"; leave it out, or say "reject"'),
+        ("unsure", None, "confirm", None, 'nothing to confirm; say "new", or "reject" with who it is'),
+        ("unsure", None, "reject", "Muddy", None),
+        ("new", None, "confirm", None, None),  # that it is new
+        ("new", "Muddy", "confirm", "Muddy", 'The answer was a new animal, and individual 1 was named; say "reject"'),
+        ("new", "Muddy", "reject", "Muddy", None),
+    ],
+)
+def test_feedback_that_contradicts_itself_is_refused(
+    desk: Desk, catalogue: Catalogue, decision: str, best: str | None, verdict: Verdict, who: str | None, says: str | None
+) -> None:
+    fill(catalogue, {"Muddy": 1, "Fleck": 1})
+    candidates = [{"individual_id": catalogue.find_individual(best).id}] if best else []
+    answer = {"decision": decision, "candidates": candidates}
+    number = catalogue.keep_identification(who="me", bundle_id=BUNDLE, photos=[], answer=answer)
+    if says is None:
+        desk.add_feedback(number, verdict, who="me", individual=who)
+        assert desk.verdicts()[verdict] == 1
+    else:
+        with pytest.raises(ValueRefused, match=says):
+            desk.add_feedback(number, verdict, who="me", individual=who)
+        assert sum(desk.verdicts().values()) == 0
+
+
+def test_a_first_candidate_that_was_merged_is_confirmed_as_who_it_is_now(desk: Desk, catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 1, "Fleck": 1})
+    answer = {"decision": "known", "candidates": [{"individual_id": 2}]}
+    number = catalogue.keep_identification(who="me", bundle_id=BUNDLE, photos=[], answer=answer)
+    with catalogue.write("merge", who="me", what="") as write:
+        write.set_many("sighting", write.sightings_of(2), individual_id=1)
+        write.set("individual", 2, live=False, merged_into=1)
+    assert desk.add_feedback(number, "confirm", who="me", individual=1).individual_id == 1

@@ -97,6 +97,7 @@ def test_individuals_are_listed_by_name_with_what_they_have(catalogue: Catalogue
         IndividualSummary(4, "100%", "orca", 0, 0),
     ]
     assert [one.name for one in catalogue.individuals("MUD")] == ["Muddy"]
+    assert [one.name for one in catalogue.individuals("ätH")] == ["Äthel"]
     assert [one.name for one in catalogue.individuals("%")] == ["100%"]
     assert [one.name for one in catalogue.individuals("_")] == []
     assert [one.name for one in catalogue.individuals(species="beluga")] == ["Äthel"]

@@ -60,14 +60,14 @@ def test_the_last_word_counts_and_the_merged_are_who_they_are_now(catalogue: Cat
     muddy, fleck = (catalogue.find_individual(name).id for name in ("Muddy", "Fleck"))
     first, second = answer(catalogue, "a", fleck), answer(catalogue, "b", None)
     desk = Desk(catalogue)
-    desk.add_feedback(first, "reject", who="tester")
+    desk.add_feedback(first, "confirm", who="tester")
     desk.add_feedback(second, "new", who="tester")
-    desk.add_feedback(first, "confirm", who="tester", individual=muddy)
+    desk.add_feedback(first, "reject", who="tester", individual=muddy)
     with catalogue.write("merge", who="tester", what="") as write:
         write.set_many("sighting", write.sightings_of(fleck), individual_id=muddy)
         write.set("individual", fleck, live=False, merged_into=muddy)
     found = Watch(catalogue).verdicts(BUNDLE, 10)
-    assert [(one.verdict, one.best, one.individual_id) for one in found] == [("confirm", muddy, muddy), ("new", None, None)]
+    assert [(one.verdict, one.best, one.individual_id) for one in found] == [("reject", muddy, muddy), ("new", None, None)]
     assert [(one.decision, one.probability) for one in found] == [("known", 0.9)] * 2
 
 

@@ -5,9 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from described import undescribed
 from serving import EACH, KNOWN, Photo, Service, Start, drawn, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_answer_stands_in_the_description() -> Iterator[None]:
+    """Whatever a test asks for: the status and the problem of each answer are listed for its route."""
+    plain = httpx.Client.send
+
+    def send(client: httpx.Client, request: httpx.Request, **said: Any) -> httpx.Response:
+        answer = plain(client, request, **said)
+        assert (lacking := undescribed(answer)) is None, lacking
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx.Client, "send", send)
+        yield
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def test_several_photos_are_one_encounter_and_get_one_answer(filled: Service, ph
     assert said["photos"][0]["box"] == {"x": 0, "y": 0, "width": 200, "height": 200}
     assert any("P(new)" in sentence for sentence in said["explanation"])
     assert said["explanation"][0].startswith("Probabilities are not measured: ")
+    assert not any("at most" in sentence for sentence in said["explanation"])
 
 
 def test_the_answer_is_that_of_the_command_line(
@@ -71,6 +72,8 @@ def test_filters_leave_others_out(filled: Service, photo: Photo) -> None:
         {"box": "1,2"},
         {"max_false_match": "2"},
         {"after": "2021-01-02", "before": "2021-01-01"},
+        {"after": "0"},
+        {"species": "\u202e"},
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_its_name(filled: Service, photo: Photo, asked: dict[str, Any]) -> None:

@@ -134,6 +134,8 @@ def test_the_list_is_paged_searched_filtered_and_sorted(start: Start, photo: Pho
     assert names(search="R") == ["Birch", "Cedar"]
     assert names(species="minke", sort="encounters", order="desc") == ["Ash", "Cedar"]
     assert client.get("/v1/individuals", params={"species": "minke", "limit": 1}).json()["total"] == 2
+    assert client.patch("/v1/individuals/1", json={"name": "ärger2"}).status_code == 200
+    assert names(search="ÄRG") == names(search="A\u0308rg") == ["ärger2"]
 
 
 def test_merge_split_reassign_and_delete(start: Start, photo: Photo) -> None:
@@ -173,6 +175,10 @@ def test_sightings_photos_and_thumbnails(start: Start, photo: Photo) -> None:
     near = {"lat": "64", "lon": "-22", "km": "50", "after": "2020-02-03", "before": "2020-02-03", "viewpoint": "left"}
     assert len(client.post("/v1/identify", files={"photos": photo(1, 1)}, data=near).json()["candidates"]) == 1
     assert client.patch(f"/v1/sightings/{number}", json={"lat": 1.0}).status_code == 422
+    for day in (0, "0", "2020-02-03T00:00:00", "20200203"):
+        said = client.patch(f"/v1/sightings/{number}", json={"taken_on": day})
+        assert (said.status_code, "2021-07-03" in said.json()["detail"]) == (422, True)
+    assert client.patch(f"/v1/sightings/{number}", json={"taken_on": None}).status_code == 200
     assert client.get("/v1/sightings/99/photo").status_code == 404
 
 
@@ -180,9 +186,11 @@ def test_feedback_is_counted_by_its_last_word(start: Start, photo: Photo) -> Non
     client = start().client
     enrol(client, "Muddy", photo(1, 0))
     number = client.post("/v1/identify", files={"photos": photo(1, 1)}).json()["identification_id"]
-    for verdict in ("reject", "confirm"):
-        said = client.post("/v1/feedback", json={"identification_id": number, "verdict": verdict, "individual_id": 1})
+    for verdict in ({"verdict": "reject"}, {"verdict": "confirm", "individual_id": 1}):
+        said = client.post("/v1/feedback", json={"identification_id": number} | verdict)
         assert said.status_code == 201, said.text
+    wrong = client.post("/v1/feedback", json={"identification_id": number, "verdict": "reject", "individual_id": 1})
+    assert (wrong.status_code, wrong.json()["type"]) == (422, "urn:flukeprint:problem:value-refused")
     assert client.get("/v1/stats").json()["feedback"] == {"confirm": 1, "reject": 0, "new": 0}
     assert client.post("/v1/feedback", json={"identification_id": 99, "verdict": "new"}).status_code == 404
     assert [one["in_use"] for one in client.get("/v1/bundles").json()["bundles"]] == [True]

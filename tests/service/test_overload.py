@@ -217,3 +217,19 @@ def test_in_a_flood_one_waits_and_where_few_are_refused_as_many_as_before(monkey
         assert asyncio.run(counted()) == [3, 3, 4, 8]
     finally:
         lane.close()
+
+
+def test_idle_connections_keep_nobody_away(start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.connection.Patient.crowd", 20)
+    service = start()
+    parts = urlsplit(service.url)
+    with half_sent(service.url, 1, photo(1, 0)) as (sending,), ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection((parts.hostname, parts.port or 80), 10)) for _ in range(60)]
+        said = httpx.get(f"{service.url}/healthz")
+        assert (said.status_code, said.headers["x-content-type-options"]) == (200, "nosniff")
+        assert idle[0].recv(1) == b""  # the oldest was shown out
+        idle[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle[-1].recv(12) == b"HTTP/1.1 200"
+        sending.settimeout(30)
+        sending.sendall(photo(1, 0)[len(photo(1, 0)) // 2 :])
+        assert sending.recv(12) == b"HTTP/1.1 200"

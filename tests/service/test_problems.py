@@ -91,7 +91,14 @@ def test_a_request_id_of_the_clients_is_kept_when_it_is_one(filled: Service) -> 
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/v1/stats", 405), ("GET", "/docs", 404)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("PUT", "/v1/stats", 405),
+        ("GET", "/docs", 404),
+        ("GET", "/v1/stats/", 404),
+        ("POST", "/match/", 404),
+    ],
 )
 def test_what_is_not_there_is_a_problem_too(filled: Service, method: str, path: str, status: int) -> None:
     said = filled.client.request(method, path)
@@ -110,3 +117,34 @@ def test_json_that_cannot_be_is_refused(filled: Service, body: bytes) -> None:
     said = filled.client.post("/v1/individuals/1/merge", content=body, headers={"Content-Type": "application/json"})
     assert said.status_code in (400, 422)
     assert said.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/individuals", "GET, HEAD, POST"),
+        ("/v1/individuals/1", "DELETE, GET, HEAD, PATCH"),
+        ("/v1/individuals/1/merge", "POST"),
+    ],
+)
+def test_a_method_that_is_not_there_is_answered_with_all_that_are(filled: Service, path: str, methods: str) -> None:
+    assert filled.client.put(path).headers["allow"] == methods
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("/v1/individuals?serch=x", "did you mean search?"),
+        ("/v1/individuals/1?zz=1", "expected none."),
+        ("/v1/bundles?limit=1", "expected none."),
+        ("/v1/events?zz=1", "expected limit, before."),
+    ],
+)
+def test_a_parameter_that_is_not_known_is_refused_with_the_nearest(filled: Service, asked: str, says: str) -> None:
+    said = filled.client.get(asked)
+    assert (said.status_code, said.json()["type"]) == (422, "urn:flukeprint:problem:invalid-request")
+    assert said.json()["detail"].endswith(says)
+
+
+def test_a_probe_may_be_asked_with_whatever_its_asker_adds(filled: Service) -> None:
+    assert filled.client.get("/healthz?now=1").status_code == 200
