@@ -15,9 +15,9 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from errors import FlukeprintError
@@ -39,16 +39,6 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
-
-
-def _origins(given: str) -> str:
-    """Every page of the world (`*`) is none of them: it could ask in the name of whoever looks at it."""
-    for one in given.split(","):
-        if "*" in one or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+/?", one.strip(), re.IGNORECASE):
-            raise PydanticCustomError(
-                "origins", "expected origins such as https://app.example, each by name, with commas between"
-            )
-    return given
 
 
 def cores() -> int:
@@ -162,7 +152,7 @@ class Settings(BaseModel):
         description="Addresses of proxies, with commas, whose X-Forwarded-For says who asks; unset: none is believed, and all "
         "who come through a proxy share its rate.",
     )
-    cors_origins: Annotated[str, AfterValidator(_origins)] | None = Field(
+    cors_origins: str | None = Field(
         None, description="Web origins that may call the service, each by name, with commas; unset: none."
     )
     admin_key_file: Path | None = Field(
@@ -187,6 +177,17 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="From which weight on lines are logged."
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _by_name(cls, given: str | None) -> str | None:
+        """Every page of the world (`*`) is none: it could ask in the name of whoever looks at it."""
+        for one in given.split(",") if given else ():
+            if "*" in one or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+/?", one.strip(), re.IGNORECASE):
+                raise PydanticCustomError(
+                    "origins", "expected origins such as https://app.example, each by name, with commas between"
+                )
+        return given
 
     @property
     def catalogue(self) -> str | Path:

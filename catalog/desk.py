@@ -114,9 +114,10 @@ class Desk:
         with self._books.writing() as connection:
             jobs.set_state(connection, job_id, state, now=_now(), reason=reason)
 
-    def cancel_job(self, job_id: int) -> Job:
+    def cancel_job(self, job_id: int, *, at_work: bool = False) -> Job:
+        """`at_work`: somebody does its first waiting row now. That one stays, and they end the job after it."""
         with self._books.writing() as connection:
-            return jobs.cancel(connection, job_id, _now())
+            return jobs.cancel(connection, job_id, _now(), at_work=at_work)
 
     def job_rows(self, job_id: int, *, after: int = 0, limit: int = 100, state: JobRowState | None = None) -> list[JobRow]:
         with self._books.reading() as connection:

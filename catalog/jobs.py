@@ -54,14 +54,20 @@ def set_state(
     connection.execute(update(jobs).where(_J.id == job_id, _J.state.in_(OPEN)).values(values))
 
 
-def cancel(connection: Connection, job_id: int, now: datetime) -> Job:
+def cancel(connection: Connection, job_id: int, now: datetime, *, at_work: bool = False) -> Job:
+    """`at_work`: somebody does its first waiting row now. That one stays, and they end the job after it."""
     job = by_id(connection, job_id)
     if job.state == "cancelled":
         return job
     if job.state not in OPEN:
         raise EditConflict(f"Job {job_id} is {job.state} already, so there is nothing to cancel; see its result.")
-    set_state(connection, job_id, "cancelled", now=now)
-    connection.execute(update(job_rows).where(_R.job_id == job_id, _R.state == "waiting").values(state="cancelled"))
+    waiting = [_R.job_id == job_id, _R.state == "waiting"]
+    if at_work:
+        first = connection.execute(select(func.min(_R.id)).where(*waiting)).scalar()
+        waiting.append(_R.id != first)
+    else:
+        set_state(connection, job_id, "cancelled", now=now)
+    connection.execute(update(job_rows).where(*waiting).values(state="cancelled"))
     return by_id(connection, job_id)
 
 
@@ -74,7 +80,7 @@ def rows(connection: Connection, job_id: int, after: int, limit: int, state: Job
 
 
 def mark(connection: Connection, row_id: int, state: JobRowState, **values: Any) -> None:
-    """A row that waits; one that was cancelled meanwhile but done is done."""
+    """A row that waits."""
     connection.execute(update(job_rows).where(_R.id == row_id).values({"state": state} | values))
 
 

@@ -82,7 +82,18 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def read_table(table: Path) -> Iterator[Row]:
     """The rows of a CSV (comma, semicolon or tab) whose first line names its columns."""
-    text = _text_of(table)
+    try:
+        raw = table.read_bytes()
+    except FileNotFoundError:
+        raise TableRefused(f"{table} does not exist: give a CSV table, or a folder with one folder an individual.") from None
+    except OSError as error:
+        raise TableRefused(f"{table} cannot be read: {error.strerror}.") from error
+    yield from rows_of(raw, str(table))
+
+
+def rows_of(raw: bytes, table: str) -> Iterator[Row]:
+    """The same of a table's bytes; `table` is what it is called where it is refused."""
+    text = _text_of(raw, table)
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -107,7 +118,7 @@ def read_table(table: Path) -> Iterator[Row]:
         raise TableRefused(f"{table} has a heading and no rows: expected a row for each photo.")
 
 
-def _columns(header: list[str], table: Path) -> dict[str, int]:
+def _columns(header: list[str], table: str) -> dict[str, int]:
     spelled = [name.strip().lower() for name in header]
     columns = {}
     for ours, theirs in ALIASES.items():
@@ -124,13 +135,7 @@ def _columns(header: list[str], table: Path) -> dict[str, int]:
     return columns
 
 
-def _text_of(table: Path) -> str:
-    try:
-        raw = table.read_bytes()
-    except FileNotFoundError:
-        raise TableRefused(f"{table} does not exist: give a CSV table, or a folder with one folder an individual.") from None
-    except OSError as error:
-        raise TableRefused(f"{table} cannot be read: {error.strerror}.") from error
+def _text_of(raw: bytes, table: str) -> str:
     if b"\x00" in raw[:4096]:
         raise TableRefused(f"{table} is no CSV table (it holds binary data): save the sheet as CSV (UTF-8).")
     try:

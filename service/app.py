@@ -47,10 +47,10 @@ def make_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
-            house.leaving = True
+            house.leave()
             app.state.worker.wake()
             app.state.watcher.wake()
-            await asyncio.wait(work)  # the row that is begun ends
+            await asyncio.wait(work)  # the row that is begun breaks off after its photo
             await asyncio.to_thread(opened.__exit__, None, None, None)
             measures.leave()
             if traces is not None:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from catalog.errors import NotKnown
 from catalog.names import clean_label
+from encoder.encode import Encoder
 from encoder.errors import EncoderError, PhotoRefused
 from encoder.values import Box, Encoded
 from indexer.asking import identify_and_tell, second, similar_to_photo, similar_to_sighting
@@ -21,7 +22,6 @@ from indexer.errors import RowRefused
 from indexer.given import crop
 from matching.identify import Options, QueryPhoto
 from matching.identify import identify as identify_photos
-from matching.ports import Encodes
 from service import questions
 from service.document import form, gives
 from service.errors import ClientGone, RequestRefused
@@ -39,8 +39,9 @@ routes = router("questions")
 class Watched:
     """An encoder that stops between two photos when nobody waits for the answer any more."""
 
-    def __init__(self, encoder: Encodes, gone: threading.Event, traces: Traces | None = None) -> None:
+    def __init__(self, encoder: Encoder, gone: threading.Event, traces: Traces | None = None) -> None:
         self._encoder, self._gone, self._traces = encoder, gone, traces
+        self.bundle = encoder.bundle
 
     @property
     def bundle_id(self) -> str:
@@ -104,7 +105,7 @@ def query_photos(photos: Sequence[Photo], boxes: Sequence[str]) -> list[QueryPho
     return [QueryPhoto(photo.name, photo.data, crop(box)) for photo, box in zip(photos, each, strict=True)]
 
 
-def options_of(asked: questions.IdentifyAsked) -> Options:
+def options_of(asked: questions.OptionsAsked) -> Options:
     return Options(asked.top, filter_of(asked), asked.max_false_match)
 
 

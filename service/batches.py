@@ -8,9 +8,9 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -22,19 +22,18 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from catalog.errors import EditConflict, NotKnown
-from catalog.names import clean_label
 from catalog.values import Job, JobKind
 from indexer.errors import TableRefused
 from service import schemas
 from service.archive import read_members
 from service.asking import options_of
 from service.document import form, gives
-from service.errors import Busy, UploadRefused
+from service.errors import Busy, RequestRefused, UploadRefused
 from service.forms import MOST_FIELDS, Sent, file_name, media_type
 from service.house import House, caller_of, house_of
 from service.jobs import claimed, upload_path
 from service.plan import plan
-from service.questions import IdentifyAsked
+from service.questions import OptionsAsked
 from service.result import HEADS, as_csv, row_json
 from service.retries import Attempt, Reply, fingerprint, once
 from service.route import role, router
@@ -64,8 +63,8 @@ CSV: dict[str, Any] = {
 }
 
 
-class BatchAsked(IdentifyAsked):
-    """What to do with the archive; the rest is as in /v1/identify, or the species of all that is enrolled."""
+class BatchAsked(OptionsAsked):
+    """What to do with the archive; the rest is as in /v1/identify. Enrolling takes `species` of it, of all that is enrolled."""
 
     kind: JobKind = Field("identify", description="identify: a folder is an encounter; enrol: a folder is an individual.")
 
@@ -95,12 +94,13 @@ async def batch_send(request: Request) -> Response:
     try:
         asked = Sent(received.fields, []).asked(BatchAsked)
         options_of(asked)
-        clean_label(asked.species, "species")
+        if asked.kind == "enrol":
+            _refuse_options(asked)
 
         def work(attempt: Attempt) -> Reply:
             nonlocal kept
             rows = plan(asked.kind, file, read_members(file, house.settings), most=house.settings.max_photos)
-            options = asked.model_dump(mode="json", exclude={"kind", "box", "explain"})
+            options = asked.model_dump(mode="json", exclude={"kind"})
             job = {"kind": asked.kind, "who": caller.name, "upload": received.name, "options": options}
             number = house.desk.add_job(job, rows, token=attempt.token)
             kept = True
@@ -135,6 +135,7 @@ async def job_get(request: Request, job_id: JobId) -> Response:
     "/v1/jobs/{job_id}/cancel",
     operation_id="job_cancel",
     summary="Stop a job; what it has done stays",
+    description="A row that is at work is done before the job ends: until then it is `running`, with that row `waiting`.",
     response_model=schemas.Job,
     responses=gives(NotKnown, EditConflict),
     openapi_extra=role("editor"),
@@ -143,9 +144,9 @@ async def job_cancel(request: Request, job_id: JobId) -> Response:
     house = house_of(request)
 
     def work(_: Attempt) -> Reply:
-        job = house.desk.cancel_job(job_id)
-        file = upload_path(house, job.upload)
+        file = upload_path(house, house.desk.job(job_id).upload)
         with claimed(file) as idle:
+            job = house.desk.cancel_job(job_id, at_work=not idle)
             if idle:  # whoever is at it removes it
                 file.unlink(missing_ok=True)
         return Reply(job_json(house, job))
@@ -192,6 +193,8 @@ async def job_result(
 async def job_events(request: Request, job_id: JobId) -> Response:
     house, state = house_of(request), request.app.state
     first = await house.gate.books.run(lambda: house.desk.job(job_id))
+    if request.scope.get("flukeprint.head"):  # whoever asks for no events waits for none
+        return StreamingResponse((), media_type="text/event-stream")
     if state.listeners >= LISTENERS:
         raise Busy(f"{LISTENERS} clients listen to jobs already. Ask GET /v1/jobs/{job_id} now and then instead.")
 
@@ -279,13 +282,41 @@ def _copy(archives: list[UploadFile], file: Path) -> None:
 
 
 def _pack(photos: list[UploadFile], file: Path) -> None:
-    """Each under a number of its own, so that two of the same name are two; a folder in its name stays one."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for number, photo in enumerate(photos):
-            given = (photo.filename or "").replace("\\", "/").strip("/").split("/")
-            folder = file_name(given[-2]).lstrip(".") if len(given) > 1 else ""
-            name = f"{number:04}-{file_name(given[-1])}"
-            archive.writestr(f"{folder}/{name}" if folder else name, photo.file.read())
+    """Each under the name that the client gave it, so that a table may name it, and answers do."""
+    paths = [_path_of(photo.filename or "") for photo in photos]
+    twice = next((path for at, path in enumerate(paths) if path in paths[:at]), None)
+    if twice and any(path.lower().endswith(".csv") for path in paths):
+        raise UploadRefused(f'Two photos are called "{twice[:60]}", which a table cannot tell apart. Give each its own name.')
+    with zipfile.ZipFile(file, "w") as archive:
+        for path, photo in zip(_told_apart(paths), photos, strict=True):
+            archive.writestr(zipfile.ZipInfo(path), photo.file.read())  # without the time: sent again, it is the same bytes
+
+
+def _path_of(given: str) -> str:
+    """A path that an archive may have: its folders stay, and nothing in it is hidden or leads elsewhere."""
+    parts = [part for part in given.replace("\\", "/").split("/") if part.strip(".")]
+    path = "/".join(file_name(part).lstrip(".") for part in parts) or "photo"
+    return path[:2].replace(":", "_") + path[2:]  # which would be a drive
+
+
+def _told_apart(paths: list[str]) -> Iterator[str]:
+    """The second of two that are alike is numbered, and remains a photo of its own."""
+    taken: set[str] = set()
+    for path in paths:
+        free, number, known = path, 1, PurePosixPath(path)
+        while free in taken:
+            number += 1
+            free = str(known.with_stem(f"{known.stem} ({number})"))
+        taken.add(free)
+        yield free
+
+
+def _refuse_options(asked: BatchAsked) -> None:
+    if given := sorted(asked.model_fields_set - {"kind", "species"}):
+        raise RequestRefused(
+            f"{', '.join(given)} came with kind=enrol, which takes species alone: it is for photos to identify. "
+            "Leave it out; place, day and viewpoint of photos to enrol go into a CSV in the archive."
+        )
 
 
 def _settled(file: Path) -> str:

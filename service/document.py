@@ -217,7 +217,9 @@ def form(
     if "name" in required:
         example["name"] = "Kelp-07"
     content: dict[str, Any] = {"multipart/form-data": {"schema": body, "example": example}}
-    content |= {kind: {"schema": file, "example": f"the bytes of a file of {kind}"} for kind in raw}
+    # Words and no value: a tool would send the value, and it would be no photo.
+    shown = {"file": {"summary": "The file's bytes as they are, as `curl --data-binary @FILE` sends them."}}
+    content |= {kind: {"schema": file, "examples": shown} for kind in raw}
     if or_json:  # a question without a photo
         content = {"application/json": {"schema": schema, "example": schema.get("example")}} | content
     return {"requestBody": {"required": True, "content": content}}

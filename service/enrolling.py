@@ -20,6 +20,7 @@ from indexer.sightings import Source
 from matching.identify import QueryPhoto, identify
 from matching.ports import Encodes
 from service import schemas
+from service.asking import Watched
 from service.document import form, gives
 from service.errors import LooksAlike, RequestRefused, UploadRefused
 from service.forms import Photo, Sent, read_sent
@@ -129,7 +130,7 @@ def sources_of(photos: Sequence[Photo], asked: schemas.EnrolAsked) -> list[Sourc
 def _enrolled(
     house: House, name: str, sources: Sequence[Source], attempt: Attempt, *, who: str, force: bool, new: bool, status: int
 ) -> Reply:
-    encoder = Remembering(house.station.encoder)
+    encoder = Remembering(Watched(house.station.encoder, attempt.gone))
     station = replace(house.station, catalogue=attempt.books, encoder=encoder)  # type: ignore[arg-type]
     if not force:
         refuse_alike(house, name, sources, encoder)

@@ -41,7 +41,7 @@ class Frame:
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else uuid4().hex
         # What answers GET answers HEAD, as probes ask; the server leaves the body out.
-        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        asked = {**scope, "method": "GET", "flukeprint.head": True} if scope["method"] == "HEAD" else scope
         asked["flukeprint.request_id"] = request_id
         began, status = time.perf_counter(), 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,13 @@ class House:
     _masker: Masker | None = None  # opened when the first mask is asked for: most services never are
     under_way: set[str] = field(default_factory=set)  # tokens of requests with an Idempotency-Key
     leaving: bool = False  # since SIGTERM: what is begun ends, what is new is refused
+    gone: threading.Event = field(default_factory=threading.Event)  # the same for jobs, which nobody waits for: they break off
+
+    def leave(self) -> None:
+        """Safe in a signal's handler, which a second signal may interrupt: an event that is being set cannot be set again."""
+        if not self.leaving:
+            self.leaving = True
+            self.gone.set()
 
     def masker(self) -> Masker:
         """In the masks' lane only, whose one thread opens it once."""

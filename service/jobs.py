@@ -1,7 +1,8 @@
 """The one worker of a service's jobs: row by row, behind whoever asks at the desk, and from where it was after a restart.
 
 A row is acknowledged when it is marked, in the transaction that makes its identification or its sightings. One that was
-interrupted is done again: enrolling twice is once, and an identification that was kept is not made anew.
+interrupted is done again: enrolling twice is once, and an identification that was kept is not made anew. When the service
+leaves, the row at work breaks off between two photos, and waits for the next start.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from catalog.values import Job, JobRow
+from catalog.values import Job, JobRow, JobRowState
 from encoder.errors import PhotoRefused
 from errors import FlukeprintError
 from indexer.enrol import enrol
@@ -27,14 +27,14 @@ from indexer.given import given
 from indexer.sightings import Source
 from matching.identify import QueryPhoto
 from service.archive import read_member
-from service.asking import identified, options_of
+from service.asking import Watched, identified, options_of
+from service.errors import ClientGone
 from service.house import House
 from service.problems import kind_of
-from service.questions import IdentifyAsked
+from service.questions import OptionsAsked
 from service.retries import Attempt
 
 UPLOADS = "uploads"
-ROWS_AHEAD = 50
 LOOK_EVERY_S = 0.1
 PAUSES_S = (1, 2, 5, 10, 30)  # between tries of a row that fails for the moment, as while a database starts again
 OLD_S = 3600.0  # a younger upload may be one that is coming in, to another process
@@ -54,7 +54,7 @@ class Worker:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until the service leaves; what is begun ends. Nothing that fails ends the worker itself."""
+        """Until the service leaves. Nothing that fails ends the worker itself."""
         house = self._house
         while not house.leaving:
             self._wake.clear()
@@ -86,11 +86,11 @@ class Worker:
     async def _job(self, job: Job) -> None:
         house, desk, file = self._house, self._house.desk, upload_path(self._house, job.upload)
         await self._in_books(lambda: desk.start_job(job.id))
-        while rows := await self._in_books(lambda: desk.job_rows(job.id, limit=ROWS_AHEAD, state="waiting")):
-            for row in rows:
-                if house.leaving or not await self._tried(job, row, file) or house.leaving:
-                    return
-        await self._in_books(lambda: desk.finish_job(job.id, "done"))
+        while rows := await self._in_books(lambda: desk.job_rows(job.id, limit=1, state="waiting")):  # others may be cancelled
+            if house.leaving or not await self._tried(job, rows[0], file) or house.leaving:
+                return
+        counts = await self._in_books(lambda: desk.job_counts(job.id))
+        await self._in_books(lambda: desk.finish_job(job.id, "cancelled" if counts["cancelled"] else "done"))
         file.unlink(missing_ok=True)
 
     async def _tried(self, job: Job, row: JobRow, file: Path) -> bool:
@@ -117,16 +117,15 @@ class Worker:
 
     def _row(self, job: Job, row: JobRow, file: Path, *, last: bool) -> bool:
         """Whether the job goes on. What fails for the moment is raised, but on the last try."""
-        house, desk = self._house, self._house.desk
-        if desk.job(job.id).state == "cancelled":
-            file.unlink(missing_ok=True)
-            return False
+        house, desk, state = self._house, self._house.desk, "done"
         try:
             with zipfile.ZipFile(file) as archive:
                 if job.kind == "identify":
                     self._identify(job, row, archive)  # which marks the row itself
                 else:
-                    desk.mark_job_row(row.id, "done", answer=self._enrol(job, row, archive))
+                    state = self._enrol(job, row, archive)
+        except ClientGone:  # the service leaves: the row waits for the next start
+            return False
         except FileNotFoundError:
             desk.finish_job(job.id, "failed", "Its upload is not there any more. Send it again.")
             return False
@@ -138,16 +137,17 @@ class Worker:
             desk.mark_job_row(row.id, "refused", reason=_told(error))
             house.measures.rows.labels("refused").inc()
         else:
-            house.measures.rows.labels("done").inc()
+            house.measures.rows.labels(state).inc()
         return True
 
     def _identify(self, job: Job, row: JobRow, archive: zipfile.ZipFile) -> None:
         photos = [QueryPhoto(photo["name"], self._read(archive, photo)) for photo in row.photos]
-        options = options_of(IdentifyAsked.model_validate(job.options))
+        options = options_of(OptionsAsked.model_validate(job.options))
         books = self._house.station.catalogue.noting(self._house.desk.note_of_row(row.id, "done"))
-        identified(self._house, photos, options, Attempt(books, None, threading.Event()), who=job.who)
+        identified(self._house, photos, options, Attempt(books, None, self._house.gone), who=job.who)
 
-    def _enrol(self, job: Job, row: JobRow, archive: zipfile.ZipFile) -> dict[str, Any]:
+    def _enrol(self, job: Job, row: JobRow, archive: zipfile.ZipFile) -> JobRowState:
+        """What the row is marked with: refused where nothing came of any of its photos."""
         house, outcomes, sources = self._house, list[dict[str, Any]](), list[Source]()
         for photo in row.photos:
             try:
@@ -159,16 +159,23 @@ class Worker:
                 sources.append(Source(photo["name"], facts, data=data))
             except FlukeprintError as error:
                 outcomes.append({"photo": photo["name"], "state": "refused", "sighting_id": None, "reason": str(error)})
-        station = replace(house.station, catalogue=house.station.catalogue.noting(house.desk.note_of_row(row.id, "waiting")))
+        books = house.station.catalogue.noting(house.desk.note_of_row(row.id, "waiting"))
+        encoder = Watched(house.station.encoder, house.gone)
+        station = replace(house.station, catalogue=books, encoder=encoder)  # type: ignore[arg-type]
         done = enrol(station, row.name, sources, who=job.who)
         told = asdict(done)
         told["photos"] = outcomes + list(told["photos"])
         told["event_id"] = done.event_id or row.made  # an interrupted try of this row has enrolled them
         for photo in told["photos"]:
             house.measures.photos.labels(photo["state"]).inc()
-        return told
+        refused = all(photo["state"] == "refused" for photo in told["photos"])
+        state: JobRowState = "refused" if refused else "done"
+        house.desk.mark_job_row(row.id, state, answer=told, reason=told["photos"][0]["reason"] if refused else None)
+        return state
 
     def _read(self, archive: zipfile.ZipFile, photo: dict[str, Any]) -> bytes | PhotoRefused:
+        if self._house.leaving:
+            raise ClientGone("The service leaves.")
         try:
             return read_member(archive, photo["member"], self._house.settings.max_photo_bytes)
         except PhotoRefused as refusal:

@@ -8,7 +8,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from catalog.values import JobKind
-from indexer.tables import read_table
+from indexer.tables import rows_of
 from service.archive import Member, read_member
 from service.errors import UploadRefused
 
@@ -57,17 +57,12 @@ def _of_folders(members: Iterable[Member]) -> list[Row]:
 
 
 def _of_table(file: Path, members: Iterable[Member], table: Member) -> list[Row]:
-    copy = file.with_suffix(".csv")
-    try:
-        with ZipFile(file) as archive:
-            copy.write_bytes(read_member(archive, table.path, MOST_TABLE_BYTES))
-        given = list(read_table(copy))
-    finally:
-        copy.unlink(missing_ok=True)
+    with ZipFile(file) as archive:
+        raw = read_member(archive, table.path, MOST_TABLE_BYTES)
     there = {member.path: member for member in members}
     found: dict[tuple[str, str], list[Row]] = {}
     lost: list[Row] = []
-    for row in given:
+    for row in rows_of(raw, table.path):
         said = dict(row.given)
         path, name = said.pop("path", ""), said.pop("identity", "")
         member = there.get(str(PurePosixPath(table.folder) / path)) or there.get(path)

@@ -155,11 +155,14 @@ class FilterAsked(Shape):
     before: Day | None = Field(None, description="Of this day or earlier.")
 
 
-class IdentifyAsked(FilterAsked):
+class OptionsAsked(FilterAsked):
     top: int = Field(5, ge=1, le=100)
     max_false_match: float = Field(
         0.05, gt=0, lt=1, description="The operating point: so many new animals may be called known."
     )
+
+
+class IdentifyAsked(OptionsAsked):
     box: Boxes = Field([], description="X,Y,WIDTH,HEIGHT in pixels, one a photo in their order, or - for a whole photo.")
     explain: bool = Field(False, description="Add the grounds of the answer in sentences.")
 

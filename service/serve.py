@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
         """The first signal asks to leave, a second one to leave at once. (uvicorn's own would die of it in the end.)"""
         house = getattr(self.app.state, "house", None)
         if house is not None:
-            house.leaving = True
+            house.leave()
         self.force_exit = self.should_exit
         self.should_exit = True
 

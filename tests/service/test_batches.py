@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from encoder_block import Blocked
 from serving import Photo, Service, Start, running
 
 from catalog.errors import CatalogueUnavailable
@@ -82,12 +84,84 @@ def test_a_table_in_the_archive_says_who_is_who(start: Start, photo: Photo) -> N
     table = "image,individual_id,species,date\nx/0.jpg,Ash,minke,2020-01-02\nx/1.jpg,Birch,minke,2020-13-99\nx/9.jpg,Cedar,,\n"
     archive = zipped({"set/t.csv": table.encode(), "set/x/0.jpg": photo(0, 0), "set/x/1.jpg": photo(1, 0)})
     told = ended(client, sent(client, archive, kind="enrol").json()["id"])
-    assert told["rows"]["refused"] == 1
+    assert told["rows"]["refused"] == 2
     rows = client.get("/v1/jobs/1/result").json()["rows"]
     assert rows[0]["answer"]["photos"][0]["state"] == "enrolled"
     assert rows[1]["answer"]["photos"][0]["state"] == "refused"
     assert "There is no file" in rows[2]["reason"]
     assert [one["name"] for one in client.get("/v1/individuals").json()["individuals"]] == ["Ash"]
+
+
+def test_a_row_is_refused_where_none_of_its_photos_could_be_enrolled(start: Start, photo: Photo) -> None:
+    client = start().client
+    archive = zipped({"A/x.jpg": b"bad", "A/y.jpg": b"", "B/x.jpg": b"bad", "B/y.jpg": photo(0, 0)})
+    for times in (1, 2):  # what is enrolled already is no refusal
+        told = ended(client, sent(client, archive, kind="enrol").json()["id"])
+        assert (told["rows"]["done"], told["rows"]["refused"]) == (1, 1)
+        refused, done = client.get(f"/v1/jobs/{times}/result").json()["rows"]
+        assert (refused["state"], done["state"], done["reason"]) == ("refused", "done", None)
+        assert refused["reason"] == refused["answer"]["photos"][0]["reason"]
+        assert "expected JPEG" in refused["reason"]
+        assert [one["state"] for one in refused["answer"]["photos"]] == ["refused", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"box": "garbage"}, "box"),
+        ({"explain": "true"}, "explain"),
+        ({"kind": "enrol", "viewpoint": "left", "after": "2020-01-01"}, "after, viewpoint came with kind=enrol"),
+        ({"kind": "enrol", "top": "3"}, "top came with kind=enrol"),
+    ],
+)
+def test_a_field_of_which_nothing_would_come_is_refused(
+    filled: Service, photo: Photo, said: dict[str, str], named: str
+) -> None:
+    refused = sent(filled.client, zipped({"A/a.jpg": photo(0, 0)}), **said)
+    assert refused.status_code == 422
+    assert named in refused.json()["detail"]
+    assert list((filled.house.settings.data_dir / "uploads").iterdir()) == []
+
+
+def test_a_table_is_called_as_the_client_calls_it_where_it_is_refused(filled: Service) -> None:
+    refused = sent(filled.client, zipped({"set/tab.csv": b"path\n"}), kind="enrol")
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("set/tab.csv has the columns path, but none for identity")
+
+
+def form(client: httpx.Client, files: list[tuple[str, bytes]], **said: Any) -> httpx.Response:
+    headers = said.pop("headers", {})
+    return client.post("/v1/batches", files=[("photos", file) for file in files], data=said, headers=headers)
+
+
+def test_a_table_among_many_files_names_them_as_the_client_does(start: Start, photo: Photo) -> None:
+    client = start().client
+    table = b"path,identity\na.jpg,Ash\nx/b.jpg,Birch\n"
+    files = [("a.jpg", photo(0, 0)), ("x/b.jpg", photo(1, 0)), ("t.csv", table)]
+    job = form(client, files, kind="enrol")
+    assert ended(client, job.json()["id"])["rows"]["done"] == 2
+    rows = client.get("/v1/jobs/1/result").json()["rows"]
+    assert [(row["name"], row["photos"]) for row in rows] == [("Ash", ["a.jpg"]), ("Birch", ["b.jpg"])]
+    assert [client.get(f"/v1/sightings/{number}").json()["photo"] for number in (1, 2)] == ["a.jpg", "b.jpg"]
+    refused = form(client, [*files, ("a.jpg", photo(2, 0))], kind="enrol")
+    assert refused.status_code == 422
+    assert 'Two photos are called "a.jpg"' in refused.json()["detail"]
+
+
+def test_many_files_keep_their_names_and_two_of_one_name_are_two(filled: Service, photo: Photo) -> None:
+    client = filled.client
+    names = ["a.jpg", "a.jpg", "./day 1/a.jpg", "../../day 1/.b.jpg", "c:d.jpg", "..", "\u00e9.jpg", "a.jpg"]
+    files = [(name, photo(number % 5, 0)) for number, name in enumerate(names)]
+    job = form(client, files, headers={"Idempotency-Key": "names"})
+    assert job.status_code == 202, job.text
+    assert ended(client, job.json()["id"])["rows"]["done"] == 7
+    rows = client.get(f"/v1/jobs/{job.json()['id']}/result").json()["rows"]
+    assert [row["name"] for row in rows] == [
+        "a.jpg", "a (2).jpg", "day 1", "c_d.jpg", "photo", "\u00e9.jpg", "a (3).jpg",
+    ]  # fmt: skip
+    assert rows[2]["photos"] == ["a.jpg", "b.jpg"]
+    time.sleep(2)  # a ZIP's clock
+    assert form(client, files, headers={"Idempotency-Key": "names"}).json()["id"] == job.json()["id"]
 
 
 def test_many_files_are_a_batch_too_and_a_retry_is_one_job(start: Start, photo: Photo) -> None:
@@ -164,15 +238,46 @@ def test_a_job_that_is_cancelled_before_it_began_leaves_no_upload(start: Start, 
 def test_a_cancelled_job_keeps_what_is_done(start: Start, photo: Photo) -> None:
     client = start(streams=1).client
     job = sent(client, zipped({f"{n}.jpg": photo(n % 5, n // 5) for n in range(40)})).json()["id"]
-    cancelled = client.post(f"/v1/jobs/{job}/cancel")
-    assert cancelled.json()["state"] == "cancelled"
+    assert client.post(f"/v1/jobs/{job}/cancel").status_code == 200
     assert client.post(f"/v1/jobs/{job}/cancel", headers={"Idempotency-Key": "c"}).status_code == 200
     assert client.post(f"/v1/jobs/{job}/cancel", headers={"Idempotency-Key": "c"}).status_code == 200
-    time.sleep(0.5)
-    rows = client.get(f"/v1/jobs/{job}").json()["rows"]
-    assert rows["waiting"] == 0
-    assert rows["cancelled"] > 0
+    told = ended(client, job)
+    assert told["state"] == "cancelled"
+    assert told["rows"]["waiting"] == 0
+    assert told["rows"]["cancelled"] > 0
     assert client.post("/v1/identify", files={"photos": photo(0, 0)}).status_code == 200
+
+
+def test_a_row_at_work_is_done_before_a_cancelled_job_ends(start: Start, photo: Photo) -> None:
+    service = start(streams=1)
+    client = service.client
+    with Blocked(service.house.station.encoder) as blocked:
+        job = sent(client, zipped({f"{n}.jpg": photo(n, 0) for n in range(4)})).json()["id"]
+        blocked.wait_for_one()
+        for _ in range(2):
+            told = client.post(f"/v1/jobs/{job}/cancel").json()
+            assert told["state"] == "running"
+            assert told["rows"] == {"total": 4, "waiting": 1, "done": 0, "refused": 0, "cancelled": 3}
+        with client.stream("GET", f"/v1/jobs/{job}/events") as events:
+            blocked.release()
+            last = [line for line in events.iter_lines() if line.startswith("data:")][-1]
+    assert client.get(f"/v1/jobs/{job}").json() == json.loads(last.removeprefix("data:"))
+    assert json.loads(last.removeprefix("data:"))["state"] == "cancelled"
+    assert json.loads(last.removeprefix("data:"))["rows"]["done"] == 1
+    assert client.get("/v1/stats").json()["identifications"] == 1
+    assert client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
+
+
+def test_head_of_a_job_that_runs_is_answered_at_once(start: Start, photo: Photo) -> None:
+    service = start(streams=1)
+    with Blocked(service.house.station.encoder) as blocked, httpx.Client(base_url=service.url, timeout=5) as client:
+        job = sent(client, zipped({"a.jpg": photo(0, 0)})).json()["id"]
+        blocked.wait_for_one()
+        head = client.head(f"/v1/jobs/{job}/events")
+        assert head.headers["content-type"].startswith("text/event-stream")
+        assert client.get(f"/v1/jobs/{job}").json()["state"] == "running"  # on the same connection
+        assert service.server.app.state.listeners == 0
+        assert client.head("/v1/jobs/99/events").status_code == 404
 
 
 def test_a_row_that_fails_for_the_moment_is_tried_again(

@@ -20,11 +20,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 from serving import Photo, process
 from test_batches import ended, zipped
+
+from catalog.desk import Desk
+from catalog.open import open_catalogue
+from settings import read_settings
 
 OF_BATCHES = 1_000_000  # from here on numbers are of batches' photos; a quick machine enrols some 10,000 others
 KILLS = int(os.environ.get("FLUKEPRINT_TEST_KILLS", "5"))
@@ -76,6 +82,35 @@ def begun(data: Path) -> bool:
     """Whether a request with an Idempotency-Key has come to its work."""
     with closing(sqlite3.connect(f"file:{data / 'catalogue.db'}?mode=ro", uri=True)) as books:
         return bool(books.execute("SELECT count(*) FROM requests").fetchone()[0])
+
+
+@pytest.fixture(scope="module")
+def large() -> list[bytes]:
+    """Photos that take a quarter of a second each: 16 megapixels."""
+    small = np.random.default_rng(7).integers(0, 256, (250, 250, 3), np.uint8)
+    _, png = cv2.imencode(".png", cv2.resize(small, (4000, 4000), interpolation=cv2.INTER_NEAREST))
+    return [png.tobytes() + number.to_bytes(8, "big") for number in range(16)]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("kind", "counted"), [("identify", "identifications"), ("enrol", "sightings")])
+def test_on_sigterm_a_row_breaks_off_and_is_done_once_after_the_restart(
+    tmp_path: Path, large: list[bytes], kind: str, counted: str
+) -> None:
+    photos = large
+    with process(tmp_path / "data", STREAMS=1) as (child, url), httpx.Client(base_url=url, timeout=60) as client:
+        archive = zipped({f"A/{number}.png": photo for number, photo in enumerate(photos)})
+        job = client.post("/v1/batches", files={"archive": archive}, data={"kind": kind}).json()["id"]
+        while client.get(f"/v1/jobs/{job}").json()["state"] == "waiting":
+            time.sleep(0.05)
+        time.sleep(0.3)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == 0
+    with open_catalogue(read_settings({}, data_dir=tmp_path / "data").catalogue) as catalogue:
+        assert Desk(catalogue).job_counts(job)["waiting"] == 1
+    with process(tmp_path / "data") as (_, url), httpx.Client(base_url=url, timeout=60) as client:
+        assert ended(client, job)["rows"]["done"] == 1
+        assert client.get("/v1/stats").json()[counted] == (1 if kind == "identify" else len(photos))
 
 
 def test_json_logs_have_the_request_and_no_secret(tmp_path: Path) -> None:
