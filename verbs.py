@@ -34,7 +34,7 @@ def identify(args: argparse.Namespace) -> int:
     settings = settings_for(args)
     options = Options(top=args.top, max_false_match=args.max_false_match, where=filter_of(args))
     boxes = boxes_of(args, len(args.photos))
-    with open_station(settings) as station:
+    with open_station(settings, create=False) as station:
         photos = [query_photo(station, Path(path), box) for path, box in zip(args.photos, boxes, strict=True)]
         answer = identify_and_keep(station, photos, options, who=settings.user, second_opinion=args.second_opinion)
     if args.json:
@@ -50,7 +50,7 @@ def similar(args: argparse.Namespace) -> int:
     if (args.photo is None) == (args.sighting is None):
         raise ValueRefused("Say what to compare: a photo, or --sighting ID, and not both.")
     where, boxes = filter_of(args), boxes_of(args, 1)
-    with open_station(settings_for(args)) as station:
+    with open_station(settings_for(args), create=False) as station:
         if args.sighting is not None:
             found = similar_to_sighting(station, args.sighting, top=args.top, where=where)
         else:
@@ -224,7 +224,7 @@ def history(args: argparse.Namespace) -> int:
 
 
 def second_opinion(args: argparse.Namespace) -> int:
-    with open_station(settings_for(args)) as station, terminal.Bar("occasions") as bar:
+    with open_station(settings_for(args), create=False) as station, terminal.Bar("occasions") as bar:
         opinion = station.measure_opinion(bar.at)
     if args.json:
         terminal.put_json(opinion.to_json())
@@ -237,7 +237,7 @@ def second_opinion(args: argparse.Namespace) -> int:
 def reindex(args: argparse.Namespace) -> int:
     from indexer.reconcile import rebuild
 
-    with open_station(settings_for(args)) as station, terminal.Bar("points") as bar:
+    with open_station(settings_for(args), create=False) as station, terminal.Bar("points") as bar:
         count = rebuild(station.index, station.catalogue, station.bundle_id, on_progress=bar.at)
     if args.json:
         terminal.put_json({"points": count})

@@ -64,6 +64,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_where_nothing_is_compared_no_candidate_and_no_figure_is_spoken_of(run: Run, photos: Path) -> None:
+    run("enrol", "--name", "Kelp", photos / "W0" / "0-0.jpg")
+    run("undo", 1)
     empty = run("identify", photos / "W0" / "0-0.jpg")
     assert "New: the catalogue is empty" in empty.out
     run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg")
@@ -135,7 +137,59 @@ def test_identify_answers_in_json_with_every_field_that_is_promised(run: Run, ph
 
 
 def test_an_empty_catalogue_answers_new(run: Run, photos: Path) -> None:
+    run("keys", "create", "--role", "viewer")  # which begins a catalogue, as serving does
     assert run("identify", photos / "W0" / "0-0.jpg", "--json").json["decision"] == "new"
+
+
+@pytest.mark.parametrize("words", [["identify", "PHOTO"], ["similar", "PHOTO"], ["reindex"], ["second-opinion"]], ids=" ".join)
+def test_a_mistyped_data_folder_is_refused_and_not_made(run: Run, photos: Path, tmp_path: Path, words: list[str]) -> None:
+    photo = str(photos / "W0" / "0-0.jpg")
+    refused = run(*[photo if word == "PHOTO" else word for word in words], "--data-dir", tmp_path / "wahles")
+    assert (refused.code, refused.out) == (1, "")
+    assert f"There is no catalogue at {tmp_path / 'wahles' / 'catalogue.db'}. Check the data folder" in refused.err
+    assert "enrol a first photo or import" in refused.err
+    assert not (tmp_path / "wahles").exists()
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_lost_catalogue_is_said_to_be_lost_and_nothing_takes_its_place(
+    run: Run, photos: Path, tmp_path: Path, emptied: bool
+) -> None:
+    photo, data = photos / "W0" / "0-0.jpg", tmp_path / "data"
+    assert run("enrol", "--name", "Kelp", photo).code == 0
+    kept = (data / "catalogue.db").read_bytes()
+    for file in data.glob("catalogue.db*"):
+        file.unlink()
+    if emptied:
+        (data / "catalogue.db").touch()
+
+    def files() -> list[tuple[str, int]]:
+        return sorted(
+            (str(path), path.stat().st_size) for path in data.rglob("*") if path.is_file() and "catalogue" not in path.name
+        )
+
+    before = files()
+    asked: list[list[object]] = [["identify", photo], ["individuals"], ["reindex"], ["enrol", "--name", "Kelp", photo]]
+    asked += [
+        ["import", photos],
+        ["keys", "create", "--role", "viewer"],
+        ["bundles", "list"],
+        ["bundles", "remove", "beluga-lite0"],
+    ]
+    for words in asked:
+        refused = run(*words)
+        assert (refused.code, refused.out) == (1, ""), words
+        assert f"The catalogue is lost: {data} holds photos/ and index/ of one" in refused.err
+        assert "restore the last backup" in refused.err
+    assert "The catalogue is lost" in run("doctor").out
+    assert files() == before
+    (data / "catalogue.db").write_bytes(kept)
+    assert run("identify", photo, "--json").json["decision"] == "known"
+
+
+def test_a_bundle_that_was_added_before_the_first_photo_is_no_sign_of_a_lost_catalogue(run: Run, photos: Path) -> None:
+    assert run("bundles", "add", ROOT / "bundles" / "starter-lite0").code == 0
+    assert run("enrol", "--name", "Kelp", photos / "W0" / "0-0.jpg").code == 0
 
 
 def test_similar_finds_the_photo_itself_first_and_leaves_a_sighting_out_of_its_own_answer(run: Run, photos: Path) -> None:
@@ -197,8 +251,8 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
         (["identify", "x.jpg", "--top", "0"], 2, "whole number"),
         (["identify", "x.jpg", "--max-false-match", "1.5"], 2, "share"),
         (["show", "Nobody"], 1, "no catalogue"),
-        (["identify", "/none/such.jpg"], 1, "such.jpg"),
-        (["identify", "/"], 1, "folder"),
+        (["enrol", "--name", "K", "/none/such.jpg"], 1, "such.jpg"),
+        (["enrol", "--name", "K", "/"], 1, "a folder"),
         (["identify", "x.jpg", "--near", "1,2"], 1, "LATITUDE,LONGITUDE,KILOMETRES"),
         (["identify", "x.jpg", "--near", "nan,2,3"], 1, "latitude"),
         (["identify", "x.jpg", "--after", "2020-13-01"], 1, "2020-13-01"),
@@ -222,6 +276,7 @@ def test_what_cannot_be_is_refused_with_its_code_and_a_reason_on_stderr(
 
 
 def test_a_box_outside_the_photo_is_refused_with_both_sizes(run: Run, photos: Path) -> None:
+    run("keys", "create", "--role", "viewer")  # a catalogue, and an empty one
     refused = run("identify", photos / "W0" / "0-0.jpg", "--box", "300,0,100,100")
     assert refused.code == 1
     assert "320" in refused.err
@@ -236,7 +291,7 @@ def test_boxes_and_photos_must_be_as_many(run: Run, photos: Path) -> None:
 def test_a_refusal_is_json_too_where_json_is_asked_for(run: Run) -> None:
     refused = run("show", "Nobody", "--json")
     assert refused.code == 1
-    assert refused.json["error"] == "CatalogueUnavailable"
+    assert refused.json["error"] == "CatalogueMissing"
 
 
 def test_unknown_ids_are_refused_by_name(run: Run, photos: Path) -> None:
