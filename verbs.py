@@ -94,7 +94,7 @@ def enrol(args: argparse.Namespace) -> int:
         for photo in done.photos:
             if photo.state != "refused":
                 became = "enrolled as" if photo.state == "enrolled" else "is already"
-                print(f"{photo.photo}: {became} sighting {photo.sighting_id}")
+                terminal.say(f"{photo.photo}: {became} sighting {photo.sighting_id}")
         if done.event_id is not None:
             new = "New individual" if done.created else "Individual"
             undo = f"to take it back: flukeprint undo {done.event_id}"
@@ -102,7 +102,8 @@ def enrol(args: argparse.Namespace) -> int:
     refused = [photo for photo in done.photos if photo.state == "refused"]
     for photo in refused:
         reason = str(photo.reason)
-        print("flukeprint:", reason if photo.photo in reason else f"{photo.photo}: {reason}", file=sys.stderr)
+        said = reason if photo.photo in reason else f"{photo.photo}: {reason}"
+        terminal.say(f"flukeprint: {said}", stream=sys.stderr)
     return REFUSED if refused else DONE
 
 
@@ -254,7 +255,9 @@ def doctor(args: argparse.Namespace) -> int:
         terminal.put_json({"well": is_well(findings), "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            print(f"{finding.level:5}  {finding.subject}: {finding.found}" + (f"\n       → {finding.do}" if finding.do else ""))
+            terminal.say(f"{finding.level:5}  {finding.subject}: {finding.found}")
+            if finding.do:
+                terminal.say(f"       → {finding.do}")
         print("All is well." if is_well(findings) else "Not all is well: see what is marked wrong.")
     return DONE if is_well(findings) else REFUSED
 
@@ -269,7 +272,7 @@ def backup(args: argparse.Namespace) -> int:
         terminal.put_json(asdict(done) | {"file": str(args.file), "bytes": size})
     else:
         left_out = "" if done.photos else ", without the photos"
-        print(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
+        terminal.say(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
     return DONE
 
 
@@ -286,7 +289,7 @@ def restore(args: argparse.Namespace) -> int:
             {"data_dir": str(settings.data_dir), "individuals": counts.individuals, "sightings": counts.sightings}
         )
     else:
-        print(f"{settings.data_dir}: {counts.individuals} individuals, {counts.sightings} sightings, ready.")
+        terminal.say(f"{settings.data_dir}: {counts.individuals} individuals, {counts.sightings} sightings, ready.")
     return DONE
 
 
