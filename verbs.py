@@ -6,6 +6,7 @@ Each function is named like its verb, takes the parsed arguments and gives the e
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -108,34 +109,33 @@ def enrol(args: argparse.Namespace) -> int:
 
 
 def import_(args: argparse.Namespace) -> int:
-    from indexer.bulk import Progressed, import_rows, set_aside_csv
+    from indexer.aside import put_aside, refuse_source
+    from indexer.bulk import Progressed, import_rows
 
     settings = settings_for(args)
+    if args.set_aside is not None:
+        refuse_source(args.source, args.set_aside)
     with open_station(settings, streams=settings.streams) as station, terminal.Bar("photos") as bar:
 
         def progress(now: Progressed) -> None:
             bar.at(now.done, now.total, note=f"{now.set_aside} set aside" if now.set_aside else "")
 
         done = import_rows(station, args.source, images=args.images, who=settings.user, on_progress=progress)
-        csv = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
-        if done.set_aside:
-            csv.parent.mkdir(parents=True, exist_ok=True)
-            csv.write_text(set_aside_csv(station, done.import_id), encoding="utf-8")
-        elif csv.exists() and args.set_aside is None:
-            csv.unlink()
+        wanted = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
+        csv = put_aside(station, done.import_id, wanted)
     if args.json:
-        terminal.put_json(asdict(done) | {"set_aside_csv": str(csv) if done.set_aside else None})
+        terminal.put_json(asdict(done) | {"set_aside_csv": csv and str(csv)})
     else:
         rate = f", {done.enrolled / done.seconds:.1f} a second" if done.enrolled else ""
-        print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {done.set_aside} set aside.")
+        aside = f"{done.set_aside} set aside" + (f", {done.repeated} repeated" if done.repeated else "")
+        print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {aside}.")
         print(f"The catalogue now has {done.individuals} individuals.")
-    if done.set_aside:
-        images = args.images or args.source
-        print(
-            f"flukeprint: {done.set_aside} rows were set aside; mend them in {csv}, then: "
-            f"flukeprint import {csv} --images {images if args.source.is_dir() or args.images else args.source.parent}",
-            file=sys.stderr,
-        )
+    if csv is not None:
+        root = args.images or (args.source if args.source.is_dir() else args.source.parent)
+        mended = shlex.join(["flukeprint", "import", str(csv), "--images", str(root)])
+        kept = "" if csv == wanted else f" ({wanted} was changed since it was written, and stays as it is)"
+        said = f"flukeprint: {done.set_aside} rows were set aside; mend them in {csv}{kept}, then: {mended}"
+        terminal.say(said, stream=sys.stderr)
     return REFUSED if done.set_aside else DONE
 
 
