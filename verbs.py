@@ -20,7 +20,7 @@ from catalog.names import clean_label, clean_place
 from catalog.values import EventRow, Sighting
 from encoder.values import Box
 from indexer.edits import Done
-from indexer.given import crop, day
+from indexer.given import bound, crop
 from indexer.station import open_books, open_station
 from settings import Settings, read_settings
 from vector_db.port import Filter, Place, Radius
@@ -211,11 +211,15 @@ def undo(args: argparse.Namespace) -> int:
 
 
 def history(args: argparse.Namespace) -> int:
+    if args.individual is not None and args.sighting is not None:
+        raise ValueRefused("Say whose history: an individual's, or --sighting ID, and not both.")
     with books(args) as (catalogue, _):
-        individual = catalogue.find_individual(args.individual) if args.individual is not None else None
-        events = catalogue.history(
-            "individual" if individual else None, individual.id if individual else None, limit=args.limit
-        )
+        if args.sighting is not None:
+            events = catalogue.history("sighting", catalogue.sighting(args.sighting).id, limit=args.limit)
+        elif args.individual is not None:
+            events = catalogue.history("individual", catalogue.find_any_individual(args.individual).id, limit=args.limit)
+        else:
+            events = catalogue.history(limit=args.limit)
     if args.json:
         terminal.put_json({"events": [event_json(event) for event in events]})
     else:
@@ -282,7 +286,8 @@ def restore(args: argparse.Namespace) -> int:
     settings = settings_for(args)
     with terminal.Bar("files") as bar:
         restore_file(settings, args.file, on_progress=bar.at)
-    with open_station(settings) as station:  # makes the index, and shows that it opens
+    own = settings.model_copy(update={"bundle": None})  # a backup brings its bundle, whatever FLUKEPRINT_BUNDLE says
+    with open_station(own) as station:  # makes the index, and shows that it opens
         counts = station.catalogue.counts()
     if args.json:
         terminal.put_json(
@@ -335,7 +340,7 @@ def filter_of(args: argparse.Namespace) -> Filter:
         if lat is None or lon is None or not 0 < km < 20_100:
             raise ValueRefused(f'--near "{args.near}" wants a place and more than 0 kilometres, like 64.1,-21.9,50.')
         near = Radius(Place(lat, lon), km)
-    after, before = day(args.after), day(args.before)
+    after, before = bound(args.after), bound(args.before)
     if after and before and after > before:
         raise ValueRefused(f"--after {after} is later than --before {before}: nothing lies between them.")
     return Filter(clean_label(args.species, "species"), clean_label(args.viewpoint, "viewpoint"), after, before, near)

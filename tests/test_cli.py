@@ -241,6 +241,8 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
     assert names("--after", "2020-06-01") == ["Tide"]
     assert names("--before", "2020-06-01") == ["Kelp"]
     assert names("--species", "orca", "--after", "2020-06-01") == []
+    assert names("--before", "2999-12-31") == ["Kelp", "Tide"]  # a day to come is a bound like any other
+    assert names("--after", "2999-12-31") == []
 
 
 @pytest.mark.parametrize(
@@ -259,6 +261,7 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
         (["identify", "x.jpg", "--after", "2020-13-01"], 1, "2020-13-01"),
         (["identify", "x.jpg", "--after", "2021-01-01", "--before", "2020-01-01"], 1, "later"),
         (["identify", "x.jpg", "--box", "1,2,3"], 1, "10,20,300,200"),
+        (["identify", "x.jpg", "--box", "-1,0,5,5"], 1, "10,20,300,200"),
         (["enrol", "--name", "", "x.jpg"], 1, "name"),
         (["enrol", "--name", "K", "--lat", "nan", "--lon", "1", "x.jpg"], 1, "latitude"),
         (["similar"], 1, "--sighting"),
@@ -300,6 +303,32 @@ def test_unknown_ids_are_refused_by_name(run: Run, photos: Path) -> None:
     for words in (["show", "99"], ["undo", "99"], ["delete", "--sighting", "99"], ["split", "Kelp", "99", "--name", "X"]):
         refused = run(*words)
         assert (refused.code, "99" in refused.err) == (1, True)
+
+
+def test_what_became_of_the_merged_and_the_deleted_is_in_the_history_that_refusals_speak_of(run: Run, photos: Path) -> None:
+    run("import", photos)
+    run("merge", "W0", "W1")
+    run("delete", "W2")
+    run("delete", "--sighting", 1)
+    assert '"history" shows by which event' in run("show", "W1").err
+    for words, verb in ((["W1"], "merge"), (["id:2"], "merge"), (["W2"], "delete"), (["--sighting", 9], "delete")):
+        events = run("history", *words, "--json").json["events"]
+        assert events[0]["verb"] == verb
+    assert '"history --sighting" shows by what' in run("delete", "--sighting", 1).err
+    assert 'Deleted sighting 1 of "W0"' in run("history", "--sighting", 1).out
+    assert 'Deleted sighting 1 of "W0"' in run("history").out
+    assert "There is no sighting 99" in run("history", "--sighting", 99).err
+    assert "not both" in run("history", "W0", "--sighting", 1).err
+
+
+def test_a_restore_is_of_the_bundle_in_the_file_whatever_is_set(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("import", photos)
+    run("backup", tmp_path / "all.flukeprint")
+    monkeypatch.setenv("FLUKEPRINT_BUNDLE", str(ROOT / "bundles" / "starter-lite0"))
+    assert run("restore", tmp_path / "all.flukeprint", "--data-dir", tmp_path / "other").code == 0
+    assert "FLUKEPRINT_BUNDLE names" in run("identify", photos / "W0/0-0.jpg", "--data-dir", tmp_path / "other").err
 
 
 def test_reindex_and_backup_and_restore_leave_the_answers_as_they_were(
