@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 
 def joined(argv: Sequence[str]) -> list[str]:
-    """`--near -17.5,-149.8,50` as `--near=-17.5,…`: argparse takes a southern latitude for an unknown flag."""
+    """`--near -17.5,-149.8,50` as `--near=-17.5,…`: argparse takes what begins with a minus for an unknown flag."""
     words: list[str] = []
     for word in argv:
-        if words and words[-1] in ("--near", "--lat", "--lon") and word[:1] == "-" and word[1:2].isdigit():
+        if words and words[-1] in ("--near", "--lat", "--lon", "--box") and word[:1] == "-" and word[1:2].isdigit():
             words[-1] += f"={word}"
         else:
             words.append(word)

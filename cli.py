@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ GROUPS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that cannot be written is spelled out, as on stderr, not died of
+        sys.stdout.reconfigure(errors="backslashreplace")
     args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         code = _verb(args.room, args.function)(args)
@@ -52,10 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refused(error: Exception, said: str, *, json: bool) -> int:
-    print(f"flukeprint: {said}", file=sys.stderr)
-    if json:
-        import terminal
+    import terminal
 
+    terminal.say(f"flukeprint: {said}", stream=sys.stderr)
+    if json:
         terminal.put_json({"error": type(error).__name__, "message": said})
     return REFUSED
 

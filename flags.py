@@ -114,8 +114,15 @@ def _catalogue(add: Add) -> None:
     verb.add_argument("individual", nargs="?", metavar="ID")
     verb.add_argument("--sighting", type=count, action="append", metavar="ID", help="a sighting to delete; may be repeated")
 
-    verb = add("history", "the log: who did what, and when", "flukeprint history\nflukeprint history Kelp-07")
-    verb.add_argument("individual", nargs="?", metavar="ID", help="only what concerned this individual")
+    verb = add(
+        "history",
+        "the log: who did what, and when",
+        "flukeprint history\nflukeprint history Kelp-07\nflukeprint history --sighting 31",
+    )
+    verb.add_argument(
+        "individual", nargs="?", metavar="ID", help="only what concerned this individual, also a merged or deleted one"
+    )
+    verb.add_argument("--sighting", type=count, metavar="ID", help="only what concerned this sighting")
     verb.add_argument("--limit", type=count, default=50, metavar="N", help="how many of the newest events (default: 50)")
 
     verb = add("undo", "take back one event of the log", "flukeprint undo 12")

@@ -1,8 +1,12 @@
-"""How the command line looks: tables, JSON, and a progress bar where a terminal looks."""
+"""How the command line looks: tables, JSON, and a progress bar where a terminal looks.
+
+Photos and folders may be called anything, so what came from outside is shown by `say` or in a table: never raw.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -10,21 +14,35 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from catalog.names import one_line
+
 if TYPE_CHECKING:
     from indexer.drifting import Drift
     from matching.answer import Answer
 
 BAR_EVERY_S = 0.2
+_LONE = re.compile("[\ud800-\udfff]")  # a byte of a file name that is no text: no JSON reader takes it
 
 
 def put_json(value: Any) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, allow_nan=False)
-    sys.stdout.write("\n")
+    """Text that every reader takes: undecodable bytes are spelled out as the catalogue spells them."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    text = _LONE.sub(lambda byte: f"\\\\u{ord(byte[0]):04x}", text)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # it was set to an encoding that has no such letters, and JSON has an escape for each
+        text = json.dumps(json.loads(text), indent=2)
+    print(text)
+
+
+def say(text: str, *, stream: TextIO | None = None) -> None:
+    """One line for a person."""
+    print(one_line(text), file=stream or sys.stdout)
 
 
 def put_table(rows: Sequence[Sequence[object]], heads: Sequence[str]) -> None:
     """Columns as wide as their widest cell, numbers to the right; None is empty."""
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     widths = [max(_width(row[at]) for row in [list(heads), *cells]) for at in range(len(heads))]
     right = [bool(rows) and all(isinstance(row[at], int | float | None) for row in rows) for at in range(len(heads))]
     for line in [list(heads), ["-" * width for width in widths], *cells]:
@@ -62,7 +80,7 @@ def put_answer(answer: Answer) -> None:
         put_table(rows, ("rank", "individual", "species", "probability", scored, "nearest photo"))
     for photo in answer.photos:
         if photo.refused:
-            print(f"flukeprint: {photo.name} was left out: {photo.refused}", file=sys.stderr)
+            say(f"flukeprint: {photo.name} was left out: {photo.refused}", stream=sys.stderr)
     grounds = answer.calibration
     if best is not None:
         print(f"\nProbabilities are {BASES[grounds.source]}: {grounds.reason}.")

@@ -6,6 +6,7 @@ Each function is named like its verb, takes the parsed arguments and gives the e
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from catalog.names import clean_label, clean_place
 from catalog.values import EventRow, Sighting
 from encoder.values import Box
 from indexer.edits import Done
-from indexer.given import crop, day
+from indexer.given import bound, crop
 from indexer.station import open_books, open_station
 from settings import Settings, read_settings
 from vector_db.port import Filter, Place, Radius
@@ -34,7 +35,7 @@ def identify(args: argparse.Namespace) -> int:
     settings = settings_for(args)
     options = Options(top=args.top, max_false_match=args.max_false_match, where=filter_of(args))
     boxes = boxes_of(args, len(args.photos))
-    with open_station(settings) as station:
+    with open_station(settings, create=False) as station:
         photos = [query_photo(station, Path(path), box) for path, box in zip(args.photos, boxes, strict=True)]
         answer = identify_and_keep(station, photos, options, who=settings.user, second_opinion=args.second_opinion)
     if args.json:
@@ -50,7 +51,7 @@ def similar(args: argparse.Namespace) -> int:
     if (args.photo is None) == (args.sighting is None):
         raise ValueRefused("Say what to compare: a photo, or --sighting ID, and not both.")
     where, boxes = filter_of(args), boxes_of(args, 1)
-    with open_station(settings_for(args)) as station:
+    with open_station(settings_for(args), create=False) as station:
         if args.sighting is not None:
             found = similar_to_sighting(station, args.sighting, top=args.top, where=where)
         else:
@@ -94,7 +95,7 @@ def enrol(args: argparse.Namespace) -> int:
         for photo in done.photos:
             if photo.state != "refused":
                 became = "enrolled as" if photo.state == "enrolled" else "is already"
-                print(f"{photo.photo}: {became} sighting {photo.sighting_id}")
+                terminal.say(f"{photo.photo}: {became} sighting {photo.sighting_id}")
         if done.event_id is not None:
             new = "New individual" if done.created else "Individual"
             undo = f"to take it back: flukeprint undo {done.event_id}"
@@ -102,39 +103,39 @@ def enrol(args: argparse.Namespace) -> int:
     refused = [photo for photo in done.photos if photo.state == "refused"]
     for photo in refused:
         reason = str(photo.reason)
-        print("flukeprint:", reason if photo.photo in reason else f"{photo.photo}: {reason}", file=sys.stderr)
+        said = reason if photo.photo in reason else f"{photo.photo}: {reason}"
+        terminal.say(f"flukeprint: {said}", stream=sys.stderr)
     return REFUSED if refused else DONE
 
 
 def import_(args: argparse.Namespace) -> int:
-    from indexer.bulk import Progressed, import_rows, set_aside_csv
+    from indexer.aside import put_aside, refuse_source
+    from indexer.bulk import Progressed, import_rows
 
     settings = settings_for(args)
+    if args.set_aside is not None:
+        refuse_source(args.source, args.set_aside)
     with open_station(settings, streams=settings.streams) as station, terminal.Bar("photos") as bar:
 
         def progress(now: Progressed) -> None:
             bar.at(now.done, now.total, note=f"{now.set_aside} set aside" if now.set_aside else "")
 
         done = import_rows(station, args.source, images=args.images, who=settings.user, on_progress=progress)
-        csv = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
-        if done.set_aside:
-            csv.parent.mkdir(parents=True, exist_ok=True)
-            csv.write_text(set_aside_csv(station, done.import_id), encoding="utf-8")
-        elif csv.exists() and args.set_aside is None:
-            csv.unlink()
+        wanted = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
+        csv = put_aside(station, done.import_id, wanted)
     if args.json:
-        terminal.put_json(asdict(done) | {"set_aside_csv": str(csv) if done.set_aside else None})
+        terminal.put_json(asdict(done) | {"set_aside_csv": csv and str(csv)})
     else:
         rate = f", {done.enrolled / done.seconds:.1f} a second" if done.enrolled else ""
-        print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {done.set_aside} set aside.")
+        aside = f"{done.set_aside} set aside" + (f", {done.repeated} repeated" if done.repeated else "")
+        print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {aside}.")
         print(f"The catalogue now has {done.individuals} individuals.")
-    if done.set_aside:
-        images = args.images or args.source
-        print(
-            f"flukeprint: {done.set_aside} rows were set aside; mend them in {csv}, then: "
-            f"flukeprint import {csv} --images {images if args.source.is_dir() or args.images else args.source.parent}",
-            file=sys.stderr,
-        )
+    if csv is not None:
+        root = args.images or (args.source if args.source.is_dir() else args.source.parent)
+        mended = shlex.join(["flukeprint", "import", str(csv), "--images", str(root)])
+        kept = "" if csv == wanted else f" ({wanted} was changed since it was written, and stays as it is)"
+        said = f"flukeprint: {done.set_aside} rows were set aside; mend them in {csv}{kept}, then: {mended}"
+        terminal.say(said, stream=sys.stderr)
     return REFUSED if done.set_aside else DONE
 
 
@@ -210,11 +211,15 @@ def undo(args: argparse.Namespace) -> int:
 
 
 def history(args: argparse.Namespace) -> int:
+    if args.individual is not None and args.sighting is not None:
+        raise ValueRefused("Say whose history: an individual's, or --sighting ID, and not both.")
     with books(args) as (catalogue, _):
-        individual = catalogue.find_individual(args.individual) if args.individual is not None else None
-        events = catalogue.history(
-            "individual" if individual else None, individual.id if individual else None, limit=args.limit
-        )
+        if args.sighting is not None:
+            events = catalogue.history("sighting", catalogue.sighting(args.sighting).id, limit=args.limit)
+        elif args.individual is not None:
+            events = catalogue.history("individual", catalogue.find_any_individual(args.individual).id, limit=args.limit)
+        else:
+            events = catalogue.history(limit=args.limit)
     if args.json:
         terminal.put_json({"events": [event_json(event) for event in events]})
     else:
@@ -224,7 +229,7 @@ def history(args: argparse.Namespace) -> int:
 
 
 def second_opinion(args: argparse.Namespace) -> int:
-    with open_station(settings_for(args)) as station, terminal.Bar("occasions") as bar:
+    with open_station(settings_for(args), create=False) as station, terminal.Bar("occasions") as bar:
         opinion = station.measure_opinion(bar.at)
     if args.json:
         terminal.put_json(opinion.to_json())
@@ -237,7 +242,7 @@ def second_opinion(args: argparse.Namespace) -> int:
 def reindex(args: argparse.Namespace) -> int:
     from indexer.reconcile import rebuild
 
-    with open_station(settings_for(args)) as station, terminal.Bar("points") as bar:
+    with open_station(settings_for(args), create=False) as station, terminal.Bar("points") as bar:
         count = rebuild(station.index, station.catalogue, station.bundle_id, on_progress=bar.at)
     if args.json:
         terminal.put_json({"points": count})
@@ -254,7 +259,9 @@ def doctor(args: argparse.Namespace) -> int:
         terminal.put_json({"well": is_well(findings), "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            print(f"{finding.level:5}  {finding.subject}: {finding.found}" + (f"\n       → {finding.do}" if finding.do else ""))
+            terminal.say(f"{finding.level:5}  {finding.subject}: {finding.found}")
+            if finding.do:
+                terminal.say(f"       → {finding.do}")
         print("All is well." if is_well(findings) else "Not all is well: see what is marked wrong.")
     return DONE if is_well(findings) else REFUSED
 
@@ -269,7 +276,7 @@ def backup(args: argparse.Namespace) -> int:
         terminal.put_json(asdict(done) | {"file": str(args.file), "bytes": size})
     else:
         left_out = "" if done.photos else ", without the photos"
-        print(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
+        terminal.say(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
     return DONE
 
 
@@ -279,14 +286,15 @@ def restore(args: argparse.Namespace) -> int:
     settings = settings_for(args)
     with terminal.Bar("files") as bar:
         restore_file(settings, args.file, on_progress=bar.at)
-    with open_station(settings) as station:  # makes the index, and shows that it opens
+    own = settings.model_copy(update={"bundle": None})  # a backup brings its bundle, whatever FLUKEPRINT_BUNDLE says
+    with open_station(own) as station:  # makes the index, and shows that it opens
         counts = station.catalogue.counts()
     if args.json:
         terminal.put_json(
             {"data_dir": str(settings.data_dir), "individuals": counts.individuals, "sightings": counts.sightings}
         )
     else:
-        print(f"{settings.data_dir}: {counts.individuals} individuals, {counts.sightings} sightings, ready.")
+        terminal.say(f"{settings.data_dir}: {counts.individuals} individuals, {counts.sightings} sightings, ready.")
     return DONE
 
 
@@ -332,7 +340,7 @@ def filter_of(args: argparse.Namespace) -> Filter:
         if lat is None or lon is None or not 0 < km < 20_100:
             raise ValueRefused(f'--near "{args.near}" wants a place and more than 0 kilometres, like 64.1,-21.9,50.')
         near = Radius(Place(lat, lon), km)
-    after, before = day(args.after), day(args.before)
+    after, before = bound(args.after), bound(args.before)
     if after and before and after > before:
         raise ValueRefused(f"--after {after} is later than --before {before}: nothing lies between them.")
     return Filter(clean_label(args.species, "species"), clean_label(args.viewpoint, "viewpoint"), after, before, near)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import terminal
 from catalog.catalogue import Catalogue
-from catalog.errors import CatalogueUnavailable, ValueRefused
+from catalog.errors import CatalogueMissing, ValueRefused
 from indexer import registry
 from indexer.errors import BundleNotUsed
 from indexer.station import open_books
@@ -311,9 +311,7 @@ def _books(args: argparse.Namespace) -> Iterator[tuple[Settings, Catalogue | Non
     settings = settings_for(args)
     try:
         catalogue: Catalogue | None = open_books(settings)
-    except CatalogueUnavailable:
-        if (settings.data_dir / "catalogue.db").exists():
-            raise
+    except CatalogueMissing:
         catalogue = None
     try:
         yield settings, catalogue

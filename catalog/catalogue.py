@@ -114,6 +114,11 @@ class Catalogue:
         with self.transactions.reading() as connection:
             return individuals.find(connection, id_or_name)
 
+    def find_any_individual(self, id_or_name: int | str) -> Individual:
+        """The same, where none is live also one that was merged or deleted."""
+        with self.transactions.reading() as connection:
+            return individuals.find_any(connection, id_or_name)
+
     def individual(self, individual_id: int) -> Individual:
         """Live or not."""
         with self.transactions.reading() as connection:

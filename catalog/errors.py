@@ -8,6 +8,7 @@ CatalogueError
 │   └── EditConflict        the edit or undo contradicts what stands; the message names it
 ├── CatalogueNewer          the data folder was written by a newer Flukeprint
 ├── CatalogueUnavailable    the folder is absent, read-only, full, locked or not a catalogue; or the server is
+│   └── CatalogueMissing        there is none, and it was not to be made
 └── PhotoStoreFailed        a photo file could not be written, or is not what its hash says
 """
 
@@ -46,6 +47,10 @@ class CatalogueNewer(CatalogueError):
 
 class CatalogueUnavailable(CatalogueError):
     """The folder is absent, read-only, full, locked, or not a catalogue."""
+
+
+class CatalogueMissing(CatalogueUnavailable):
+    """There is no catalogue, or only an empty database, where one was to be opened and not made."""
 
 
 class PhotoStoreFailed(CatalogueError):

@@ -39,17 +39,22 @@ def live_ids_by_name(connection: Connection, names: Iterable[str]) -> dict[str, 
 
 
 def find(connection: Connection, given: int | str) -> Individual:
-    """The live individual of this id or name. Digits are a name first, then an id; both at once is refused.
+    """The live individual of this id or name."""
+    return _live(connection, find_any(connection, given))
+
+
+def find_any(connection: Connection, given: int | str) -> Individual:
+    """Live or not, the live one first. Digits are a name first, then an id; both at once is refused.
 
     "id:12" and "name:12" say which is meant.
     """
     if isinstance(given, int):
-        return _live(connection, by_id(connection, given))
+        return by_id(connection, given)
     kind, _, rest = given.partition(":")
     if kind.lower() == "id":
         if not _is_id(rest):
             raise NotKnown(f'"id:" wants a number after it, and {shown(rest)} is none.')
-        return _live(connection, by_id(connection, int(rest)))
+        return by_id(connection, int(rest))
     name = clean_name(rest if kind.lower() == "name" else given)
     by_name = live_ids_by_name(connection, [name]).get(name)
     as_id = int(name) if _is_id(name) and kind.lower() != "name" else None
@@ -61,10 +66,10 @@ def find(connection: Connection, given: int | str) -> Individual:
             )
         return by_id(connection, by_name)
     if as_id is not None and has_id:
-        return _live(connection, by_id(connection, as_id))
+        return by_id(connection, as_id)
     gone = connection.execute(select(individuals).where(_I.name == name).order_by(_I.id.desc()).limit(1)).one_or_none()
     if gone is not None:
-        return _live(connection, _individual(gone))
+        return _individual(gone)
     raise NotKnown(f'There is no individual {shown(name)}; "individuals" lists them.')
 
 

@@ -41,6 +41,21 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def one_line(text: str) -> str:
+    """Anything, as a screen may show it: what breaks the line, moves the cursor or reorders the line is spelled out.
+
+    >>> one_line("a\\x1b[2J.jpg")
+    'a\\\\x1b[2J.jpg'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if _unshowable(c) else c for c in text)
+
+
+def _unshowable(c: str) -> bool:
+    return unicodedata.category(c) in _UNSHOWABLE or c in _TURNING
+
+
 def listed(values: Sequence[object]) -> str:
     """The first few, for a message."""
     few = ", ".join(str(value) for value in values[:5])
@@ -54,7 +69,7 @@ def _flaw(text: str, limit: int) -> str | None:
     if text.isascii() and text.isprintable():  # nearly all of them; an import cleans five labels a sighting
         return None
     for c in text:
-        if unicodedata.category(c) in _UNSHOWABLE or c in _TURNING:
+        if _unshowable(c):
             return f"holds the unprintable character U+{ord(c):04X}; leave it out"
     if text and all(unicodedata.category(c) in _BLANK for c in text):
         return "shows nothing; give letters or digits"

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from catalog.catalogue import Catalogue
 from catalog.engine import BEGIN, make_engine
-from catalog.errors import CatalogueNewer, CatalogueUnavailable
+from catalog.errors import CatalogueMissing, CatalogueNewer, CatalogueUnavailable
 from catalog.faults import denied, not_a_catalogue, place, translated
 
 REVISIONS = (
@@ -72,8 +72,8 @@ def _check_file(path: Path, where: str, *, create: bool) -> None:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         elif not path.is_file():
-            raise CatalogueUnavailable(
-                f"There is no catalogue at {where}. Check the data folder, or enrol a first photo to begin one."
+            raise CatalogueMissing(
+                f"There is no catalogue at {where}. Check the data folder; to begin one, enrol a first photo or import some."
             )
     except (FileExistsError, NotADirectoryError):
         raise CatalogueUnavailable(f"The catalogue {where} cannot be: a part of its path is a file, not a folder.") from None
@@ -98,8 +98,8 @@ def _bring_to_head(engine: Engine, address: URL, *, create: bool) -> None:
     with engine.connect() as connection:
         found = _revision(connection, where)
     if found is None and not create:
-        raise CatalogueUnavailable(
-            f"There is no catalogue at {where}, only an empty database; enrol a first photo to begin one."
+        raise CatalogueMissing(
+            f"There is no catalogue at {where}, only an empty database; to begin one, enrol a first photo or import some."
         )
     if found is not None and found not in REVISIONS:
         raise CatalogueNewer(

@@ -107,7 +107,9 @@ class Write:
         if lost := [i for i in sighting_ids if i not in found]:
             raise NotKnown(f'There is no sighting {listed(lost)}; "show" lists those of an individual.')
         if dead := [i for i in sighting_ids if not found[i].live]:
-            raise EditConflict(f'Already deleted: sighting {listed(dead)}; "history" shows by what, and "undo" brings it back.')
+            raise EditConflict(
+                f'Already deleted: sighting {listed(dead)}; "history --sighting" shows by what, and "undo" brings it back.'
+            )
         return [found[i] for i in dict.fromkeys(sighting_ids)]
 
     def sightings_of(self, individual_id: int) -> list[int]:

@@ -156,6 +156,10 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
     except MemoryError as error:
         raise PhotoTooLarge("There is not enough memory to decode this photo. Save it smaller and try again.") from error
     except Exception as error:  # each decoder raises what it likes: OSError, SyntaxError, ValueError, struct.error …
+        if str(error) == "unknown pixel mode":  # a whole TIFF of a kind that Pillow does not know, such as float32 in RGB
+            raise NotAPhoto(
+                "The photo is a TIFF whose pixels are of a kind that is not read. Save it in RGB with 8 or 16 bits a channel."
+            ) from error
         raise PhotoDamaged(
             f"The photo is a {header.format.upper()} by its header, but cannot be decoded ({error}). "
             "Copy it again, or save it again with another program."

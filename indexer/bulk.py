@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.errors import CatalogueRefused
-from catalog.names import clean_name
+from catalog.names import clean_name, shown
 from catalog.values import GivenRow, ImportRow
 from encoder.errors import PhotoRefused
 from indexer.errors import RowRefused
@@ -28,6 +28,7 @@ from indexer.tables import Row, as_csv, read_folder, read_table
 
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
+LONGEST_PATH = 4096  # Linux's PATH_MAX
 AHEAD = 4  # photos under way for each stream: enough that none waits, few enough to bound memory
 Refusal = PhotoRefused | CatalogueRefused | RowRefused
 Progress = Callable[["Progressed"], None]
@@ -44,6 +45,7 @@ class Progressed:
 class Summary:
     import_id: int
     rows: int
+    repeated: int  # said before in the same source, word for word: nothing was done for them
     enrolled: int  # by this run
     already: int  # known before: an earlier run's rows, or photos enrolled otherwise
     set_aside: int
@@ -65,12 +67,13 @@ def import_rows(
     """Enrol a folder an individual, or a table whose paths are relative to `images` (its own folder, where not given)."""
     began = time.monotonic()
     source = source.absolute()
-    rows = list(read_folder(source) if source.is_dir() else read_table(source))
+    given_rows = list(read_folder(source) if source.is_dir() else read_table(source))
+    rows = list({row.key: row for row in given_rows}.values())
     root = source if source.is_dir() else (images or source.parent).absolute()
     station.adopt_bundle()
     import_id = _begin(station, source, root, rows)
     before = station.catalogue.import_counts(import_id)
-    settled, set_aside, enrolled = before["done"] + before["already"], 0, 0
+    settled, set_aside, enrolled = len(rows) - before["waiting"], 0, 0
     if on_progress is not None:
         on_progress(Progressed(settled, len(rows), 0))
     for batch in _batches(_prepared(station, root, import_id)):
@@ -82,13 +85,13 @@ def import_rows(
     station.index.optimise()
     station.calibration()
     station.catalogue.finish_import(import_id)
-    after = station.catalogue.import_counts(import_id)
     return Summary(
         import_id=import_id,
-        rows=len(rows),
+        rows=len(given_rows),
+        repeated=len(given_rows) - len(rows),
         enrolled=enrolled,
-        already=after["done"] + after["already"] - enrolled,
-        set_aside=after["set_aside"],
+        already=len(rows) - enrolled - set_aside,
+        set_aside=set_aside,
         individuals=station.catalogue.counts().individuals,
         seconds=time.monotonic() - began,
     )
@@ -147,6 +150,8 @@ def _work(station: Station, root: Path, row: ImportRow) -> Work | Refusal:
         path, identity = said.get("path"), said.get("identity")
         if path is None or identity is None:
             raise RowRefused(f"The row has no {'path' if path is None else 'identity'}: fill it in, or leave the row out.")
+        if len(path) > LONGEST_PATH:
+            raise RowRefused(f"The path {shown(path)} is longer than any path can be: mend the row.")
         identity = clean_name(identity)
         facts = given(
             species=said.get("species"),

@@ -133,7 +133,7 @@ def split(catalogue: Catalogue, individual: int | str, sighting_ids: Sequence[in
         write.rely("individual", one.id, "live")
         new = write.individual(write.add_individual(name, one.species))
         _move(write, [s.id for s in chosen], new.id)
-        write.what = f"Split {_counted(chosen)} from {called(one)} off as {called(new)}."
+        write.what = f"Split {_named(chosen)} from {called(one)} off as {called(new)}."
     return Done(write.event_id, write.what, new.id)
 
 
@@ -152,7 +152,7 @@ def reassign(catalogue: Catalogue, sighting_ids: Sequence[int], to: int | str, *
         _move(write, [s.id for s in chosen], one.id)
         stale = learn_species(write, [s.id for s in chosen], one.species)
         origin = ", ".join(called(owner) for owner in before)
-        write.what = f"Reassigned {_counted(chosen)} from {origin} to {called(one)}.{_left_empty(write, before)}"
+        write.what = f"Reassigned {_named(chosen)} from {origin} to {called(one)}.{_left_empty(write, before)}"
     return Done(write.event_id, write.what, one.id, stale)
 
 
@@ -177,7 +177,7 @@ def delete_sightings(catalogue: Catalogue, sighting_ids: Sequence[int], *, who: 
         write.rely_many("individual", [owner.id for owner in owners], "live")
         write.set_many("sighting", gone, live=False)
         origin = ", ".join(called(owner) for owner in owners)
-        write.what = f"Deleted {_counted(gone)} of {origin}.{_left_empty(write, owners)}"
+        write.what = f"Deleted {_named(chosen)} of {origin}.{_left_empty(write, owners)}"
     return Done(write.event_id, write.what, None, tuple(gone))
 
 
@@ -187,6 +187,12 @@ def called(individual: Individual) -> str:
 
 def _counted(sightings: Sequence[object]) -> str:
     return "1 sighting" if len(sightings) == 1 else f"{len(sightings):,} sightings"
+
+
+def _named(sightings: Sequence[Sighting]) -> str:
+    """With the first few numbers: whoever looks for one in the log finds it there."""
+    numbers = listed([one.id for one in sightings])
+    return f"sighting {numbers}" if len(sightings) == 1 else f"{_counted(sightings)} ({numbers})"
 
 
 def _owners(write: Write, chosen: Sequence[Sighting]) -> list[Individual]:

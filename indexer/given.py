@@ -70,11 +70,20 @@ def day(text: str | None) -> date | None:
 
     A day that is yet to come is refused: it is a typing error or a camera's wrong clock.
     """
+    return clean_date(_iso(text), today=date.today())
+
+
+def bound(text: str | None) -> date | None:
+    """A day to compare with, written alike; it may be yet to come, as the end of a season is."""
+    return clean_date(_iso(text))
+
+
+def _iso(text: str | None) -> str:
     text = (text or "").strip()
     found = _DATE.match(text)
     if found is not None and re.fullmatch(r"([T ].*)?", text[found.end() :]):
-        text = "-".join(found.groups())
-    return clean_date(text, today=date.today())
+        return "-".join(found.groups())
+    return text
 
 
 def day_in(path: str) -> date | None:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from catalog.catalogue import Catalogue
-from catalog.errors import CatalogueUnavailable
+from catalog.errors import CatalogueMissing, CatalogueUnavailable
 from catalog.open import open_catalogue
 from catalog.photos import PhotoStore
 from encoder.bundle import Bundle, load_bundle
@@ -122,16 +122,35 @@ class Station:
 
 
 def open_books(settings: Settings, *, create: bool = False) -> Catalogue:
-    """The catalogue alone, for what needs only SQL; refused where there is none, unless it may be made."""
+    """The catalogue alone, for what needs only SQL; refused where there is none, unless it may be made.
+
+    Where one was lost none is made: the index would be emptied after it, and all would seem well.
+    """
+    left = _left_behind(settings.data_dir)  # looked at first: a process beside this one may be making a new one
     if create:
         make_folder(settings.data_dir)
-    return open_catalogue(settings.catalogue, full_sync=settings.full_sync, create=create)
+    try:
+        return open_catalogue(settings.catalogue, full_sync=settings.full_sync, create=create and not left)
+    except CatalogueMissing as missing:
+        if not left:
+            raise
+        where = "at FLUKEPRINT_DATABASE_URL" if settings.database_url else "in catalogue.db"
+        raise CatalogueUnavailable(
+            f"The catalogue is lost: {settings.data_dir} holds {left} of one, but there is none {where}, or an empty one. "
+            f"Nothing was changed. Put it back, or restore the last backup into a new folder; to begin anew, choose another "
+            f"data folder, or move {left} away."
+        ) from missing
 
 
-def open_station(settings: Settings, *, streams: int = 1) -> Station:
-    """Open everything, heal the index if it needs it, and hold it until closed."""
-    make_folder(settings.data_dir)
-    catalogue = open_books(settings, create=True)
+def _left_behind(folder: Path) -> str:
+    """What only a catalogue leaves in a data folder. Not bundles: they may be added before the first photo."""
+    found = {"photos": any(folder.glob("photos/??/*")), "index": any(folder.glob("index/*"))}
+    return " and ".join(f"{name}/" for name, there in found.items() if there)
+
+
+def open_station(settings: Settings, *, streams: int = 1, create: bool = True) -> Station:
+    """Open everything, heal the index if it needs it, and hold it until closed. `create=False`: only where a catalogue is."""
+    catalogue = open_books(settings, create=create)
     try:
         bundle = bundle_for(settings, catalogue)
         catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)

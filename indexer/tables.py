@@ -12,10 +12,13 @@ import hashlib
 import io
 import json
 import os
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.names import storable
 from indexer.errors import TableRefused
 
 PHOTO_ENDINGS = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"}
@@ -31,6 +34,11 @@ ALIASES = {
     "box": ("box", "bbox"),
 }
 NEEDED = ("path", "identity")
+MAX_BYTES = 1 << 30  # of a table, which is read as a whole: some ten million rows
+SNIFFED = 4096  # bytes that tell whether a file is text
+LONG_CELL = 100_000
+# Blank lines, and the line by which a spreadsheet is told the separator.
+_BEFORE = re.compile(r"""(?:[ \t]*[\r\n])*(?:"?sep=(.)"?[^\r\n]*[\r\n]+(?:[ \t]*[\r\n])*)?""", re.IGNORECASE)
 # HappyWhale's train.csv spells two of its species so.
 SPECIES_MENDED = {"kiler_whale": "killer_whale", "bottlenose_dolpin": "bottlenose_dolphin"}
 
@@ -82,20 +90,17 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def read_table(table: Path) -> Iterator[Row]:
     """The rows of a CSV (comma, semicolon or tab) whose first line names its columns."""
-    try:
-        raw = table.read_bytes()
-    except FileNotFoundError:
-        raise TableRefused(f"{table} does not exist: give a CSV table, or a folder with one folder an individual.") from None
-    except OSError as error:
-        raise TableRefused(f"{table} cannot be read: {error.strerror}.") from error
-    yield from rows_of(raw, str(table))
+    yield from rows_of(_read(table), str(table))
 
 
 def rows_of(raw: bytes, table: str) -> Iterator[Row]:
     """The same of a table's bytes; `table` is what it is called where it is refused."""
     text = _text_of(raw, table)
+    if before := _BEFORE.match(text):
+        text = text[before.end() :]
     first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
+    separator = (before and before[1]) or max(",;\t", key=first.count)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # one long cell is one row's fault, not the table's
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         header = next(lines, [])
@@ -104,6 +109,11 @@ def rows_of(raw: bytes, table: str) -> Iterator[Row]:
         for number, cells in enumerate(lines, start=1):
             if not any(cell.strip() for cell in cells):
                 continue
+            if any(len(cell) > LONG_CELL and "\n" in cell for cell in cells):
+                raise TableRefused(
+                    f"{table} has a cell of many lines that ends near line {lines.line_num}: a quotation mark was opened and "
+                    "not closed, so that the rows after it cannot be told apart. Close it, or leave it out."
+                )
             found = True
             values = {name: cells[at].strip() for name, at in columns.items() if at < len(cells)}
             kept = {name: value for name, value in values.items() if value}
@@ -135,9 +145,30 @@ def _columns(header: list[str], table: str) -> dict[str, int]:
     return columns
 
 
-def _text_of(raw: bytes, table: str) -> str:
-    if b"\x00" in raw[:4096]:
+def _read(table: Path) -> bytes:
+    try:
+        status = table.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe may never end
+            raise TableRefused(f"{table} is not a file but a device or pipe: write the table into a file first.")
+        if status.st_size > MAX_BYTES:
+            raise TableRefused(f"{table} has {status.st_size:,} bytes, more than the {MAX_BYTES:,} of a table: divide it.")
+        with table.open("rb") as file:
+            start = file.read(SNIFFED)
+            _refuse_binary(start, str(table))  # before all of it is read
+            return start + file.read(MAX_BYTES)
+    except FileNotFoundError:
+        raise TableRefused(f"{table} does not exist: give a CSV table, or a folder with one folder an individual.") from None
+    except OSError as error:
+        raise TableRefused(f"{table} cannot be read: {error.strerror}.") from error
+
+
+def _refuse_binary(raw: bytes, table: str) -> None:
+    if b"\x00" in raw[:SNIFFED]:
         raise TableRefused(f"{table} is no CSV table (it holds binary data): save the sheet as CSV (UTF-8).")
+
+
+def _text_of(raw: bytes, table: str) -> str:
+    _refuse_binary(raw, table)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -145,10 +176,10 @@ def _text_of(raw: bytes, table: str) -> str:
 
 
 def as_csv(rows: Iterator[tuple[Mapping[str, str], str]]) -> str:
-    """Set-aside rows with their reasons, in the form that `read_table` reads."""
+    """Set-aside rows with their reasons, in the form that `read_table` reads; a name's undecodable bytes are spelled out."""
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, fieldnames=[*ALIASES, "reason"], lineterminator="\n")
     writer.writeheader()
     for row, reason in rows:
-        writer.writerow({**row, "reason": reason})
+        writer.writerow({name: storable(value) for name, value in {**row, "reason": reason}.items()})
     return out.getvalue()

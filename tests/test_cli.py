@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_where_nothing_is_compared_no_candidate_and_no_figure_is_spoken_of(run: Run, photos: Path) -> None:
+    run("enrol", "--name", "Kelp", photos / "W0" / "0-0.jpg")
+    run("undo", 1)
     empty = run("identify", photos / "W0" / "0-0.jpg")
     assert "New: the catalogue is empty" in empty.out
     run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg")
@@ -135,7 +138,59 @@ def test_identify_answers_in_json_with_every_field_that_is_promised(run: Run, ph
 
 
 def test_an_empty_catalogue_answers_new(run: Run, photos: Path) -> None:
+    run("keys", "create", "--role", "viewer")  # which begins a catalogue, as serving does
     assert run("identify", photos / "W0" / "0-0.jpg", "--json").json["decision"] == "new"
+
+
+@pytest.mark.parametrize("words", [["identify", "PHOTO"], ["similar", "PHOTO"], ["reindex"], ["second-opinion"]], ids=" ".join)
+def test_a_mistyped_data_folder_is_refused_and_not_made(run: Run, photos: Path, tmp_path: Path, words: list[str]) -> None:
+    photo = str(photos / "W0" / "0-0.jpg")
+    refused = run(*[photo if word == "PHOTO" else word for word in words], "--data-dir", tmp_path / "wahles")
+    assert (refused.code, refused.out) == (1, "")
+    assert f"There is no catalogue at {tmp_path / 'wahles' / 'catalogue.db'}. Check the data folder" in refused.err
+    assert "enrol a first photo or import" in refused.err
+    assert not (tmp_path / "wahles").exists()
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_lost_catalogue_is_said_to_be_lost_and_nothing_takes_its_place(
+    run: Run, photos: Path, tmp_path: Path, emptied: bool
+) -> None:
+    photo, data = photos / "W0" / "0-0.jpg", tmp_path / "data"
+    assert run("enrol", "--name", "Kelp", photo).code == 0
+    kept = (data / "catalogue.db").read_bytes()
+    for file in data.glob("catalogue.db*"):
+        file.unlink()
+    if emptied:
+        (data / "catalogue.db").touch()
+
+    def files() -> list[tuple[str, int]]:
+        return sorted(
+            (str(path), path.stat().st_size) for path in data.rglob("*") if path.is_file() and "catalogue" not in path.name
+        )
+
+    before = files()
+    asked: list[list[object]] = [["identify", photo], ["individuals"], ["reindex"], ["enrol", "--name", "Kelp", photo]]
+    asked += [
+        ["import", photos],
+        ["keys", "create", "--role", "viewer"],
+        ["bundles", "list"],
+        ["bundles", "remove", "beluga-lite0"],
+    ]
+    for words in asked:
+        refused = run(*words)
+        assert (refused.code, refused.out) == (1, ""), words
+        assert f"The catalogue is lost: {data} holds photos/ and index/ of one" in refused.err
+        assert "restore the last backup" in refused.err
+    assert "The catalogue is lost" in run("doctor").out
+    assert files() == before
+    (data / "catalogue.db").write_bytes(kept)
+    assert run("identify", photo, "--json").json["decision"] == "known"
+
+
+def test_a_bundle_that_was_added_before_the_first_photo_is_no_sign_of_a_lost_catalogue(run: Run, photos: Path) -> None:
+    assert run("bundles", "add", ROOT / "bundles" / "starter-lite0").code == 0
+    assert run("enrol", "--name", "Kelp", photos / "W0" / "0-0.jpg").code == 0
 
 
 def test_similar_finds_the_photo_itself_first_and_leaves_a_sighting_out_of_its_own_answer(run: Run, photos: Path) -> None:
@@ -186,6 +241,8 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
     assert names("--after", "2020-06-01") == ["Tide"]
     assert names("--before", "2020-06-01") == ["Kelp"]
     assert names("--species", "orca", "--after", "2020-06-01") == []
+    assert names("--before", "2999-12-31") == ["Kelp", "Tide"]  # a day to come is a bound like any other
+    assert names("--after", "2999-12-31") == []
 
 
 @pytest.mark.parametrize(
@@ -197,13 +254,14 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
         (["identify", "x.jpg", "--top", "0"], 2, "whole number"),
         (["identify", "x.jpg", "--max-false-match", "1.5"], 2, "share"),
         (["show", "Nobody"], 1, "no catalogue"),
-        (["identify", "/none/such.jpg"], 1, "such.jpg"),
-        (["identify", "/"], 1, "folder"),
+        (["enrol", "--name", "K", "/none/such.jpg"], 1, "such.jpg"),
+        (["enrol", "--name", "K", "/"], 1, "a folder"),
         (["identify", "x.jpg", "--near", "1,2"], 1, "LATITUDE,LONGITUDE,KILOMETRES"),
         (["identify", "x.jpg", "--near", "nan,2,3"], 1, "latitude"),
         (["identify", "x.jpg", "--after", "2020-13-01"], 1, "2020-13-01"),
         (["identify", "x.jpg", "--after", "2021-01-01", "--before", "2020-01-01"], 1, "later"),
         (["identify", "x.jpg", "--box", "1,2,3"], 1, "10,20,300,200"),
+        (["identify", "x.jpg", "--box", "-1,0,5,5"], 1, "10,20,300,200"),
         (["enrol", "--name", "", "x.jpg"], 1, "name"),
         (["enrol", "--name", "K", "--lat", "nan", "--lon", "1", "x.jpg"], 1, "latitude"),
         (["similar"], 1, "--sighting"),
@@ -222,6 +280,7 @@ def test_what_cannot_be_is_refused_with_its_code_and_a_reason_on_stderr(
 
 
 def test_a_box_outside_the_photo_is_refused_with_both_sizes(run: Run, photos: Path) -> None:
+    run("keys", "create", "--role", "viewer")  # a catalogue, and an empty one
     refused = run("identify", photos / "W0" / "0-0.jpg", "--box", "300,0,100,100")
     assert refused.code == 1
     assert "320" in refused.err
@@ -236,7 +295,7 @@ def test_boxes_and_photos_must_be_as_many(run: Run, photos: Path) -> None:
 def test_a_refusal_is_json_too_where_json_is_asked_for(run: Run) -> None:
     refused = run("show", "Nobody", "--json")
     assert refused.code == 1
-    assert refused.json["error"] == "CatalogueUnavailable"
+    assert refused.json["error"] == "CatalogueMissing"
 
 
 def test_unknown_ids_are_refused_by_name(run: Run, photos: Path) -> None:
@@ -244,6 +303,32 @@ def test_unknown_ids_are_refused_by_name(run: Run, photos: Path) -> None:
     for words in (["show", "99"], ["undo", "99"], ["delete", "--sighting", "99"], ["split", "Kelp", "99", "--name", "X"]):
         refused = run(*words)
         assert (refused.code, "99" in refused.err) == (1, True)
+
+
+def test_what_became_of_the_merged_and_the_deleted_is_in_the_history_that_refusals_speak_of(run: Run, photos: Path) -> None:
+    run("import", photos)
+    run("merge", "W0", "W1")
+    run("delete", "W2")
+    run("delete", "--sighting", 1)
+    assert '"history" shows by which event' in run("show", "W1").err
+    for words, verb in ((["W1"], "merge"), (["id:2"], "merge"), (["W2"], "delete"), (["--sighting", 9], "delete")):
+        events = run("history", *words, "--json").json["events"]
+        assert events[0]["verb"] == verb
+    assert '"history --sighting" shows by what' in run("delete", "--sighting", 1).err
+    assert 'Deleted sighting 1 of "W0"' in run("history", "--sighting", 1).out
+    assert 'Deleted sighting 1 of "W0"' in run("history").out
+    assert "There is no sighting 99" in run("history", "--sighting", 99).err
+    assert "not both" in run("history", "W0", "--sighting", 1).err
+
+
+def test_a_restore_is_of_the_bundle_in_the_file_whatever_is_set(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("import", photos)
+    run("backup", tmp_path / "all.flukeprint")
+    monkeypatch.setenv("FLUKEPRINT_BUNDLE", str(ROOT / "bundles" / "starter-lite0"))
+    assert run("restore", tmp_path / "all.flukeprint", "--data-dir", tmp_path / "other").code == 0
+    assert "FLUKEPRINT_BUNDLE names" in run("identify", photos / "W0/0-0.jpg", "--data-dir", tmp_path / "other").err
 
 
 def test_reindex_and_backup_and_restore_leave_the_answers_as_they_were(
@@ -273,6 +358,59 @@ def test_set_aside_rows_are_written_down_and_the_way_back_is_said(run: Run, phot
     assert f"flukeprint import {tmp_path / 'aside.csv'} --images {photos}" in done.err
 
 
+def test_the_command_that_is_said_for_mended_rows_can_be_typed(run: Run, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my whales"
+    shutil.copytree(photos, folder)
+    (folder / "W0" / "cut short.jpg").write_bytes((photos / "W0" / "0-0.jpg").read_bytes()[:3000])
+    words = shlex.split(run("import", folder).err.strip().partition("then: flukeprint ")[2])
+    shutil.copy(photos / "W0" / "0-0.jpg", folder / "W0" / "cut short.jpg")
+    assert words[0] == "import"
+    assert run(*words).code == 0
+
+
+def test_mended_rows_are_not_written_over(run: Run, photos: Path, tmp_path: Path) -> None:
+    table, aside = tmp_path / "rows.csv", tmp_path / "data" / "set-aside"
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\nW0/none.jpg,Kelp\n")
+    importing = ("import", table, "--images", photos)
+    assert run(*importing, "--json").json["set_aside_csv"] == str(aside / "import-1.csv")
+    assert run(*importing, "--json").json["set_aside_csv"] == str(aside / "import-1.csv")  # nobody had touched it
+    mended = (aside / "import-1.csv").read_text().replace("none.jpg", "0-1.jpg")
+    (aside / "import-1.csv").write_text(mended)
+    for _ in range(2):
+        again = run(*importing)
+        assert f"mend them in {aside / 'import-1 (2).csv'} ({aside / 'import-1.csv'} was changed" in again.err
+        assert (aside / "import-1.csv").read_text() == mended
+        assert "none.jpg" in (aside / "import-1 (2).csv").read_text()
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\n")
+    assert run(*importing).code == 0
+    assert [path.name for path in aside.iterdir()] == ["import-1.csv"]
+    assert run("import", aside / "import-1.csv", "--images", photos).code == 0
+
+
+def test_the_table_itself_is_no_place_for_its_refused_rows(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/none.jpg,Kelp\n")
+    before = table.read_bytes()
+    (tmp_path / "link.csv").symlink_to(table)
+    for place in (table, tmp_path / "link.csv"):
+        refused = run("import", table, "--images", photos, "--set-aside", place)
+        assert (refused.code, "name another file" in refused.err) == (1, True)
+    assert table.read_bytes() == before
+    assert run("import", table, "--images", photos, "--set-aside", "/dev/null").code == 1
+    assert not Path("/dev/null (2)").exists()
+
+
+def test_a_folder_whose_name_is_no_text_is_set_aside_and_can_be_read_of(run: Run, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "foldx"
+    for name in ("X\udcfe", "Kelp"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(photos / "W0" / "0-0.jpg", folder / "X\udcfe" / "photo.jpg")
+    shutil.copy(photos / "W1" / "1-0.jpg", folder / "Kelp" / "photo\udcff.jpg")  # whose name is enrolled, spelled out
+    done = run("import", folder, "--json")
+    assert (done.code, done.json["enrolled"], done.json["set_aside"]) == (1, 1, 1)
+    assert "X\\udcfe/photo.jpg" in Path(done.json["set_aside_csv"]).read_text("utf-8")
+
+
 def test_a_data_folder_may_be_called_anything_that_a_folder_may_be_called(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +427,41 @@ def test_the_installed_command_speaks_on_the_right_channels(tmp_path: Path, phot
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["enrolled"] == 9
+
+
+def spoken(encoding: str, folder: Path, *words: object) -> subprocess.CompletedProcess[bytes]:
+    """As a program whose output must be in this encoding."""
+    command = [sys.executable, "-m", "cli", *map(os.fsencode, map(str, words)), "--data-dir", str(folder)]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    return subprocess.run(command, capture_output=True, timeout=120, check=False, cwd=ROOT, env=environment)
+
+
+def test_names_that_the_output_cannot_hold_are_spelled_out_and_never_a_failure(photos: Path, tmp_path: Path) -> None:
+    photo, data = tmp_path / "IM2\udcff.jpg", tmp_path / "data"
+    shutil.copy(photos / "W0" / "0-0.jpg", photo)
+    done = spoken("utf-8:strict", data, "enrol", "--name", "Ünï – 鯨🐋", photo)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"IM2\\udcff.jpg: enrolled as sighting 1" in done.stdout
+    told = json.loads(spoken("utf-8:strict", data, "enrol", "--name", "Ünï – 鯨🐋", photo, "--json").stdout)
+    assert told["photos"][0]["photo"] == "IM2\\udcff.jpg"  # as the catalogue keeps it
+    shown = spoken("latin-1", data, "individuals")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert "Ünï \\u2013 \\u9be8".encode("latin-1") in shown.stdout
+    listed = json.loads(spoken("ascii", data, "individuals", "--json").stdout)
+    assert listed["individuals"][0]["name"] == "Ünï – 鯨🐋"
+
+
+def test_what_a_photo_is_called_does_not_reach_the_terminal_raw(run: Run, photos: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "a\nb\x1b[2J\u202e.jpg"
+    shutil.copy(photos / "W0" / "0-0.jpg", photo)
+    (tmp_path / "c\x1b[2J.jpg").write_bytes(b"nothing")
+    told = [run("enrol", "--name", "Kelp", photo, tmp_path / "c\x1b[2J.jpg"), run("show", "Kelp"), run("similar", photo)]
+    told += [run("identify", photo), run("identify", tmp_path / "none\x1b[2J.jpg")]
+    for said in told:
+        assert not {"\x1b", "\u202e"} & set(said.out + said.err)
+    assert r"a\nb\x1b[2J\u202e.jpg: enrolled as sighting 1" in told[0].out
+    assert r"c\x1b[2J.jpg" in told[0].err
+    assert r"a\nb\x1b[2J\u202e.jpg" in told[1].out
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_a_tombstone_says_what_became_of_it(catalogue: Catalogue) -> None:
             NotKnown, match=r'Individual 2 \("Fleck"\) has been merged into individual 1 \("Muddy"\); "history"'
         ):
             catalogue.find_individual(given)
+    assert (catalogue.find_any_individual("Fleck").id, catalogue.find_any_individual("Muddy").id) == (2, 1)
     with pytest.raises(NotKnown, match='has been deleted; "history" shows by which event'):
         catalogue.find_individual("Patch")
     assert catalogue.individual(2).merged_into == 1

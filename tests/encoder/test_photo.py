@@ -321,8 +321,10 @@ def test_a_raw_file_s_small_preview_is_not_taken_for_the_photo() -> None:
 def test_a_colour_kind_that_is_not_read_is_refused() -> None:
     buffer = io.BytesIO()
     Image.fromarray(PIXELS[:, :, 0].astype(np.float32)).save(buffer, "TIFF")
-    with pytest.raises(NotAPhoto, match="8 or 16 bits"):
-        decoded(buffer.getvalue())
+    colours = cv2.imencode(".tiff", PIXELS.astype(np.float32))[1].tobytes()
+    for data in (buffer.getvalue(), colours):
+        with pytest.raises(NotAPhoto, match="8 or 16 bits"):
+            decoded(data)
 
 
 def test_missing_files_folders_and_pipes_are_refused_by_name(tmp_path: Path) -> None:

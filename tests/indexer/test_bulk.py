@@ -78,6 +78,32 @@ def test_one_photo_under_two_names_is_set_aside_and_named(station: Station, whal
     assert 'sighting 1 of "Kelp"' in (row.reason or "")
 
 
+def test_rows_that_are_said_twice_are_counted_apart_and_the_sum_is_right(
+    station: Station, whales: Path, tmp_path: Path
+) -> None:
+    table, seen = tmp_path / "rows.csv", list[Progressed]()
+    table.write_text("path,identity\nW0/0.jpg,Kelp\nW0/0.jpg,Kelp\nW0/0.jpg,Kelp\nW0/1.jpg,Kelp\nW0/none.jpg,Kelp\n")
+    done = import_rows(station, table, images=whales, who="me", on_progress=seen.append)
+    assert (done.rows, done.repeated, done.enrolled, done.already, done.set_aside) == (5, 2, 2, 0, 1)
+    assert (seen[-1].done, seen[-1].total) == (3, 3)
+    again = import_rows(station, table, images=whales, who="me")
+    assert (again.rows, again.repeated, again.enrolled, again.already, again.set_aside) == (5, 2, 0, 2, 1)
+    table.write_text("path,identity\nW0/2.jpg,Kelp\n")  # the others left the table: they do not count
+    later = import_rows(station, table, images=whales, who="me", on_progress=seen.append)
+    assert (later.rows, later.repeated, later.enrolled, later.already, later.set_aside) == (1, 0, 1, 0, 0)
+    assert (seen[-1].done, seen[-1].total) == (1, 1)
+
+
+def test_a_path_longer_than_any_is_one_row_set_aside(station: Station, whales: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\n" + "x" * 200_000 + ",Kelp\nW0/0.jpg,Kelp\n")
+    done = import_rows(station, table, images=whales, who="me")
+    assert (done.enrolled, done.set_aside) == (1, 1)
+    [row] = station.catalogue.import_rows(done.import_id, "set_aside")
+    assert "200,000 characters" in (row.reason or "")
+    assert len(row.reason or "") < 200
+
+
 def test_a_row_that_left_the_table_is_no_longer_waited_for(station: Station, whales: Path, tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
     table.write_text("path,identity\nW0/none.jpg,Kelp\nW0/0.jpg,Kelp\n")

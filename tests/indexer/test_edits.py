@@ -91,14 +91,14 @@ def test_sightings_without_a_species_have_that_of_the_individual_they_come_to(ca
 
 def test_splitting_makes_a_new_individual_of_the_same_species(catalogue: Catalogue) -> None:
     done = edits.split(catalogue, 1, [3, 1, 3], "Shadow", who=WHO)
-    assert done == edits.Done(5, 'Split 2 sightings from "Muddy" (id 1) off as "Shadow" (id 5).', 5)
+    assert done == edits.Done(5, 'Split 2 sightings (3, 1) from "Muddy" (id 1) off as "Shadow" (id 5).', 5)
     assert owners(catalogue) == {1: 5, 2: 1, 3: 5, 4: 2, 5: 2, 6: 3}
     assert catalogue.find_individual("Shadow").species == "orca"
 
 
 def test_reassigning_moves_sightings_of_several(catalogue: Catalogue) -> None:
     done = edits.reassign(catalogue, [4, 1], "Nobody", who=WHO)
-    assert done.what == 'Reassigned 2 sightings from "Fleck" (id 2), "Muddy" (id 1) to "Nobody" (id 4).'
+    assert done.what == 'Reassigned 2 sightings (4, 1) from "Fleck" (id 2), "Muddy" (id 1) to "Nobody" (id 4).'
     assert owners(catalogue) == {1: 4, 2: 1, 3: 1, 4: 4, 5: 2, 6: 3}
 
 
@@ -106,7 +106,7 @@ def test_an_individual_whose_last_sighting_leaves_stays_and_is_said_to_be_empty(
     said = 'No sighting is left of "Fleck" (id 2), which stays in the list; delete it if it is not wanted.'
     assert edits.reassign(catalogue, [4, 5], "Muddy", who=WHO).what.endswith(f'to "Muddy" (id 1). {said}')
     done = edits.delete_sightings(catalogue, [6], who=WHO)
-    assert done.what == f'Deleted 1 sighting of "Patch" (id 3). {said.replace("Fleck", "Patch").replace("2", "3")}'
+    assert done.what == f'Deleted sighting 6 of "Patch" (id 3). {said.replace("Fleck", "Patch").replace("2", "3")}'
     assert {one.name: one.sightings for one in catalogue.individuals()} == {"Muddy": 5, "Fleck": 0, "Patch": 0, "Nobody": 0}
 
 
@@ -121,7 +121,7 @@ def test_deleting_an_individual_takes_its_sightings_along(catalogue: Catalogue) 
 
 def test_deleting_sightings_leaves_the_individual(catalogue: Catalogue) -> None:
     done = edits.delete_sightings(catalogue, [2, 4], who=WHO)
-    assert done == edits.Done(5, 'Deleted 2 sightings of "Muddy" (id 1), "Fleck" (id 2).', None, (2, 4))
+    assert done == edits.Done(5, 'Deleted 2 sightings (2, 4) of "Muddy" (id 1), "Fleck" (id 2).', None, (2, 4))
     assert owners(catalogue) == {1: 1, 3: 1, 5: 2, 6: 3}
 
 

@@ -108,7 +108,7 @@ def test_short_rows_and_blank_lines_are_read_as_far_as_they_go(tmp_path: Path) -
         ("photo,colour\na.jpg,red\n", "identity"),
         ("", "path and identity"),
         ("path,identity\n", "no rows"),
-        ("path,identity\n" + "x" * 200_000 + ",y\n", "CSV near line"),
+        ('path,identity,notes\na.jpg,Kelp,"he said\n' + "b.jpg,Kelp,\n" * 20_000, "quotation mark was opened and not closed"),
     ],
 )
 def test_what_is_no_such_table_is_refused_saying_what_is_missing(tmp_path: Path, text: str, said: str) -> None:
@@ -122,6 +122,43 @@ def test_a_spreadsheet_file_and_a_missing_one_are_refused_by_name(tmp_path: Path
         list(read_table(tmp_path / "rows.xlsx"))
     with pytest.raises(TableRefused, match="does not exist"):
         list(read_table(tmp_path / "none.csv"))
+
+
+def test_one_long_cell_is_one_row(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,identity\na.jpg," + "y" * 200_000 + "\nb.jpg,Kelp\n")
+    assert [(row.given["path"], len(row.given["identity"])) for row in read_table(path)] == [("a.jpg", 200_000), ("b.jpg", 4)]
+
+
+@pytest.mark.parametrize("before", ["\n", "\r\n  \r\n", "sep=;\r\n", '"sep=;"\n', "\nSEP=;\n\n"])
+def test_what_spreadsheets_write_before_the_heading_is_passed_over(tmp_path: Path, before: str) -> None:
+    path = table(
+        tmp_path, f"{before}path;identity;a,b,c,d\na.jpg;Kelp;\n".replace("a,b,c,d", "a,b,c,d" if "=" in before else "x")
+    )
+    assert [dict(row.given) for row in read_table(path)] == [{"path": "a.jpg", "identity": "Kelp"}]
+
+
+def test_a_first_column_without_a_name_is_no_blank_line(tmp_path: Path) -> None:
+    path = table(tmp_path, "\tpath\tidentity\n0\ta.jpg\tKelp\n")
+    assert [dict(row.given) for row in read_table(path)] == [{"path": "a.jpg", "identity": "Kelp"}]
+
+
+def test_a_pipe_a_device_and_a_table_beyond_all_measure_are_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with (tmp_path / "huge.csv").open("wb") as huge:
+        huge.truncate(2 << 30)
+    for path, said in (
+        (tmp_path / "pipe.csv", "device or pipe"),
+        (Path("/dev/zero"), "device or pipe"),
+        (tmp_path / "huge.csv", "2,147,483,648 bytes"),
+    ):
+        with pytest.raises(TableRefused, match=said):
+            list(read_table(path))
+
+
+def test_a_name_that_is_no_text_is_spelled_out_among_the_rows_set_aside() -> None:
+    text = as_csv(iter([({"path": "X\udcfe/photo.jpg", "identity": "X\udcfe"}, "no text: X\udcfe")]))
+    assert text.encode() == text.encode("ascii")
+    assert "X\\udcfe/photo.jpg" in text
 
 
 def test_a_mended_row_is_a_new_row_and_an_equal_one_is_not() -> None:
