@@ -1,0 +1,71 @@
+"""What an import says of its refused rows, and that nothing a person has mended is lost."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+from said import Run
+
+
+def test_set_aside_rows_are_written_down_and_the_way_back_is_said(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\nW0/none.jpg,Kelp\n")
+    done = run("import", table, "--images", photos, "--set-aside", tmp_path / "aside.csv")
+    assert done.code == 1
+    assert "none.jpg" in (tmp_path / "aside.csv").read_text()
+    assert f"flukeprint import {tmp_path / 'aside.csv'} --images {photos}" in done.err
+
+
+def test_the_command_that_is_said_for_mended_rows_can_be_typed(run: Run, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my whales"
+    shutil.copytree(photos, folder)
+    (folder / "W0" / "cut short.jpg").write_bytes((photos / "W0" / "0-0.jpg").read_bytes()[:3000])
+    words = shlex.split(run("import", folder).err.strip().partition("then: flukeprint ")[2])
+    shutil.copy(photos / "W0" / "0-0.jpg", folder / "W0" / "cut short.jpg")
+    assert words[0] == "import"
+    assert run(*words).code == 0
+
+
+def test_mended_rows_are_not_written_over(run: Run, photos: Path, tmp_path: Path) -> None:
+    table, aside = tmp_path / "rows.csv", tmp_path / "data" / "set-aside"
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\nW0/none.jpg,Kelp\n")
+    importing = ("import", table, "--images", photos)
+    assert run(*importing, "--json").json["set_aside_csv"] == str(aside / "import-1.csv")
+    assert run(*importing, "--json").json["set_aside_csv"] == str(aside / "import-1.csv")  # nobody had touched it
+    mended = (aside / "import-1.csv").read_text().replace("none.jpg", "0-1.jpg")
+    (aside / "import-1.csv").write_text(mended)
+    for _ in range(2):
+        again = run(*importing)
+        assert f"mend them in {aside / 'import-1 (2).csv'} ({aside / 'import-1.csv'} was changed" in again.err
+        assert (aside / "import-1.csv").read_text() == mended
+        assert "none.jpg" in (aside / "import-1 (2).csv").read_text()
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\n")
+    assert run(*importing).code == 0
+    assert [path.name for path in aside.iterdir()] == ["import-1.csv"]
+    assert run("import", aside / "import-1.csv", "--images", photos).code == 0
+
+
+def test_the_table_itself_is_no_place_for_its_refused_rows(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/none.jpg,Kelp\n")
+    before = table.read_bytes()
+    (tmp_path / "link.csv").symlink_to(table)
+    for place in (table, tmp_path / "link.csv"):
+        refused = run("import", table, "--images", photos, "--set-aside", place)
+        assert (refused.code, "name another file" in refused.err) == (1, True)
+    assert table.read_bytes() == before
+    assert run("import", table, "--images", photos, "--set-aside", "/dev/null").code == 1
+    assert not Path("/dev/null (2)").exists()
+
+
+def test_a_folder_whose_name_is_no_text_is_set_aside_and_can_be_read_of(run: Run, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "foldx"
+    for name in ("X\udcfe", "Kelp"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(photos / "W0" / "0-0.jpg", folder / "X\udcfe" / "photo.jpg")
+    shutil.copy(photos / "W1" / "1-0.jpg", folder / "Kelp" / "photo\udcff.jpg")  # whose name is enrolled, spelled out
+    done = run("import", folder, "--json")
+    assert (done.code, done.json["enrolled"], done.json["set_aside"]) == (1, 1, 1)
+    assert "X\\udcfe/photo.jpg" in Path(done.json["set_aside_csv"]).read_text("utf-8")
