@@ -118,6 +118,8 @@ class Worker:
     def _row(self, job: Job, row: JobRow, file: Path, *, last: bool) -> bool:
         """Whether the job goes on. What fails for the moment is raised, but on the last try."""
         house, desk, state = self._house, self._house.desk, "done"
+        if house.leaving:  # it has stood in its lane until now
+            return False
         try:
             with zipfile.ZipFile(file) as archive:
                 if job.kind == "identify":
@@ -174,8 +176,6 @@ class Worker:
         return state
 
     def _read(self, archive: zipfile.ZipFile, photo: dict[str, Any]) -> bytes | PhotoRefused:
-        if self._house.leaving:
-            raise ClientGone("The service leaves.")
         try:
             return read_member(archive, photo["member"], self._house.settings.max_photo_bytes)
         except PhotoRefused as refusal:

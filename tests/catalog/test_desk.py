@@ -146,6 +146,13 @@ def test_a_job_is_at_its_end_once(desk: Desk) -> None:
     assert desk.job(job).state == "cancelled"
     assert desk.open_jobs() == []
     assert desk.job_counts(job)["cancelled"] == 1
+    again = desk.add_job(
+        {"kind": "identify", "who": "me", "upload": "u", "options": {}}, [{"name": n, "photos": []} for n in "abc"]
+    )
+    for _ in range(2):  # while somebody does its first row
+        assert desk.cancel_job(again, at_work=True).state == "waiting"
+        assert [row.state for row in desk.job_rows(again)] == ["waiting", "cancelled", "cancelled"]
+    desk.finish_job(again, "cancelled")
     other = desk.add_job({"kind": "enrol", "who": "me", "upload": "v", "options": {}}, [])
     desk.finish_job(other, "done")
     with pytest.raises(EditConflict, match="done already"):
