@@ -96,7 +96,7 @@ def _agree(torchs: nn.Conv2d, pixels: torch.Tensor) -> None:
         slope = torch.linspace(-1, 1, made.numel()).reshape(made.shape)
         results.append((made, *torch.autograd.grad(made, (given, *module.parameters()), slope)))
     for one, two in zip(*results, strict=True):
-        torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-3)  # a bias's slope: a thousand terms that cancel
 
 
 def test_other_convolutions_are_left_as_they_are() -> None:
