@@ -98,7 +98,7 @@ def enrol(args: argparse.Namespace) -> int:
                 terminal.say(f"{photo.photo}: {became} sighting {photo.sighting_id}")
         if done.event_id is not None:
             new = "New individual" if done.created else "Individual"
-            undo = f"to take it back: flukeprint undo {done.event_id}"
+            undo = f"to take it back: {command(args, 'undo', done.event_id)}"
             print(f'{new} {done.individual_id}, "{done.name}" (event {done.event_id}; {undo})')
     refused = [photo for photo in done.photos if photo.state == "refused"]
     for photo in refused:
@@ -132,7 +132,7 @@ def import_(args: argparse.Namespace) -> int:
         print(f"The catalogue now has {done.individuals} individuals.")
     if csv is not None:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)
-        mended = shlex.join(["flukeprint", "import", str(csv), "--images", str(root)])
+        mended = command(args, "import", csv, "--images", root)
         kept = "" if csv == wanted else f" ({wanted} was changed since it was written, and stays as it is)"
         said = f"flukeprint: {done.set_aside} rows were set aside; mend them in {csv}{kept}, then: {mended}"
         terminal.say(said, stream=sys.stderr)
@@ -305,6 +305,12 @@ def settings_for(args: argparse.Namespace) -> Settings:
     return read_settings(data_dir=args.data_dir)
 
 
+def command(args: argparse.Namespace, *words: object) -> str:
+    """A command to paste, on the data folder that this one was told."""
+    told = ["--data-dir", args.data_dir] if args.data_dir else []
+    return shlex.join(["flukeprint", *map(str, words), *map(str, told)])
+
+
 @contextmanager
 def books(args: argparse.Namespace) -> Iterator[tuple[Catalogue, str]]:
     """The catalogue alone and who is asking: works beside a process that holds the index."""
@@ -322,7 +328,7 @@ def edited(args: argparse.Namespace, edit: Callable[[Catalogue, str], Done]) -> 
     if args.json:
         terminal.put_json({"event_id": done.event_id, "what": done.what, "individual_id": done.individual_id})
     else:
-        print(f"{done.what} To take it back: flukeprint undo {done.event_id}")
+        print(f"{done.what} To take it back: {command(args, 'undo', done.event_id)}")
     return DONE
 
 

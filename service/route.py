@@ -27,13 +27,15 @@ class GuardedRoute(APIRoute):
     """A route behind its role."""
 
     def get_route_handler(self) -> Answering:
-        answering = self.endpoint if _takes_the_request_alone(self.endpoint) else super().get_route_handler()
+        alone = _takes_the_request_alone(self.endpoint)
+        answering = self.endpoint if alone else super().get_route_handler()
         said = self.openapi_extra or {}
         if "x-role" not in said:
             raise ValueError(f"the route {self.path} does not say its role")
         who: Who = said["x-role"]
         encodes: bool = said.get("x-encodes", False)
         known = [parameter.alias for parameter in self.dependant.query_params]
+        reads_them = alone and "POST" in (self.methods or ())  # with the form that they stand beside, as `forms.py` does
 
         async def guarded(request: Request) -> Response:
             house = house_of(request)
@@ -46,7 +48,7 @@ class GuardedRoute(APIRoute):
                 if not caller.may(who):
                     raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
                 request.state.caller = caller
-                if request.method == "GET" and request.query_params:
+                if request.query_params and not reads_them:
                     refuse_unknown(request.query_params, known)
             place = house.gate.encode.reserve() if encodes else None
             request.state.place = place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -56,6 +57,14 @@ def test_a_load_test_says_which_extra_it_needs(run: Run, monkeypatch: pytest.Mon
     refused = run("loadtest")
     assert (refused.code, refused.out) == (1, "")
     assert "make setup EXTRAS=load" in refused.err
+
+
+def test_what_is_said_to_be_pasted_is_for_the_same_data_folder(run: Run, photos: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other whales"
+    done = run("enrol", "--name", "Kelp", photos / "W0/0-0.jpg", "--data-dir", other)
+    told = done.out.rpartition("to take it back: ")[2].strip().removesuffix(")")
+    assert run(*shlex.split(told)[1:]).code == 0
+    assert run("individuals", "--data-dir", other, "--json").json["individuals"] == []
 
 
 def test_the_story_from_an_empty_folder_to_an_undone_merge(run: Run, photos: Path) -> None:

@@ -134,14 +134,19 @@ def test_a_method_that_is_not_there_is_answered_with_all_that_are(filled: Servic
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ("/v1/individuals?serch=x", "did you mean search?"),
-        ("/v1/individuals/1?zz=1", "expected none."),
-        ("/v1/bundles?limit=1", "expected none."),
-        ("/v1/events?zz=1", "expected limit, before."),
+        ("GET /v1/individuals?serch=x", "did you mean search?"),
+        ("GET /v1/individuals/1?zz=1", "expected none."),
+        ("GET /v1/bundles?limit=1", "expected none."),
+        ("GET /v1/events?zz=1", "expected limit, before."),
+        ("PATCH /v1/individuals/1?name=x", "expected none."),
+        ("DELETE /v1/sightings/1?force=1", "expected none."),
+        ("POST /v1/individuals/1/merge?other=2", "expected none."),
+        ("POST /v1/events/1/undo?zz=1", "expected none."),
     ],
 )
 def test_a_parameter_that_is_not_known_is_refused_with_the_nearest(filled: Service, asked: str, says: str) -> None:
-    said = filled.client.get(asked)
+    method, path = asked.split()
+    said = filled.client.request(method, path)
     assert (said.status_code, said.json()["type"]) == (422, "urn:flukeprint:problem:invalid-request")
     assert said.json()["detail"].endswith(says)
 

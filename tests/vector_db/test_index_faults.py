@@ -1,18 +1,13 @@
-"""What happens to an index when processes die, others want it too, or the disk does not play along."""
+"""What happens to an index when processes die, or others want it too."""
 
 from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
-import subprocess
-import sys
-import tempfile
-import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -21,28 +16,14 @@ import numpy as np
 import psutil
 import pytest
 from index_catalogue import DIMENSION, Books, Keeps, plain_points
+from index_processes import alive, all_gone, script, until, workers
 from point_sets import Truth, drawn_points, unit
 
-from vector_db.edge_worker import SPACE_KEPT
 from vector_db.errors import IndexHeld, IndexUnavailable
 from vector_db.port import NO_FILTER, Point, VectorIndex
 
 KILLS = int(os.environ.get("FLUKEPRINT_TEST_KILLS", "10"))
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def until(holds: Callable[[], bool], patience_s: float = 10.0) -> bool:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def workers(of: int | None = None) -> list[psutil.Process]:
-    """The engine processes of a process of ours."""
-    return [child for child in psutil.Process(of).children() if "vector_db.edge_worker" in child.cmdline()]
 
 
 @pytest.fixture
@@ -55,15 +36,6 @@ def index(tmp_path: Path, books: Books) -> Iterator[VectorIndex]:
     index = books.open(tmp_path / "index")
     yield index
     index.close()
-
-
-def script(body: str, *args: object) -> subprocess.Popen[str]:
-    """Another process that uses the index, as another command would."""
-    source = "import sys\nsys.path[:0] = [sys.argv[1], sys.argv[2]]\n" + textwrap.dedent(body)
-    given = [str(ROOT), str(Path(__file__).parent), *map(str, args)]
-    return subprocess.Popen(
-        [sys.executable, "-c", source, *given], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def test_worker_killed_while_serving_is_replaced_within_the_next_search(index: VectorIndex, books: Books) -> None:
@@ -269,17 +241,6 @@ def test_no_acknowledged_point_is_lost_when_the_owner_is_killed(tmp_path: Path) 
     assert known
 
 
-def all_gone(processes: list[psutil.Process]) -> bool:
-    return not any(alive(process) for process in processes)
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def test_orphaned_worker_leaves_also_when_a_fork_of_its_owner_keeps_the_socket(tmp_path: Path) -> None:
     owner = script(
         """
@@ -403,77 +364,3 @@ def test_opening_and_closing_leaves_no_process_thread_or_descriptor(tmp_path: Pa
         "shard",
         "stamp.json",
     }
-
-
-# disks
-
-
-def test_full_disk_is_said_and_loses_nothing(tmp_path: Path, books: Books) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk], check=False).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
-        index = books.open(disk / "index")
-        filler = disk / "filler"
-        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-        filler.write_bytes(bytes(free - SPACE_KEPT // 2))
-        with pytest.raises(IndexUnavailable, match=r"too little space.*Free some"):
-            index.upsert([Point(9999, drawn_points(1, DIMENSION)[0].vector)])
-        with pytest.raises(IndexUnavailable, match="too little space"):
-            index.upsert([Point(9999, drawn_points(1, DIMENSION)[0].vector)])
-        filler.unlink()
-        assert books.refute(index) is None
-        books.add(index, [Point(9999, drawn_points(1, DIMENSION)[0].vector)])
-        assert books.refute(index) is None
-        index.close()
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
-
-
-def test_files_that_may_not_grow_are_said_and_lose_nothing(tmp_path: Path, books: Books) -> None:
-    """As a quota does it: the disk has room, the process may not have it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    index = books.open(tmp_path / "index")
-    resource.prlimit(workers()[0].pid, resource.RLIMIT_FSIZE, (4096, before[1]))
-    more = [Point(20_000 + n, p.vector) for n, p in enumerate(drawn_points(3000, DIMENSION, seed=3))]
-    try:
-        books.add(index, more)
-    except IndexUnavailable as error:
-        assert "Run" in str(error) or "run" in str(error)  # noqa: PT017
-    assert books.refute(index) is None  # a worker without that limit
-    index.close()
-
-
-def test_folder_that_may_not_be_written_is_said(books: Books) -> None:
-    with tempfile.TemporaryDirectory() as reachable:  # pytest's own folders are closed to other users
-        Path(reachable).chmod(0o755)
-        folder = Path(reachable) / "index"
-        books.open(folder).close()
-        folder.chmod(0o555)
-        other = script(
-            """
-            import os
-            from pathlib import Path
-            from index_catalogue import Books
-            if os.geteuid() == 0:
-                os.setgid(65534)
-                os.setuid(65534)
-            try:
-                Books().open(Path(sys.argv[3]))
-            except Exception as error:
-                print(type(error).__name__, error)
-            """,
-            folder,
-        )
-        said, errors = other.communicate(timeout=60)
-        folder.chmod(0o755)
-    assert said.startswith("IndexUnavailable"), errors
-    assert "cannot be written" in said
-    assert "right to write" in said
-
-
-def test_file_where_the_folder_should_be_is_said(tmp_path: Path, books: Books) -> None:
-    (tmp_path / "index").write_text("not a folder")
-    with pytest.raises(IndexUnavailable, match="not a folder"):
-        books.open(tmp_path / "index")

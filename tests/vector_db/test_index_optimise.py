@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 from index_catalogue import DIMENSION, Books, plain_points
+from index_processes import all_gone, script, until, workers
 from point_sets import Truth, drawn_points, unit
-from test_index_faults import all_gone, script, until, workers
 
 from vector_db import rebuild
 from vector_db.errors import IndexUnavailable
