@@ -1,7 +1,8 @@
 """Our service beside the obvious build of one, `bench/obvious/app.py`: the same requests in turns in one run, as they scale.
 
 Both run at once, each asked by itself, in turns, by as many clients as keep all cores busy; throughput is compared turn by
-turn. They have the same weights; on the same tensor their vectors are alike, and what they decode and scale differs a little.
+turn. Both are told which bundle's weights to use; on the same tensor their vectors are alike, and what they decode and scale
+differs a little.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ SIZES = ((1_000, 2.5), (10_000, 2.5), (50_000, 5.0))  # sightings, and how often
 MEGAPIXEL = (1152, 864)
 PHOTOS, CLIENTS, TURNS, A_TURN_S = 8, 4, 3, 6.0
 STARTS_WITHIN_S = 180
+WEIGHTS = ROOT / "bundles" / "starter-lite0"  # of both; a plain network that an afternoon's build could have
+OURS = {f"{PREFIX}BUNDLE": str(WEIGHTS), f"{PREFIX}REQUESTS_PER_MINUTE": "0"}
 BOUNDARY = "bench"
 
 
@@ -59,7 +62,7 @@ def rows() -> Iterator[Row]:
 
 
 def _ours(data: Path, sightings: int) -> Vectors:
-    with open_station(read_settings({}, data_dir=data)) as station:
+    with open_station(read_settings(OURS, data_dir=data)) as station:
         matrix = clustered(sightings, station.index.dimension, seed=0)
         fill(station, matrix)
         station.index.optimise()
@@ -97,12 +100,13 @@ def _store(folder: Path, matrix: Vectors) -> None:
 
 def _flukeprint(data: Path) -> tuple[list[str], dict[str, str]]:
     command = [sys.executable, str(ROOT / "cli.py"), "serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(data)]
-    return command, {f"{PREFIX}REQUESTS_PER_MINUTE": "0"}
+    return command, OURS
 
 
 def _obvious(store: Path) -> tuple[list[str], dict[str, str]]:
     app = ["--app-dir", str(ROOT / "bench" / "obvious"), "app:app"]
-    return [sys.executable, "-m", "uvicorn", *app, "--port", "0"], {"OBVIOUS_STORE": str(store), "PYTHONPATH": str(ROOT)}
+    told = {"OBVIOUS_STORE": str(store), "OBVIOUS_BUNDLE": str(WEIGHTS), "PYTHONPATH": str(ROOT)}
+    return [sys.executable, "-m", "uvicorn", *app, "--port", "0"], told
 
 
 @contextmanager

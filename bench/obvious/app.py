@@ -1,11 +1,11 @@
 """The obvious build of such a service, to be measured beside ours: FastAPI, timm in eager torch, QdrantClient in local mode.
 
-    OBVIOUS_STORE=folder python -m uvicorn --app-dir bench/obvious app:app
+    OBVIOUS_STORE=folder OBVIOUS_BUNDLE=bundles/starter-lite0 python -m uvicorn --app-dir bench/obvious app:app
 
 As one would write it in an afternoon who knows these libraries well: the network is loaded once, requests run in FastAPI's
 threads and not in the event loop, torch is told that nothing is learnt and to use one thread a request, since requests come
-several at once, and a lock stands around the local store, which is not thread-safe. It has the weights of
-bundles/starter-lite0. What it leaves out is left out in its favour: it keeps no answer, calibrates nothing, checks no key.
+several at once, and a lock stands around the local store, which is not thread-safe. Its weights are those of a bundle made as
+the starter is. What it leaves out is left out in its favour: it keeps no answer, calibrates nothing, checks no key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from PIL import Image, ImageOps
 from qdrant_client import QdrantClient
 from torch import nn
 
-from settings import ROOT
 from training.weights import MEAN, STD, pretrained  # loads timm's EfficientNet-Lite0 from the registry's weights
 
 from timm.data.transforms_factory import create_transform  # isort: skip: needs what training.weights mends on a CPU build
@@ -52,9 +51,9 @@ class Encoder(nn.Module):
 class Obvious:
     """The network and the store, opened once."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, bundle: Path) -> None:
         torch.set_num_threads(1)  # its default, a thread a core for each request, was up to nine times slower on busy cores
-        self.encoder = Encoder(ROOT / "bundles" / "starter-lite0").eval()
+        self.encoder = Encoder(bundle).eval()
         self.transform = create_transform(
             (3, 224, 224), crop_pct=1.0, crop_mode="squash", interpolation="bilinear", mean=MEAN, std=STD
         )
@@ -81,7 +80,9 @@ class Obvious:
 
 
 app = FastAPI()
-_opened = Obvious(Path(os.environ["OBVIOUS_STORE"])) if "OBVIOUS_STORE" in os.environ else None
+_opened = (
+    Obvious(Path(os.environ["OBVIOUS_STORE"]), Path(os.environ["OBVIOUS_BUNDLE"])) if "OBVIOUS_STORE" in os.environ else None
+)
 
 
 @app.post("/v1/identify")
