@@ -163,7 +163,10 @@ class Settings(BaseModel):
         description="The model file for removing backgrounds (`make mask-model`); unset: `models/u2netp.onnx` in `data_dir`.",
     )
     metrics_every_s: float = Field(
-        30, gt=0, description="How often the service looks at its catalogue, drift and calibration for `/metrics`."
+        30,
+        gt=0,
+        le=300,
+        description="Seconds between two looks of the service at its catalogue, drift and calibration for `/metrics`.",
     )
     metrics_dir: Path | None = Field(
         None,
@@ -187,6 +190,13 @@ class Settings(BaseModel):
                 raise PydanticCustomError(
                     "origins", "expected origins such as https://app.example, each by name, with commas between"
                 )
+        return given
+
+    @field_validator("traces_url")
+    @classmethod
+    def _by_http(cls, given: str | None) -> str | None:
+        if given is not None and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", given):
+            raise PydanticCustomError("traces", "expected an address such as http://collector:4318/v1/traces")
         return given
 
     @property

@@ -70,7 +70,7 @@ def tune(args: argparse.Namespace) -> int:
     from indexer.tuning import tuned, write_tuned
 
     settings = read_settings(data_dir=args.data_dir, tuned=False)
-    with open_books(settings, create=True) as catalogue:
+    with open_books(settings, create=not args.show) as catalogue:
         bundle = bundle_for(settings, catalogue)
     with terminal.Bar("measurements") as bar:
         found = tuned(bundle, settings, bar.at)

@@ -69,8 +69,9 @@ def identify_and_tell(
     told = answer.to_json()
     del told["identification_id"]
     blended = answer.second_opinion is not None and answer.second_opinion.followed
+    plain = not blended and options.where.is_empty()
     asked = [
-        {"name": photo["name"], "sha256": photo["sha256"], "box": photo["box"]} | measured(seen, cosine=not blended)
+        {"name": photo["name"], "sha256": photo["sha256"], "box": photo["box"]} | measured(seen, cosine=plain)
         for photo, seen in zip(told["photos"], answer.photos, strict=True)
     ]
     kept = (books or station.catalogue).keep_identification(who=who, bundle_id=station.bundle_id, photos=asked, answer=told)
@@ -80,7 +81,7 @@ def identify_and_tell(
 def measured(photo: PhotoAnswer, *, cosine: bool) -> dict[str, object]:
     """What drift is told by, kept beside the photo's name; nothing of a photo that was refused.
 
-    `cosine`: whether the top score is one, and so can be held against others.
+    `cosine`: whether the top score is one, of the whole catalogue, and so can be held against others.
     """
     if photo.width is None or photo.height is None:
         return {}

@@ -32,6 +32,7 @@ from vector_db.open import open_edge
 from vector_db.port import Point
 
 MARGIN = 1.05
+MOST = 256  # streams that settings take
 PATIENCE = 4
 ROUNDS, ROUND_S = 5, 0.8
 SIZES = ((1152, 864), (4032, 3024))  # 1 and 12 megapixels, by turns
@@ -78,7 +79,7 @@ class Tuned:
 
 def ways(there: int) -> list[Way]:
     """What is tried with so many cores, one stream a core first."""
-    streams = [Way(there), Way(max(1, there // 2)), Way(there + 1), Way(2 * there)]
+    streams = [Way(there), Way(max(1, there // 2)), Way(min(there + 1, MOST)), Way(min(2 * there, MOST))]
     wide = [Way(1, there), Way(2, max(1, there // 2))]
     batches = [Way(max(batch, there), there, batch) for batch in (4, 16)]
     return list(dict.fromkeys([*streams, *wide, *batches]))

@@ -13,9 +13,10 @@ import random
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from uuid import uuid4
 
 import gevent
@@ -27,8 +28,10 @@ from loadtests.plan import Mark, Plan, Sample, Stage
 
 MOST_WAITING = 500  # requests under way; the service shows the thousandth connection out
 LAST_ANSWERS_S = 60
+LONGEST_PAUSE_S = 30.0  # of one who is told to come back
 PHOTOS_A_BATCH = 6
 COMES_BACK = 20  # of the refused in a burst every such one comes back when it was told to
+GOES_ON = ("burst", "flood")  # stages whose end is not waited for: what they leave behind is what the next one shows
 
 
 def _with_plan(parser: Any, **_: Any) -> None:
@@ -47,26 +50,38 @@ class Season(FastHttpUser):
     def on_start(self) -> None:
         self.plan = plan = Plan.read(Path(self.environment.parsed_options.plan))
         self.chance = random.Random(plan.seed)
-        self.numbers, self.newcomers = itertools.count(), itertools.count()
+        self.numbers, self.enrolled = itertools.count(), 0
         self.run_id = uuid4().hex[:8]
         self.capacity = plan.capacity
+        self.under_way = list[Group]()
+        self.enrolling = 0, 0.0, 1.0  # newcomers who may be enrolled in this stage, its beginning, its seconds
         self.forms = {
             size: [(Path(one).name, form({}, [("photos", Path(one).name, Path(one).read_bytes())])) for one in paths]
             for size, paths in plan.photos.items()
         }
-        self.out: TextIO = open(plan.samples, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
     @task
     def whole_plan(self) -> None:
+        marks, samples = list[Mark](), list[list[Sample]]()
         for stage in self.plan.stages:
-            self.run_stage(stage)
-        self.out.close()
+            answered = list[Sample]()
+            marks.append(self.run_stage(stage, answered))
+            samples.append(answered)
+        for group in self.under_way:
+            group.join(timeout=LAST_ANSWERS_S)
+            group.kill()
+        with Path(self.plan.samples).open("w", encoding="utf-8") as out:
+            for sample in itertools.chain(*samples):
+                out.write(json.dumps(asdict(sample)) + "\n")
+            for mark in marks:
+                out.write(json.dumps({"mark": asdict(mark)}) + "\n")
         runner: Any = self.environment.runner
         runner.quit()
 
-    def run_stage(self, stage: Stage) -> None:
-        answered, group = list[Sample](), Group()
+    def run_stage(self, stage: Stage, answered: list[Sample]) -> Mark:
+        group = Group()
         begun, unsent, rate = time.time(), 0, stage.times * self.capacity
+        self.enrolling = len(list(Path(self.plan.newcomers).glob("*.jpg"))), begun, stage.seconds
         if stage.times:
             for due in self.arrivals(begun, stage.seconds, rate):
                 gevent.sleep(max(0.0, due - time.time()))
@@ -79,15 +94,15 @@ class Season(FastHttpUser):
             ended = begun + stage.seconds
             for _ in range(stage.users):
                 group.spawn(self.keep_asking, stage, ended, answered)
-        group.join(timeout=LAST_ANSWERS_S)
-        group.kill()
+        if stage.role in GOES_ON:
+            self.under_way.append(group)
+        else:
+            group.join(timeout=LAST_ANSWERS_S)
+            group.kill()
         if stage.role in ("capacity", "cost"):
             in_time = [one for one in answered if one.status == 200 and one.ended <= ended]
             self.capacity = len(in_time) / stage.seconds or self.capacity
-        for sample in answered:
-            self.out.write(json.dumps(asdict(sample)) + "\n")
-        self.out.write(json.dumps({"mark": asdict(Mark(stage.name, begun, ended, rate, unsent))}) + "\n")
-        self.out.flush()
+        return Mark(stage.name, begun, ended, rate, unsent)
 
     def arrivals(self, begun: float, seconds: float, rate: float) -> Iterator[float]:
         """By chance, as independent clients ask: exponential gaps."""
@@ -100,15 +115,21 @@ class Season(FastHttpUser):
 
     def keep_asking(self, stage: Stage, until: float, answered: list[Sample]) -> None:
         while time.time() < until:
-            if self.act(stage, answered).status == 0:
+            done = self.act(stage, answered)
+            if done.status == 429:
+                gevent.sleep(min(_told(done), max(0.0, until - time.time())))
+            elif done.status // 100 != 2:
                 gevent.sleep(0.2)
 
     def act(self, stage: Stage, answered: list[Sample]) -> Sample:
-        action = self.chance.choices(list(stage.traffic), list(stage.traffic.values()))[0]
-        done: Sample = getattr(self, action)(stage)
+        action, begun = self.chance.choices(list(stage.traffic), list(stage.traffic.values()))[0], time.time()
+        try:
+            done: Sample = getattr(self, action)(stage)
+        except (ValueError, KeyError, TypeError) as error:  # an answer that is not what was agreed
+            done = Sample(self.number(), stage.name, action, "", begun, time.time(), 0, error=f"no such answer: {error}"[:200])
         answered.append(done)
         if done.status == 429 and stage.role == "burst" and len(answered) % COMES_BACK == 0:
-            gevent.sleep(float(done.retry_after or 0))
+            gevent.sleep(_told(done))
             answered.append(self.identify(stage, again=True))
         return done
 
@@ -117,10 +138,11 @@ class Season(FastHttpUser):
         return self.ask(stage, "identify", name, "POST", "/v1/identify", body, again=again)
 
     def enrol(self, stage: Stage) -> Sample:
-        number = next(self.newcomers)
+        most, begun, seconds = self.enrolling
+        if self.enrolled >= most * min(1.0, (time.time() - begun) / seconds):
+            return self.identify(stage)  # the catalogue shall not outgrow its calibration, and grow to the end of the stage
+        number, self.enrolled = self.enrolled, self.enrolled + 1
         photo = Path(self.plan.newcomers) / f"{number}.jpg"
-        if not photo.exists():  # all are in: the catalogue shall not outgrow its calibration
-            return self.identify(stage)
         name = f"Newcomer-{number}"
         body = form({"name": name, "force": "true"}, [("photos", photo.name, photo.read_bytes())])
         return self.ask(stage, "enrol", name, "POST", "/v1/individuals", body)
@@ -137,23 +159,29 @@ class Season(FastHttpUser):
             for path in chosen:
                 archive.write(path, Path(path).name)
         body = form({"kind": "identify"}, [("archive", "photos.zip", held.getvalue())])
-        sent = self.ask(stage, "batch", "", "POST", "/v1/batches", body)
+        what = " ".join(sorted(Path(path).name for path in chosen))
+        sent = self.ask(stage, "batch", what, "POST", "/v1/batches", body)
         if sent.status != 202:
             return sent
         job = json.loads(sent.body or "{}")["id"]
         until = time.time() + LAST_ANSWERS_S
         while time.time() < until:
-            told = self.ask(stage, "batch", "", "GET", f"/v1/jobs/{job}")
-            if told.status != 200 or json.loads(told.body or "{}")["state"] in ("done", "failed", "cancelled"):
+            told = self.ask(stage, "batch", what, "GET", f"/v1/jobs/{job}")
+            if told.status != 200:
+                return told
+            if json.loads(told.body or "{}")["state"] in ("done", "failed", "cancelled"):
                 break
             gevent.sleep(0.5)
-        result = self.ask(stage, "batch", "", "GET", f"/v1/jobs/{job}/result?limit=1000")
+        result = self.ask(stage, "batch", what, "GET", f"/v1/jobs/{job}/result?limit=1000")
         return Sample(**(asdict(result) | {"begun": sent.begun}))
+
+    def number(self) -> str:
+        return f"{self.run_id}-{next(self.numbers)}"
 
     def ask(
         self, stage: Stage, action: str, what: str, method: str, path: str, body: bytes | None = None, again: bool = False
     ) -> Sample:
-        number = f"{self.run_id}-{next(self.numbers)}"
+        number = self.number()
         headers = {"X-Request-Id": number} | (FORM if body is not None else {})
         if self.plan.key:
             headers["Authorization"] = f"Bearer {self.plan.key}"
@@ -165,4 +193,17 @@ class Season(FastHttpUser):
         text = said.text if 200 <= status < 300 else None
         error = None if status else str(said.error)[:200]
         retry = said.headers.get("Retry-After") if status else None
-        return Sample(number, stage.name, action, what, begun, ended, status, retry, text, error, again)
+        problem = _problem(said.text) if status >= 400 else None
+        return Sample(number, stage.name, action, what, begun, ended, status, retry, text, error, again, problem)
+
+
+def _told(refused: Sample) -> float:
+    """Seconds after which one may come back."""
+    said = refused.retry_after or ""
+    return min(float(said), LONGEST_PAUSE_S) if said.isdigit() else 1.0
+
+
+def _problem(text: str | None) -> str | None:
+    with suppress(ValueError, AttributeError):
+        return str(json.loads(text or "").get("type", "")).rpartition(":")[2] or None
+    return None

@@ -14,6 +14,7 @@ from loadtests.plan import Mark, Sample, Stage
 from loadtests.watch import Watch
 
 NORMAL = 1.5  # times the p95 before a burst: what counts as back to normal
+TOO_OFTEN = "too-often"  # the service's word for a rate that is used up
 LONG_S = 60.0  # memory is judged in a steady stage of this length or more
 
 
@@ -95,7 +96,7 @@ def lines(run: Run) -> list[Line]:
                     percentile(run.server_ms(good), 0.95),
                     sum(one.status == 429 for one in all_of),
                     sum(one.id in run.wrong for one in all_of),
-                    sum(one.status >= 500 or one.status == 0 for one in all_of),
+                    sum(_failed(one) for one in all_of),
                 )
             )
     return told
@@ -103,16 +104,24 @@ def lines(run: Run) -> list[Line]:
 
 def figures(run: Run) -> dict[str, Figure]:
     """By the names of the levels; what this scenario does not measure is not there."""
-    refused = [one for one in run.samples if 400 <= one.status < 500]
-    failed = [one for one in run.samples if one.status >= 500 or one.status == 0]
+    refused = [one for one in run.samples if one.status // 100 == 4]
+    answers = sum(one.body is not None for one in run.samples)
+    too_often = sum(one.problem == TOO_OFTEN for one in refused)
+    otherwise = sum(not (one.status == 429 and (one.retry_after or "").isdigit()) for one in refused)
+    told = f"of {len(refused)} refusals"
+    if too_often:  # then it is the rate that was measured, and not the service
+        told += f", {too_often} of them by the rate that one key or address may ask at (FLUKEPRINT_REQUESTS_PER_MINUTE, 0: any)"
     found = {
-        "wrong_answers": figure(len(run.wrong), f"of {sum(one.body is not None for one in run.samples)} answers"),
-        "server_errors": figure(len(failed), f"of {len(run.samples)} requests"),
-        "refused_otherwise": figure(
-            sum(not (one.status == 429 and (one.retry_after or "").isdigit()) for one in refused), f"of {len(refused)} refusals"
-        ),
+        "wrong_answers": figure(len(run.wrong) if answers else None, f"of {answers} answers"),
+        "server_errors": figure(sum(_failed(one) for one in run.samples), f"of {len(run.samples)} requests"),
+        "refused_otherwise": figure(otherwise + too_often, told),
     }
     return found | _costs(run) | _waits(run) | _memory(run) | _bursts(run) | _flood(run)
+
+
+def _failed(sample: Sample) -> bool:
+    """Neither an answer nor a refusal."""
+    return sample.status // 100 not in (2, 4)
 
 
 def _costs(run: Run) -> dict[str, Figure]:
@@ -120,7 +129,10 @@ def _costs(run: Run) -> dict[str, Figure]:
     for stage in run.of("cost", "capacity"):
         bare, mark = run.bare.get(stage.size), run.marks[stage.name]
         answered = sum(mark.begun <= one.ended <= mark.ended for one in run.asked(stage))
-        if bare is not None and run.watch.cpu_s and answered:
+        if bare is not None and run.watch.cpu_s:
+            if not answered:
+                found[f"cost_{stage.size}"] = figure(None, "nothing was answered")
+                continue
             mine = run.watch.cpu_between(mark.begun, mark.ended) / answered * 1000
             told = f"{mine:.1f} ms of CPU / {bare.cpu_ms:.1f} ms, {answered / (mark.ended - mark.begun):.1f} a second"
             found[f"cost_{stage.size}"] = figure(mine / bare.cpu_ms, told)
@@ -134,7 +146,8 @@ def _waits(run: Run) -> dict[str, Figure]:
         alone = [one.ms for other in run.of("alone") for one in run.asked(other)]
         one_ms = bare.one_ms if bare is not None else percentile(alone, 0.5)
         p95 = percentile(ms, 0.95)
-        told = f"{p95:.1f} ms / {one_ms:.1f} ms, {len(ms)} requests at {run.marks[stage.name].rate:.1f} a second"
+        mark = run.marks[stage.name]
+        told = f"{p95:.1f} ms / {one_ms:.1f} ms, {len(ms)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
         return {"p95_at_half": figure(p95 / one_ms, told)}
     return {}
 
@@ -154,23 +167,23 @@ def _memory(run: Run) -> dict[str, Figure]:
 
 
 def _bursts(run: Run) -> dict[str, Figure]:
-    calm = [one.ms for stage in run.of("calm") for one in run.asked(stage)]
-    if not calm or not run.of("after"):
+    if not run.of("after"):
         return {}
+    calm = [one.ms for stage in run.of("calm") for one in run.asked(stage)]
     normal, slowest = percentile(calm, 0.95) * NORMAL, 0.0
     for stage in run.of("after"):
         slowest = max(slowest, _normal_after(run, stage, normal))
     again = [one for one in run.samples if one.again]
     found = {"recovery_s": figure(slowest, f"until p95 of two seconds ≤ {normal:.0f} ms, {NORMAL} × that of before")}
     if run.of("burst"):
-        untrue = sum(one.status == 429 for one in again)
-        share = untrue / len(again) if again else None
+        untrue = sum(one.status != 200 for one in again)
+        share = untrue / len(again) if again else 0.0
         found["retry_after_untrue"] = figure(share, f"{untrue} of {len(again)} who came back")
     return found
 
 
 def _normal_after(run: Run, stage: Stage, normal: float) -> float:
-    """Seconds after the burst from when on two seconds, one after the other, were normal."""
+    """Seconds after the burst, in which the stage begins, from when on two, one after the other, were normal."""
     mark, asked = run.marks[stage.name], [one for one in run.samples if one.stage == stage.name and one.action == "identify"]
     before = math.inf
     for second in range(int(mark.ended - mark.begun)):
@@ -198,9 +211,12 @@ def _flood(run: Run) -> dict[str, Figure]:
         told = f"{percentile(taken, 0.95):.0f} ms / {percentile(alone, 0.95):.0f} ms, {len(taken)} of {mark.rate:.0f} a second"
         found["accepted_p95"] = figure(percentile(taken, 0.95) / percentile(alone, 0.95), f"{told}, {mark.unsent} unsent")
         probes = [one for one in run.watch.probes if mark.begun <= one.at <= mark.ended]
-        server = [run.log[one.id].ms for one in probes if one.id in run.log]
-        told = f"{len(server)} probes; p99 as the watcher saw it {percentile([one.ms for one in probes], 0.99):.0f} ms"
-        found["probe_p99_ms"] = figure(percentile(server, 0.99), told)
+        fine = [one for one in probes if one.status == 200]
+        server = [run.log[one.id].ms if one.id in run.log else one.ms for one in fine]
+        told = f"{len(probes)} probes; p99 as the watcher saw it {percentile([one.ms for one in fine], 0.99):.0f} ms"
+        if missed := len(probes) - len(fine):
+            told += f"; {missed} were not answered 200"
+        found["probe_p99_ms"] = figure(percentile([*server, *[math.inf] * missed], 0.99), told)
         weights = [one.value for one in run.watch.memory_mb if mark.begun <= one.at <= mark.ended]
         before = [one.value for one in run.watch.memory_mb if one.at < mark.begun]
         if weights and before:

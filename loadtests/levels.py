@@ -11,6 +11,7 @@ from pathlib import Path
 from loadtests.errors import LoadtestRefused
 
 LEVELS = Path(__file__).resolve().parent / "levels.toml"
+MORE = ("cost_small",)  # measured too, and of no level of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,16 @@ class Figure:
 
 
 def read_levels(file: Path = LEVELS) -> dict[str, Level]:
-    """By name. A level that does not say what it is, or how much it allows, is refused."""
+    """By name. A level that does not say what it is, or how much it allows, or of what nothing measures, is refused."""
     try:
         given = tomllib.loads(file.read_text("utf-8"))
-        return {name: Level(name, float(one["most"]), str(one["says"])) for name, one in given.items()}
+        levels = {name: Level(name, float(one["most"]), str(one["says"])) for name, one in given.items()}
+        if not levels:
+            raise ValueError("no level stands in it")
+        known = levels if file == LEVELS else [*read_levels(), *MORE]
+        if strange := [name for name in levels if name not in known]:
+            raise ValueError(f"there is no figure {strange[0]!r}, only {', '.join(known)}")
+        return levels
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise LoadtestRefused(
             f"{file.name} cannot be read as service levels: {error}. Expected are tables [NAME] with `most` and `says`."

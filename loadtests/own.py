@@ -13,9 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.errors import ServiceFailed
-from settings import PREFIX, ROOT
+from settings import PREFIX, ROOT, Settings
 
 STARTS_WITHIN_S, LEAVES_WITHIN_S = 90.0, 40.0
+TESTED = (
+    "bundle",
+    "runtime",
+    "streams",
+    "threads",
+    "batch",
+    "queue",
+    "new_share",
+    "second_opinion",
+    "codes_above",
+    "hnsw_above",
+)
+SET = {"requests_per_minute": 0, "log_format": "json", "log_level": "info"}  # one address asks for all; the log is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +38,21 @@ class Service:
     log: Path
 
 
+def environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """What a service under test is set to: what decides how fast it is, and nothing that says where anything is kept.
+
+    >>> environment(Settings(streams=2, database_url="sqlite:////whales.db"), {})["FLUKEPRINT_STREAMS"]
+    '2'
+    """
+    tested = {name: value for name in TESTED if (value := getattr(settings, name)) is not None}
+    plain = {key: value for key, value in environ.items() if not key.startswith(PREFIX)}
+    return plain | {f"{PREFIX}{name.upper()}": _text(value) for name, value in (tested | SET).items()}
+
+
 @contextmanager
-def running(data: Path, log: Path, more: Mapping[str, object] | None = None) -> Iterator[Service]:
-    """As it is set by default, or by the environment, but for the log, which is read afterwards."""
-    environ = dict(os.environ) | {f"{PREFIX}LOG_FORMAT": "json", f"{PREFIX}LOG_LEVEL": "info"}
-    environ |= {f"{PREFIX}REQUESTS_PER_MINUTE": "0"}  # one address asks for all
-    environ |= {f"{PREFIX}{key.upper()}": str(value) for key, value in (more or {}).items()}
+def running(data: Path, log: Path, settings: Settings) -> Iterator[Service]:
+    """On its own data folder, and set like the bare pipeline that it is compared with."""
+    environ = environment(settings, os.environ)
     command = [sys.executable, str(ROOT / "cli.py"), "serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(data)]
     with log.open("w", encoding="utf-8") as written:
         child = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=written, stderr=written)
@@ -54,6 +76,10 @@ def _address(child: subprocess.Popen[bytes], log: Path) -> str:
             return found[1]
         time.sleep(0.05)
     raise ServiceFailed(f"The service did not start. Its last lines: {_tail(log)}")
+
+
+def _text(value: object) -> str:
+    return str(value.absolute() if isinstance(value, Path) else value)
 
 
 def _tail(log: Path) -> str:

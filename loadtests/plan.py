@@ -62,6 +62,7 @@ class Sample:
     body: str | None = None  # of what was answered 2xx
     error: str | None = None
     again: bool = False  # come back after the Retry-After
+    problem: str | None = None  # the last word of its type, where one was answered
 
     @property
     def ms(self) -> float:

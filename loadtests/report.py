@@ -72,7 +72,20 @@ def table(report: Report) -> list[str]:
     said += [("", name, _short(one.value), "", one.detail) for name, one in report.figures.items() if name not in judged]
     first = [f"{report.run.scenario}: {report.asks}", "", *_aligned([_HEADS, *[_cells(one) for one in report.lines]], texts=2)]
     wrong = [f"wrong: {name}: {why}" for name, why in list(report.run.wrong.items())[:5]]
+    if weights := _weights(report.run):
+        first += ["", *_aligned([("memory of all its processes, MB", "begins", "ends", "most"), *weights], texts=1)]
     return [*first, "", *_aligned([("", "figure", "value", "level", ""), *said], texts=2), *wrong]
+
+
+def _weights(run: Run) -> list[tuple[str, ...]]:
+    """Stage by stage."""
+    found = []
+    for stage in run.stages:
+        mark = run.marks[stage.name]
+        here = [one.value for one in run.watch.memory_mb if mark.begun <= one.at <= mark.ended]
+        if here:
+            found.append((stage.name, *(f"{value:.0f}" for value in (here[0], here[-1], max(here)))))
+    return found
 
 
 _HEADS = ("stage", "asked", "requests", "per s", "p50 ms", "p95", "p99", "server p95", "refused", "wrong", "failed")

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from loadtests.report import Report
 from loadtests.scenarios import Phase, Scenario, scenario
 from loadtests.truth import Offline, Quiet
 from loadtests.watch import Watch
-from settings import ROOT, Settings
+from settings import ROOT, Settings, cores
 
 QUESTIONS = 12  # photos of each size
 SIGHTINGS, FEW_SIGHTINGS = 5_000, 1_000  # in the catalogue; few in a run of less than half a minute
@@ -61,11 +62,13 @@ class Wanted:
 def run(wanted: Wanted, settings: Settings, tell: Tell) -> Report:
     """The report, which is written to `wanted.out` too."""
     chosen, levels = scenario(wanted.scenario), read_levels(wanted.levels)
-    if wanted.url is not None and chosen.writes:
-        raise LoadtestRefused(
-            f"The scenario {chosen.name} enrols, and a catalogue of yours is not the place for drawn animals. "
-            "Against a running service choose closed, open, burst or overload."
-        )
+    if wanted.url is not None:
+        _refuse_address(wanted.url)
+        if chosen.writes:
+            raise LoadtestRefused(
+                f"The scenario {chosen.name} enrols, and a catalogue of yours is not the place for drawn animals. "
+                "Against a running service choose closed, open, burst or overload."
+            )
     wanted.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="flukeprint-load-") as scratch:
         folder = Path(scratch)
@@ -83,7 +86,7 @@ def run(wanted: Wanted, settings: Settings, tell: Tell) -> Report:
 
 
 def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence[Asked], folder: Path, tell: Tell) -> Run:
-    cores, stages = settings.streams, stages_of(chosen, wanted, settings.streams)
+    stages = stages_of(chosen, wanted, cores())
     newcomers = folder / "newcomers"
     newcomers.mkdir()
     sightings = SIGHTINGS if sum(stage.seconds for stage in stages) > 30 else FEW_SIGHTINGS
@@ -93,20 +96,20 @@ def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence
             (newcomers / f"{number}.jpg").write_bytes(newcomer(number))
     tell(f"making a catalogue of {sightings:,} sightings …")
     settings = settings.model_copy(update={"database_url": None, "qdrant_url": None, "keep_photos": "original"})
-    ground = make_ground(folder, settings, sightings=sightings, bare=cores)
+    ground = make_ground(folder, settings, sightings=sightings, bare=cores())
     tell("measuring the bare pipeline …")
     sizes = {stage.size for stage in stages}
     of = {size: [photo.path for photo in photos if photo.size == size] for size in sorted(sizes)}
     seconds = min(BARE_S, max(1.0, sum(stage.seconds for stage in stages) / 20))
     before = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
-    with own.running(ground.live, folder / "log.txt") as service:
+    with own.running(ground.live, folder / "log.txt", settings) as service:
         plan = _plan(wanted, stages, photos, folder, service.url)
         with Watch(service.url, None, service.pid) as watch:
             _attack(plan, folder, wanted.out, tell)
     after = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
     samples, marks = read_samples(Path(plan.samples))
     tell(f"checking {len(samples):,} answers …")
-    with open_station(settings.model_copy(update={"data_dir": ground.offline}), streams=cores) as station:
+    with open_station(settings.model_copy(update={"data_dir": ground.offline}), streams=cores()) as station:
         wrong = Offline(station, [photo.path for photo in photos], newcomers).wrong(samples)
     found = {size: Bare(*((a + b) / 2 for a, b in zip(_row(before[size]), _row(after[size]), strict=True))) for size in of}
     log = figures.read_log(service.log)
@@ -115,7 +118,7 @@ def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence
 
 def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder: Path, tell: Tell) -> Run:
     assert wanted.url is not None
-    stages = stages_of(chosen, wanted, os.cpu_count() or 1)
+    stages = stages_of(chosen, wanted, cores())
     tell("asking each photo once, for the answers to compare with …")
     known = {photo.name: _asked_once(wanted.url, wanted.key, photo) for photo in photos}
     plan = _plan(wanted, stages, photos, folder, wanted.url)
@@ -167,14 +170,22 @@ def _plain(environ: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environ.items() if not key.startswith("LOCUST_")} | {"PYTHONPATH": str(ROOT)}
 
 
+def _refuse_address(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/") and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise LoadtestRefused(f"{url!r} is no address of a service: expected http:// or https://, a host, and no path.")
+
+
 def _asked_once(url: str, key: str | None, photo: Asked) -> dict[str, object]:
     headers = dict(FORM) | ({"Authorization": f"Bearer {key}"} if key else {})
     body = form({}, [("photos", photo.name, photo.path.read_bytes())])
     request = urllib.request.Request(f"{url.rstrip('/')}/v1/identify", body, headers)
-    if not url.startswith(("http://", "https://")):
-        raise LoadtestRefused(f"{url!r} is no address of a service: expected http:// or https:// and a host.")
     try:
-        with urllib.request.urlopen(request, timeout=60) as said:  # nosec B310: http or https, as was just looked at
+        with urllib.request.urlopen(request, timeout=60) as said:  # nosec B310: http or https, as was looked at
             answer: dict[str, object] = json.load(said)
             return answer
     except urllib.error.HTTPError as error:

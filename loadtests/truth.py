@@ -68,15 +68,14 @@ class Offline:
         self._newcomers = newcomers
 
     def wrong(self, samples: Sequence[Sample]) -> dict[str, str]:
-        done = [one for one in samples if one.body is not None and one.status // 100 == 2]
-        enrolled = sorted(
-            (one for one in done if one.action == "enrol"), key=lambda one: json.loads(one.body or "{}").get("event_id") or 0
-        )
-        found = self._browsed(done)
-        waiting = [claim for one in done for claim in _claims(one, enrolled, found)]
+        said, found = _read(samples)
+        done = [one for one in samples if one.id in said]
+        enrolled = sorted((one for one in done if one.action == "enrol"), key=lambda one: said[one.id].get("event_id") or 0)
+        self._browsed(done, said, found)
+        waiting = [claim for one in done for claim in _claims(one, said[one.id], enrolled, found)]
         for state in range(len(enrolled) + 1):
             if state:
-                self._enrol(enrolled[state - 1], found)
+                self._enrol(enrolled[state - 1], said, found)
             answers: dict[str, Answer] = {}
             left = []
             for claim in waiting:
@@ -106,9 +105,9 @@ class Offline:
         ).to_json()
         return told
 
-    def _browsed(self, samples: Iterable[Sample]) -> dict[str, str]:
+    def _browsed(self, samples: Iterable[Sample], said: Mapping[str, Answer], found: dict[str, str]) -> None:
         """Of those who are looked at, none changes."""
-        books, known, found = self._station.catalogue, dict[str, Answer](), dict[str, str]()
+        books, known = self._station.catalogue, dict[str, Answer]()
         for one in samples:
             if one.action != "browse":
                 continue
@@ -116,18 +115,16 @@ class Offline:
                 number = int(one.what)
                 sightings = [asdict(sighting) for sighting in books.sightings_of(number)]
                 known[one.what] = _as_json(asdict(books.individual_summary(number)) | {"sightings": sightings})
-            if differs := difference(known[one.what], json.loads(one.body or "null")):
+            if differs := difference(known[one.what], said[one.id]):
                 found[one.id] = differs
-        return found
 
-    def _enrol(self, sample: Sample, found: dict[str, str]) -> None:
+    def _enrol(self, sample: Sample, said: Mapping[str, Answer], found: dict[str, str]) -> None:
         number = int(sample.what.rpartition("-")[2])
         file = f"{number}.jpg"
         source = Source(file, Given(), data=(self._newcomers / file).read_bytes())
         done = enrol(self._station, sample.what, [source], who="loadtest")
-        said = json.loads(sample.body or "{}")
         expected = _as_json(asdict(done))
-        if differs := difference(expected, {key: said.get(key) for key in expected}):
+        if differs := difference(expected, {key: said[sample.id].get(key) for key in expected}):
             found[sample.id] = differs
 
 
@@ -138,29 +135,51 @@ class Quiet:
         self._answers = answers
 
     def wrong(self, samples: Sequence[Sample]) -> dict[str, str]:
-        found = {}
+        said, found = _read(samples)
         for one in samples:
-            if one.status == 200 and one.body is not None and one.action == "identify":
-                differs = difference(self._answers[one.what], json.loads(one.body))
+            if one.id in said and one.action == "identify":
+                differs = difference(self._answers[one.what], said[one.id])
                 if differs is not None:
                     found[one.id] = f"{one.what}: {differs}"
         return found
 
 
-def _claims(sample: Sample, enrolled: Sequence[Sample], found: dict[str, str]) -> list[_Claim]:
+def _read(samples: Iterable[Sample]) -> tuple[dict[str, Answer], dict[str, str]]:
+    """What was said, by the ids of what was answered; and of those that are none, what is wrong."""
+    said, wrong = dict[str, Answer](), dict[str, str]()
+    for one in samples:
+        if one.body is None or one.status // 100 != 2:
+            continue
+        try:
+            told = json.loads(one.body)
+        except ValueError:
+            told = None
+        if isinstance(told, dict):
+            said[one.id] = told
+        else:
+            wrong[one.id] = f"{one.what}: the answer is no JSON object: {one.body[:80]!r}"
+    return said, wrong
+
+
+def _claims(sample: Sample, said: Answer, enrolled: Sequence[Sample], found: dict[str, str]) -> list[_Claim]:
     if sample.action not in ("identify", "batch"):
         return []
     least = max((number for number, one in enumerate(enrolled, 1) if one.ended <= sample.begun), default=0)
     most = max((number for number, one in enumerate(enrolled, 1) if one.begun <= sample.ended), default=0)
-    said = json.loads(sample.body or "{}")
     if sample.action == "identify":
         return [_Claim(sample.id, sample.what, said, least, most)]
-    if "rows" not in said:  # the job's acceptance, or its progress
+    try:
+        rows = [(" ".join(row["photos"]), row["state"], row["reason"], row["answer"]) for row in said["rows"]]
+    except (KeyError, TypeError):
+        found[sample.id] = f"a batch's result is none: {str(said)[:80]}"
         return []
-    if undone := [row for row in said["rows"] if row["state"] != "done"]:
-        found[sample.id] = f"{undone[0]['name']} of a batch is {undone[0]['state']}: {undone[0]['reason']}"
-        return []
-    return [_Claim(sample.id, row["photos"][0], row["answer"], least, most) for row in said["rows"]]
+    if undone := [row for row in rows if row[1] != "done"]:
+        found[sample.id] = f"{undone[0][0]} of a batch is {undone[0][1]}: {undone[0][2]}"
+    elif sorted(row[0] for row in rows) != sample.what.split():
+        found[sample.id] = f"a batch of {sample.what} has the rows {', '.join(row[0] for row in rows)}"
+    else:
+        return [_Claim(sample.id, photo, answer, least, most) for photo, _, _, answer in rows]
+    return []
 
 
 def difference(expected: Any, given: Any, where: str = "") -> str | None:

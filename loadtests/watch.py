@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ class Moment:
 class Probe:
     id: str
     path: str
-    status: int
+    status: int  # 0: no answer came
     at: float
     ms: float  # as we saw it
 
@@ -65,15 +66,18 @@ class Watch:
 
     def _look(self) -> None:
         assert self._process is not None
-        family, weighed = [self._process], 0.0
+        family, weighed, spent = [self._process], 0.0, dict[int, float]()  # of those too that have left
         while not self._stop.is_set():
             with suppress(psutil.NoSuchProcess):
                 now = time.time()
                 if now - weighed >= MEMORY_EVERY_S:
                     family, weighed = [self._process, *self._process.children(recursive=True)], now
                     self.memory_mb.append(Moment(now, sum(_bytes_of(one) for one in family) / 1e6))
-                times = [one.cpu_times() for one in family]
-                self.cpu_s.append(Moment(time.time(), float(sum(one.user + one.system for one in times))))
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    times = one.cpu_times()
+                    spent[one.pid] = float(times.user + times.system)
+            self.cpu_s.append(Moment(time.time(), sum(spent.values())))
             self._stop.wait(CPU_EVERY_S)
 
     def _probe(self) -> None:
@@ -81,7 +85,8 @@ class Watch:
         kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
         while not self._stop.is_set():
             connection = kind(self._url.hostname or "", self._url.port, timeout=30)
-            with suppress(OSError, http.client.HTTPException):
+            path, begun, name = "", time.time(), ""
+            try:
                 while not self._stop.is_set():
                     for path in PROBES:
                         begun, name = time.time(), uuid4().hex
@@ -90,7 +95,11 @@ class Watch:
                         said.read()
                         self.probes.append(Probe(name, path, said.status, begun, (time.time() - begun) * 1000))
                     self._stop.wait(PROBE_EVERY_S)
-            connection.close()
+            except (OSError, http.client.HTTPException):
+                self.probes.append(Probe(name, path, 0, begun, math.inf))
+                self._stop.wait(PROBE_EVERY_S)
+            finally:
+                connection.close()
 
 
 def at(moments: Sequence[Moment], when: float) -> float:

@@ -36,8 +36,9 @@ ANY: Kinds = (
     errors.RequestRefused, errors.HostRefused, errors.TooLarge, errors.TooSlow, errors.Busy, errors.ClientGone, FlukeprintError,
 )  # fmt: skip
 GUARDED: Kinds = (  # behind a key, which the catalogue holds; most of them read or write on a disk
-    errors.NotLetIn, errors.NotAllowed, errors.TooOften, errors.Leaving, CatalogueError, CatalogueUnavailable, PhotoStoreFailed,
+    errors.NotLetIn, errors.NotAllowed, errors.Leaving, CatalogueError, CatalogueUnavailable, PhotoStoreFailed,
 )  # fmt: skip
+RATED: Kinds = (errors.TooOften,)
 UPLOADS: Kinds = (errors.UploadRefused, CatalogueRefused)  # a form with photos, and what is said of them
 MODEL: Kinds = (EncoderError, VectorIndexError, MatchingError, IndexerError)  # whoever encodes searches too
 BY_SLUG = {kind.slug: kind for kind in TABLE.values()}
@@ -155,6 +156,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 def _shared(method: str, operation: dict[str, Any]) -> Kinds:
     """The refusals that this route has in common with others of its kind."""
     kinds = ANY + (GUARDED if operation["x-role"] != "anyone" else ())
+    kinds += RATED if operation["x-role"] != "anyone" and operation["x-counted"] else ()
     kinds += RETRIED if method == "post" else ()
     kinds += UPLOADS if "multipart/form-data" in operation.get("requestBody", {}).get("content", {}) else ()
     return kinds + (MODEL if operation["x-encodes"] else ())

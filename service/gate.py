@@ -58,7 +58,7 @@ class Lane:
         self._promised = 0.0  # until when those who were refused have been told to come back
 
     @property
-    def _room(self) -> int:
+    def room(self) -> int:
         """Places now. A queue that stands serves nobody sooner: after a burst's length it is cut, and waits are short again."""
         if self._busy_since is None or time.monotonic() - self._busy_since <= STANDS_AFTER_S:
             return self.places
@@ -70,13 +70,13 @@ class Lane:
 
     @property
     def is_full(self) -> bool:
-        return self.inside + self._late >= self._room
+        return self.inside + self._late >= self.room
 
     def refuse_if_full(self) -> None:
         if self.is_full:
             self._refused, self._refused_at = self._refused + 1, time.monotonic()
             raise Busy(
-                f"All {self._room} places of this service are taken. Nothing was done; try again after the Retry-After.",
+                f"All {self.room} places of this service are taken. Nothing was done; try again after the Retry-After.",
                 retry_after_s=self._when(),
             )
 

@@ -13,10 +13,11 @@ from typing import Literal
 
 from matching.answer import Answer
 
-SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60)  # 2 is what an alert asks for
 STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.3, 2.5, 5, 10)
 PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99, 1)
 COSINES = (0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 1)
+How = Literal["livesum", "livemax", "mostrecent"]
 METHODS = frozenset(("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"))
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # by which prometheus_client, when it is imported, keeps its counts in files
 
@@ -37,9 +38,8 @@ class Measures:
         def histogram(name: str, says: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
             return Histogram(f"flukeprint_{name}", says, labels, buckets=buckets, registry=registry)
 
-        def gauge(name: str, says: str, *labels: str, added: bool = False) -> Gauge:
-            """Of what all processes share, so that whoever looked last tells it; `added`: each has its own."""
-            how: Literal["livesum", "mostrecent"] = "livesum" if added else "mostrecent"
+        def gauge(name: str, says: str, *labels: str, how: How = "mostrecent") -> Gauge:
+            """Of what all processes share, so that whoever looked last tells it; `livesum`: each has its own."""
             return Gauge(f"flukeprint_{name}", says, labels, registry=registry, multiprocess_mode=how)
 
         self.requests = counter("requests", "Requests, by route, method and status.", "route", "method", "status")
@@ -51,12 +51,12 @@ class Measures:
         self.similarity = histogram("similarity", "Scores of the best candidates.", COSINES)
         self.photos = counter("photos", "Photos, by what became of them.", "outcome")
         self.rows = counter("job_rows", "Rows of jobs, by what became of them.", "state")
-        self.inside = gauge("inside", "Work begun or waiting, by lane.", "lane", added=True)
-        self.places = gauge("places", "Work that may be begun or wait, by lane.", "lane", added=True)
+        self.inside = gauge("inside", "Work begun or waiting, by lane.", "lane", how="livesum")
+        self.places = gauge("places", "Work that may be begun or wait, by lane.", "lane", how="livesum")
         self.catalogue = gauge("catalogue", "How much is known, by what it is.", "what")
         self.index_points = gauge("index_points", "Vectors in the index.")
         self.jobs = gauge("jobs", "Jobs, by state.", "state")
-        self.bundle = gauge("bundle_in_use", "1 for the encoder bundle that answers.", "bundle", "runtime")
+        self.bundle = gauge("bundle_in_use", "1 for the encoder bundle that answers.", "bundle", "runtime", how="livemax")
         self.psi = gauge("drift_psi", "Population stability index of recent photos against the catalogue.", "measure")
         self.drift_photos = gauge("drift_photos", "Recent photos that drift is told of.")
         self.judged = gauge("calibration_answers", "Recent answers on which somebody had the last word.")
@@ -68,7 +68,8 @@ class Measures:
     def tell_request(self, route: str | None, method: str, status: int, seconds: float, problem: str | None) -> None:
         method = method if route is not None and method in METHODS else "any"
         self.requests.labels(route or "none", method, str(status)).inc()
-        self.seconds.labels(route or "none").observe(seconds)
+        if status != 429:  # sent away at once: many of them would make the others' waits look short
+            self.seconds.labels(route or "none").observe(seconds)
         if problem is not None:
             self.refusals.labels(problem).inc()
 

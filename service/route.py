@@ -34,6 +34,7 @@ class GuardedRoute(APIRoute):
             raise ValueError(f"the route {self.path} does not say its role")
         who: Who = said["x-role"]
         encodes: bool = said.get("x-encodes", False)
+        counted: bool = said.get("x-counted", True)
         known = [parameter.alias for parameter in self.dependant.query_params]
         reads_them = alone and "POST" in (self.methods or ())  # with the form that they stand beside, as `forms.py` does
 
@@ -42,9 +43,11 @@ class GuardedRoute(APIRoute):
             if house.leaving and who != "anyone":
                 raise Leaving("The service is stopping: nothing new is begun. Ask again in a moment.")
             if who != "anyone":
-                house.rates.take(f"address {request.client.host if request.client else 'unknown'}")
+                if counted:
+                    house.rates.take(f"address {request.client.host if request.client else 'unknown'}")
                 caller = await house.keyring.caller(request)
-                house.rates.take(caller.id)
+                if counted:
+                    house.rates.take(caller.id)
                 if not caller.may(who):
                     raise NotAllowed(f'This needs the role "{who}", and the key "{caller.name}" has "{caller.role}".')
                 request.state.caller = caller
@@ -82,6 +85,6 @@ def encoding(routes: APIRouter) -> list[APIRoute]:
     return [one for one in routes.routes if isinstance(one, APIRoute) and (one.openapi_extra or {}).get("x-encodes")]
 
 
-def role(who: Who, *, encodes: bool = False, **more: Any) -> dict[str, Any]:
-    """A route's `openapi_extra`: who may ask, whether it runs the model, and what else its description holds."""
-    return {"x-role": who, "x-encodes": encodes} | more
+def role(who: Who, *, encodes: bool = False, counted: bool = True, **more: Any) -> dict[str, Any]:
+    """A route's `openapi_extra`: who may ask, whether it runs the model and counts for the rate, and what else there is."""
+    return {"x-role": who, "x-encodes": encodes, "x-counted": counted} | more

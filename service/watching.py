@@ -87,4 +87,4 @@ def tell_lanes(house: House) -> None:
     """How full the lanes are now."""
     for name, lane in house.gate.lanes().items():
         house.measures.inside.labels(name).set(lane.inside)
-        house.measures.places.labels(name).set(lane.places)
+        house.measures.places.labels(name).set(lane.room)

@@ -50,9 +50,16 @@ def test_photos_asked_about_count_once_and_the_newest_come_first(catalogue: Cata
     catalogue.keep_identification(
         who="tester", bundle_id=BUNDLE, photos=[{"name": "old", "sha256": "d", "box": None}], answer={}
     )
-    assert sorted(one["score"] for one in Watch(catalogue).asked_photos(BUNDLE, 10)) == pytest.approx([0.0, 0.1, 0.3])
+    assert sorted(one["score"] for one in Watch(catalogue).asked_photos(BUNDLE, 10)) == pytest.approx([0.1, 0.2, 0.3])
     assert Watch(catalogue).asked_photos(BUNDLE, 2)[0]["score"] == pytest.approx(0.3)
     assert Watch(catalogue).asked_photos("another", 10) == []
+
+
+def test_one_photo_asked_about_again_and_again_hides_no_other(catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 1})
+    for name in ("a", "b", *["c"] * 20):
+        answer(catalogue, name, 1, score=0.5)
+    assert len(Watch(catalogue).asked_photos(BUNDLE, 3)) == 3
 
 
 def test_the_last_word_counts_and_the_merged_are_who_they_are_now(catalogue: Catalogue) -> None:

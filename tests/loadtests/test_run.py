@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,17 @@ from indexer.enrol import enrol
 from indexer.given import Given
 from indexer.sightings import Source
 from indexer.station import open_station
+from loadtests.bare import Bare
+from loadtests.errors import LoadtestRefused
 from loadtests.figures import Run, Served, figures, percentile
 from loadtests.levels import Figure, Level, judge, read_levels
+from loadtests.own import environment
 from loadtests.plan import Mark, Sample, Stage
+from loadtests.run import Wanted
+from loadtests.run import run as run_loadtest
 from loadtests.scenarios import SCENARIOS
 from loadtests.truth import Offline, difference
-from loadtests.watch import Moment, Watch
+from loadtests.watch import Moment, Probe, Watch
 from settings import ROOT, read_settings
 
 
@@ -150,6 +156,122 @@ def test_the_servers_own_clock_counts_where_its_log_is_at_hand() -> None:
     assert found["refusal_p99_ms"] == 98.0
     assert found["refusal_body"] == found["refused_otherwise"] == found["server_errors"] == 0
     assert found["overload_memory"] == 1.2
+
+
+def seen(stages: list[Stage], samples: list[Sample], *, bare: bool = False) -> Run:
+    marks, at = {}, 0.0
+    for one in stages:
+        marks[one.name] = Mark(one.name, at, at + one.seconds, 11, 0)
+        at += one.seconds
+    watch = Watch("http://nowhere", None, None)
+    watch.cpu_s += [Moment(0, 0.0), Moment(at, 1.0)]
+    return Run("s", stages, samples, marks, watch, {}, {}, {"small": Bare(10.0, 10.0, 10.0)} if bare else {})
+
+
+def stage(name: str, role: str, seconds: float = 10.0) -> Stage:
+    return Stage(name, seconds, "small", 1, 0.0, {"identify": 1.0}, role)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [],
+        [Sample(f"a{n}", "one", "identify", "p", n, n, 429, "1", problem="busy") for n in range(10)],
+        [Sample(f"a{n}", "one", "identify", "p", n, n, 302) for n in range(10)],
+        [Sample(f"a{n}", "one", "identify", "p", n, n, 0, error="gone") for n in range(10)],
+    ],
+    ids=["nobody asked", "all refused", "all sent elsewhere", "nobody answered"],
+)
+@pytest.mark.parametrize("role", ["cost", "half", "after", "flood"])
+def test_a_run_in_which_nothing_was_answered_keeps_no_level(role: str, samples: list[Sample]) -> None:
+    run = seen([stage("one", role), stage("two", "after", 6)], samples, bare=True)
+    met = {one.level.name: one.met for one in judge(figures(run), read_levels() | {"cost_small": Level("cost_small", 1.1, "")})}
+    assert not met["wrong_answers"]
+    measured_by = {"cost": "cost_small", "half": "p95_at_half", "after": "recovery_s", "flood": "accepted_p95"}
+    assert not met[measured_by[role]]
+
+
+def test_who_asks_too_often_has_measured_the_rate_and_not_the_service() -> None:
+    samples = [Sample("a", "one", "identify", "p", 0, 1, 200, body="{}")]
+    samples += [Sample(f"b{n}", "one", "identify", "p", 0, 1, 429, "5", problem="too-often") for n in range(7)]
+    found = figures(seen([stage("one", "cost")], samples))["refused_otherwise"]
+    assert found.value == 7
+    assert "FLUKEPRINT_REQUESTS_PER_MINUTE" in found.detail
+
+
+def test_what_a_burst_leaves_behind_is_no_recovery() -> None:
+    """Every answer after the burst is a second late at first, and in time from its fifth second on."""
+    stages = [stage("calm", "calm"), stage("burst", "burst", 2), stage("after", "after", 10)]
+    samples = [Sample(f"c{n}", "calm", "identify", "p", n / 10, n / 10 + 0.02, 200, body="{}") for n in range(100)]
+    for n in range(100):
+        begun = 12 + n / 10
+        samples.append(Sample(f"a{n}", "after", "identify", "p", begun, begun + (1.0 if n < 50 else 0.02), 200, body="{}"))
+    found = figures(seen(stages, samples))
+    assert found["recovery_s"].value == 5
+    assert found["retry_after_untrue"].value == 0, "nobody was refused"
+
+
+def test_probes_that_fail_are_no_quick_ones() -> None:
+    run = seen([stage("ten", "flood")], [])
+    run.watch.probes += [Probe(str(n), "/healthz", 200, n, 1.0) for n in range(9)]
+    assert figures(run)["probe_p99_ms"].value == 1.0, "as the watcher saw it, where there is no log"
+    run.watch.probes.append(Probe("x", "/metrics", 503, 9, 1.0))
+    found = figures(run)["probe_p99_ms"]
+    assert math.isinf(found.value)
+    assert "1 were not answered 200" in found.detail
+
+
+def test_a_service_that_is_gone_is_probed_now_and_then_and_said_so() -> None:
+    with Watch("http://127.0.0.1:9", None, None) as watch:
+        time.sleep(1.2)
+    assert 1 <= len(watch.probes) <= 4
+    assert {one.status for one in watch.probes} == {0}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("<html>", "no JSON object"),
+        ("", "no JSON object"),
+        ("{}", "a batch's result is none"),
+        ('{"rows": []}', "has the rows"),
+        ('{"rows": [{"photos": ["q.jpg"], "state": "failed", "reason": "gone", "answer": null}]}', "is failed: gone"),
+        ('{"rows": [{"photos": ["q.jpg"], "state": "done", "reason": null, "answer": {}}]}', "has the rows"),
+    ],
+)
+def test_a_batch_that_is_not_all_that_was_sent_is_wrong(body: str, says: str, tmp_path: Path) -> None:
+    photo = tmp_path / "q.jpg"
+    photo.write_bytes(animals.photo(1, 5, size=(320, 240)))
+    with open_station(read_settings({}, data_dir=tmp_path / "a")) as station:
+        sent = Sample("b", "s", "batch", "q.jpg r.jpg", 1, 2, 200, body=body)
+        assert says in Offline(station, [photo], tmp_path).wrong([sent])["b"]
+
+
+def test_the_service_under_test_keeps_nothing_where_this_one_does() -> None:
+    environ = {"FLUKEPRINT_DATABASE_URL": "sqlite:////whales.db", "FLUKEPRINT_QDRANT_URL": "http://q:6333", "PATH": "/bin"}
+    settings = read_settings(environ | {"FLUKEPRINT_STREAMS": "3", "FLUKEPRINT_BUNDLE": "bundles/starter-lite0"})
+    told = environment(settings, environ)
+    assert told["PATH"] == "/bin"
+    assert told["FLUKEPRINT_STREAMS"] == "3"
+    assert Path(told["FLUKEPRINT_BUNDLE"]).is_absolute()
+    assert not [name for name in told if "URL" in name or "DIR" in name or "FILE" in name]
+
+
+@pytest.mark.parametrize("url", ["10.0.0.5", "http://[::1", "ftp://a", "http://", "http://a/prefix"])
+def test_an_address_that_is_none_is_said_before_anything_is_drawn(url: str, tmp_path: Path) -> None:
+    with pytest.raises(LoadtestRefused, match="is no address of a service"):
+        run_loadtest(Wanted("closed", url=url, out=tmp_path), read_settings({}), print)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "no level stands in it"), ('[cost_1mpp]\nmost = 1\nsays = "c"', "no figure 'cost_1mpp'"), ("[cost_1mp]", "most")],
+)
+def test_levels_that_hold_nothing_are_refused(text: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "levels.toml"
+    file.write_text(text)
+    with pytest.raises(LoadtestRefused, match=says):
+        read_levels(file)
 
 
 def test_a_percentile_is_one_of_the_values() -> None:

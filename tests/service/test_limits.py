@@ -129,6 +129,9 @@ def test_who_asks_too_often_waits(start: Start) -> None:
     assert said[-1].status_code == 429
     assert said[-1].json()["type"] == "urn:flukeprint:problem:too-often"
     assert client.get("/healthz").status_code == 200
+    counts = client.get("/metrics")  # who watches is not sent away when others ask too much
+    assert counts.status_code == 200
+    assert 'flukeprint_request_seconds_count{route="/v1/stats"} 5.0' in counts.text, "who is sent away waits for nothing"
 
 
 def test_a_bucket_fills_again_steadily() -> None:
