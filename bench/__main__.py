@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -26,7 +27,10 @@ from bench.subjects import measure_alone, subjects
 
 LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
 A_TENTH = 0.1
-PARTS = ["numpy", "onnxruntime", "opencv-python-headless", "openvino", "qdrant-edge-py", "SQLAlchemy"]
+PARTS = [
+    "numpy", "onnxruntime", "opencv-python-headless", "openvino", "qdrant-edge-py", "SQLAlchemy", "fastapi", "uvicorn",
+    "torch", "timm", "qdrant-client",
+]  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs[name] = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
-            "rows": [asdict(row) for row in rows],
+            "rows": [asdict(row) | {"value": row.value if math.isfinite(row.value) else None} for row in rows],
         }
     _write(args.out, {"subjects": runs})
     if "scale" in chosen and "scale" not in failed:
@@ -96,21 +100,29 @@ def changes(subject: str, rows: Iterable[Row], before: Sequence[dict[str, Any]])
         if old is None:
             told.append(f"{subject}: {row.name}: new, {_short(row.value)}")
             continue
-        moved = f"{_short(old['value'])} → {_short(row.value)} ({_change(row.value, old['value'])})"
+        change = _change(row.value, old["value"])
+        moved = f"{_short(old['value']) or 'nothing'} → {_short(row.value) or 'nothing'}" + (f" ({change})" if change else "")
         if row.met != old["met"]:
             told.append(f"{subject}: {row.name}: {moved}, {'met' if row.met else 'MISSED'} now")
-        elif abs(row.value - old["value"]) >= A_TENTH * abs(old["value"]):
+        elif _moved(row.value, old["value"]):
             told.append(f"{subject}: {row.name}: {moved}")
     return told + [f"{subject}: {name}: gone" for name in then]
 
 
+def _moved(value: float, then: float | None) -> bool:
+    """By a tenth or more; from a number to none, or back, too."""
+    if then is None or math.isnan(value):
+        return (then is None) != math.isnan(value)
+    return value != then and abs(value - then) >= A_TENTH * abs(then)
+
+
 def _change(value: float, then: float | None) -> str:
-    return "" if not then else f"{(value - then) / abs(then):+.0%}"
+    return "" if not then or math.isnan(value) else f"{(value - then) / abs(then):+.0%}"
 
 
 def _short(value: float | None) -> str:
     """Four figures that count, and whole numbers whole."""
-    if value is None:
+    if value is None or math.isnan(value):
         return ""
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
@@ -148,15 +160,17 @@ def _version(name: str) -> str | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except FileNotFoundError:
         return {}
+    except (OSError, ValueError) as error:  # its other figures would be lost by writing over it
+        raise SystemExit(f"{path} cannot be read: {error}. Mend it, remove it, or name another with --out.") from error
     return kept
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_suffix(".part")
-    written.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    written.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", "utf-8")
     written.replace(path)
 
 

@@ -57,7 +57,7 @@ def rows() -> Iterator[Row]:
             ratio,
             f"≥ {wanted}",
             ratio >= wanted,
-            f"{told} a second, 1 megapixel, {CLIENTS} clients",
+            f"{told} a second, {WEIGHTS.name}, 1 megapixel, {CLIENTS} clients",
         )
 
 

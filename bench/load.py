@@ -1,4 +1,5 @@
-"""The service levels that a load test holds a running service to, as rows: cost at saturation, waiting at half load, overload.
+"""The service levels that a load test holds a running service to, as rows: cost at saturation, waiting at half load, bursts,
+overload, memory over time.
 
 Each scenario of `loadtests/` that measures one is run as `flukeprint loadtest` runs it, on a service of its own.
 """
@@ -16,7 +17,7 @@ from typing import Any
 from bench.row import Row
 from settings import ROOT
 
-SCENARIOS = ("closed", "open", "overload")
+SCENARIOS = ("closed", "open", "burst", "overload", "soak")
 WITHIN_S = 900
 
 

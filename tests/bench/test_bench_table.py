@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -32,6 +33,21 @@ def test_what_changed_is_told_and_what_did_not_is_not() -> None:
         "search: first: new, 5",
         "search: left out: gone",
     ]
+
+
+def test_nothing_stays_nothing_and_a_number_that_is_gone_is_told() -> None:
+    old = [{"name": "none", "value": 0.0, "level": "", "met": True}, {"name": "gone", "value": 2.0, "level": "", "met": True}]
+    assert command.changes("load", [Row("none", 0.0, "", True), Row("gone", math.nan, "", True)], old) == [
+        "load: gone: 2 →  ()"
+    ]
+
+
+def test_figures_that_cannot_be_read_are_not_written_over(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text('{"subjects": ')
+    with pytest.raises(SystemExit, match="cannot be read"):
+        command.main(["--only", "scale", "--out", str(kept)])
+    assert kept.read_text() == '{"subjects": '
 
 
 def test_the_table_has_the_change_beside_the_last_value() -> None:

@@ -291,7 +291,7 @@ def test_clients_that_do_not_read_their_answers_hold_nobody_up(attacked: Attacke
             client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
         began = time.monotonic()
         assert httpx.get(f"{attacked.url}/v1/stats", timeout=WITHIN_S).status_code == 200
-        assert time.monotonic() - began < 20  # beside other work; what such clients keep, they keep for as long as they like
+        assert time.monotonic() - began < WITHIN_S
 
 
 @pytest.mark.parametrize(
