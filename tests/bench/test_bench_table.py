@@ -38,7 +38,7 @@ def test_what_changed_is_told_and_what_did_not_is_not() -> None:
 def test_nothing_stays_nothing_and_a_number_that_is_gone_is_told() -> None:
     old = [{"name": "none", "value": 0.0, "level": "", "met": True}, {"name": "gone", "value": 2.0, "level": "", "met": True}]
     assert command.changes("load", [Row("none", 0.0, "", True), Row("gone", math.nan, "", True)], old) == [
-        "load: gone: 2 →  ()"
+        "load: gone: 2 → nothing"
     ]
 
 
