@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from indexer.bulk import import_rows
 from indexer.drifting import judged, measure_drift
 from indexer.station import Station
 from matching import drift
-from matching.identify import QueryPhoto
+from matching.identify import Options, QueryPhoto
+from vector_db.port import NO_FILTER, Filter
 
 
 def ask(station: Station, data: bytes) -> int:
@@ -44,6 +46,20 @@ def test_what_is_measured_of_a_photo_is_kept_as_the_encoder_says(station: Statio
         "score": None,  # the catalogue is empty
     }
     assert "norm" not in kept.answer["photos"][0]
+
+
+def test_the_score_of_a_question_about_a_part_of_the_catalogue_is_none_to_compare(station: Station, whales: Path) -> None:
+    import_rows(station, whales, who="the tests")
+    data = animals.photo(0, 9, size=(320, 240))
+
+    def score(where: Filter) -> object:
+        answer = identify_and_keep(station, [QueryPhoto("asked.jpg", data)], Options(where=where), who="the tests")
+        assert answer.identification_id is not None
+        kept: dict[str, object] = station.catalogue.identification(answer.identification_id).photos[0]["measured"]
+        return kept["score"]
+
+    assert score(NO_FILTER) is not None
+    assert score(Filter(after=date(1900, 1, 1))) is None
 
 
 def test_photos_made_darker_have_drifted_in_brightness_and_others_have_not(

@@ -21,10 +21,11 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 
 
 def test_one_stream_a_core_is_what_others_are_held_against_and_each_way_is_tried_once() -> None:
-    for there in (1, 2, 4, 64):
+    for there in (1, 2, 4, 64, 192):
         found = ways(there)
         assert found[0] == Way(there)
         assert len(found) == len(set(found))
+        assert all(way.streams <= 256 for way in found), "settings take no more"
         assert all(way.streams >= way.batch for way in found), "a batch cannot fill with fewer callers"
 
 
