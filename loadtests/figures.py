@@ -173,7 +173,8 @@ def _bursts(run: Run) -> dict[str, Figure]:
     normal, slowest = percentile(calm, 0.95) * NORMAL, 0.0
     for stage in run.of("after"):
         slowest = max(slowest, _normal_after(run, stage, normal))
-    again = [one for one in run.samples if one.again]
+    bursts = [run.marks[stage.name] for stage in run.of("burst")]  # another one could not be foreseen
+    again = [one for one in run.samples if one.again and not any(o.begun <= one.begun <= o.ended for o in bursts)]
     found = {"recovery_s": figure(slowest, f"until p95 of two seconds ≤ {normal:.0f} ms, {NORMAL} × that of before")}
     if run.of("burst"):
         untrue = sum(one.status != 200 for one in again)

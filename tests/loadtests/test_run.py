@@ -209,6 +209,13 @@ def test_what_a_burst_leaves_behind_is_no_recovery() -> None:
     found = figures(seen(stages, samples))
     assert found["recovery_s"].value == 5
     assert found["retry_after_untrue"].value == 0, "nobody was refused"
+    back = [
+        Sample("b", "burst", "identify", "p", at, at + 1, status, again=True)
+        for at, status in ((11, 429), (13, 429), (14, 200))
+    ]
+    assert figures(seen(stages, [*samples, *back]))["retry_after_untrue"].value == 0.5, (
+        "who came back into a burst is not counted"
+    )
 
 
 def test_probes_that_fail_are_no_quick_ones() -> None:
