@@ -20,6 +20,7 @@ from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 
 class ExactIndex:
@@ -53,13 +54,14 @@ class Said:
     reason: str
 
 
-def said(index: ExactIndex, queries: Floats, left_out: Mask) -> Said:
-    """`left_out` (n_query, n_gallery): photos that a query must not find, such as those of its own encounter."""
-    calibration = calibrate(index, index)
+def said(index: ExactIndex, queries: Floats, left_out: Mask, learnt_from: Sequence[ExactIndex], fold: Ints) -> Said:
+    """`left_out` (n_query, n_gallery): photos that a query must not find, such as those of its own encounter. `fold` says of
+    each query which catalogue of `learnt_from` its calibration is fitted on: one that the query itself is not in."""
+    calibrations = [calibrate(one, one) for one in learnt_from]
     made = np.zeros(len(queries))
     for row, vector in enumerate(queries):
         found, owner = gather(index, [vector], index.owners, want=DEPTH + 1, leave_out=np.flatnonzero(left_out[row]).tolist())
         ranking = rank(found[0], owner)
-        seen = features(ranking, [ranking])
+        seen, calibration = features(ranking, [ranking]), calibrations[fold[row]]
         made[row] = calibration.chances(calibration.confidence(seen))[0] if seen is not None else 0.0
-    return Said(made, calibration.source, calibration.reason)
+    return Said(made, calibrations[0].source, calibrations[0].reason)

@@ -24,7 +24,9 @@ from .metrics import Ints, Mask
 from .rows import NEW, Row
 from .splits import key
 
+Words = npt.NDArray[np.str_]
 FALSE_POSITIVES = (0.01, 0.05)
+FOLDS = 5
 GALLERY_SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -94,8 +96,8 @@ def figures(gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 
         "cross_encounter": _ranking(whole, apart["encounter"], seed, rounds),
         "cross_date": _ranking(whole, apart["date"], seed, rounds),
         "cross_occasion": _ranking(whole, apart["occasion"], seed, rounds),
-        "open_set": _open_set(scores, whole.truth),
-        "open_set_cross_occasion": _open_set(whole.scores(apart["occasion"]), whole.truth),
+        "open_set": _open_set(whole, None),
+        "open_set_cross_occasion": _open_set(whole, apart["occasion"]),
         "calibration": _calibration(gallery, query, whole, apart["encounter"]),
         "by_species": _by(query.rows, lambda row: row.species, whole, apart["encounter"]),
         "by_viewpoint": _by(query.rows, lambda row: row.viewpoint, whole, apart["encounter"]),
@@ -139,7 +141,8 @@ def _ranking(whole: Asked, allowed: Mask | None, seed: int, rounds: int) -> dict
     isknown = metrics.known(scores, whole.truth)
     seen = whole.other if allowed is None else whole.other & allowed
     first = metrics.hits(scores, whole.truth)
-    threshold = _threshold(scores, whole.truth, 0.05)
+    counted = (isknown | (whole.truth < 0)) & seen.any(axis=1)  # others were only left out, or do not say when they are of
+    threshold = _threshold(scores[counted], whole.truth[counted], 0.05)
     bootstrap = metrics.interval(
         lambda drawn: metrics.share(first[drawn]), whole.individual[isknown], np.random.default_rng(seed), rounds
     )
@@ -149,18 +152,21 @@ def _ranking(whole: Asked, allowed: Mask | None, seed: int, rounds: int) -> dict
         "top1_95": bootstrap and list(bootstrap),
         "top5": metrics.share(metrics.hits(scores, whole.truth, 5)),
         "map": metrics.mean_average_precision(whole.similarity, whole.owner[None] == whole.truth[:, None], seen),
-        "map5_new": None if threshold is None else metrics.map_at_5(scores, whole.truth, threshold),
+        "map5_new": None if threshold is None else metrics.map_at_5(scores[counted], whole.truth[counted], threshold),
     }
 
 
 def _threshold(scores: npt.NDArray[np.floating], truth: Ints, false_positives: float) -> float | None:
-    new = ~metrics.known(scores, truth) & (truth < 0)
+    new = truth < 0
     return metrics.threshold_at(scores[new].max(axis=1), false_positives) if new.any() else None
 
 
-def _open_set(scores: npt.NDArray[np.floating], truth: Ints) -> dict[str, Any]:
-    """Queries whose own animal was only left out of the gallery are in neither group."""
+def _open_set(whole: Asked, allowed: Mask | None) -> dict[str, Any]:
+    """Queries whose own animal was only left out of the gallery are in neither group, nor those of which nobody knows when."""
+    scores, truth = whole.scores(allowed), whole.truth
     isknown, isnew = metrics.known(scores, truth), truth < 0
+    if allowed is not None:
+        isnew &= (whole.other & allowed).any(axis=1)
     best = scores.max(axis=1)
     made: dict[str, Any] = {
         "n_known": int(isknown.sum()),
@@ -179,10 +185,12 @@ def _calibration(gallery: Labelled, query: Labelled, whole: Asked, other_encount
     photo counted once, and each encounter, as a calibration counts them, since the photos of one are no news to each other."""
     scores = whole.scores(other_encounter)
     counted = metrics.known(scores, whole.truth) | (whole.truth < 0)
-    encounters = {name: index for index, name in enumerate(sorted({_encounter(r) or key(r) for r in gallery.rows}))}
-    index = ExactIndex(gallery.vectors, whole.owner.tolist(), [encounters[_encounter(r) or key(r)] for r in gallery.rows])
+    names, encounter = np.unique([_encounter(r) or key(r) for r in gallery.rows], return_inverse=True)
     same = ~(whole.other & (other_encounter | (whole.truth < 0)[:, None]))
-    answer = said(index, query.vectors[counted], same[counted])
+    fold, learnt_from = _folds(gallery, query, names, encounter)
+    indexes = [ExactIndex(gallery.vectors[some], whole.owner[some].tolist(), encounter[some].tolist()) for some in learnt_from]
+    index = ExactIndex(gallery.vectors, whole.owner.tolist(), encounter.tolist())
+    answer = said(index, query.vectors[counted], same[counted], indexes, fold[counted])
     right = scores.argmax(axis=1)[counted] == whole.truth[counted]
     isnew = whole.truth[counted] < 0
     mixed = isnew.any() and not isnew.all()
@@ -206,6 +214,17 @@ def _calibration(gallery: Labelled, query: Labelled, whole: Asked, other_encount
         "reason": answer.reason,
         "reliability": [asdict(b) for b in metrics.reliability(answer.probability, right, weight=weight)],
     }
+
+
+def _folds(gallery: Labelled, query: Labelled, names: Words, encounter: Ints) -> tuple[Ints, list[Ints]]:
+    """Of each query a number, and for each number the photos of the gallery that its calibration learns from: all, where no
+    query is among them; else those of other encounters, in parts, since what it was fitted on a calibration states too well."""
+    if not {key(row) for row in gallery.rows} & {key(row) for row in query.rows}:
+        return np.zeros(len(query.rows), np.int64), [np.arange(len(gallery.rows))]
+    part = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    of = dict(zip(names.tolist(), part.tolist(), strict=True))
+    fold = np.array([of.get(_encounter(row) or key(row), 0) for row in query.rows])
+    return fold, [np.flatnonzero(part[encounter] != n) for n in range(FOLDS)]
 
 
 def _by(rows: Sequence[Row], of: Callable[[Row], str | None], whole: Asked, other_encounter: Mask) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Which photos teach and which ones ask: seeded, saved, and called what they are.
 
-`closed`     one photo in five of each individual, drawn at random. It flatters: most have a photo of the same minute left in
-             the gallery. Published splits are of this kind, so it is kept to compare.
-`occasion`   all photos of the last date (without dates: encounter) of one individual in five that has several. Neither the
-             encoder nor the gallery has seen that day of that animal.
+`closed`     one photo in five of each individual, at random, with all its boxes of that individual. It flatters: most have a
+             photo of the same minute left in the gallery. Published splits are of this kind, so it is kept to compare.
+`occasion`   all photos of the last date (without dates: encounter) of one individual in five that has several, and no photo of
+             which nobody knows when it was taken. Neither the encoder nor the gallery has seen that day of that animal.
 `stranger`   all photos of one individual in five, which the encoder never sees: they ask as unknown animals, and as known
              ones of a catalogue that was never trained on.
 `train`      the rest: what teaches, and the gallery of the first two.
@@ -78,20 +78,26 @@ def make_split(table: Table, data: str, seed: int) -> Split:
     strangers = _one_in_five(order, draw)
     for name in strangers:
         parts |= {key(row): "stranger" for row in of[name]}
-    several = [name for name in order if name not in strangers and len(_occasions(of[name])) > 1]
+    several = [name for name in order if name not in strangers and len(_occasions(of[name])) > 1 and _is_told(of[name])]
     for name in sorted(_one_in_five(several, draw)):
         last = _occasions(of[name])[-1]
         parts |= {key(row): "occasion" for row in of[name] if occasion(row) == last}
     for name in sorted(set(order) - strangers):
-        left = [row for row in of[name] if key(row) not in parts]
+        left = list(dict.fromkeys(row.path for row in of[name] if key(row) not in parts))
         whole, rest = divmod(len(left), ONE_IN)
         asked = whole + int(len(left) > 1 and draw.random() < rest / ONE_IN)
-        parts |= {key(left[i]): "closed" for i in draw.permutation(len(left))[:asked]}
+        chosen = {left[i] for i in draw.permutation(len(left))[:asked]}
+        parts |= {key(row): "closed" for row in of[name] if row.path in chosen and key(row) not in parts}
     return Split(seed, data, {key(row): parts.get(key(row), "train") for row in table.rows})
 
 
 def _occasions(rows: Sequence[Row]) -> list[str]:
     return sorted({when for row in rows if (when := occasion(row)) is not None})
+
+
+def _is_told(rows: Sequence[Row]) -> bool:
+    """Of each photo the same is known: a date, or else an encounter. Others may be of the day that is to be held back."""
+    return all(row.date for row in rows) or all(row.encounter and not row.date for row in rows)
 
 
 def _one_in_five(names: Sequence[str], draw: np.random.Generator) -> set[str]:

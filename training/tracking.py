@@ -6,6 +6,7 @@ make setup EXTRAS=train,mlflow;  mlflow ui --backend-store-uri sqlite:///runs/ml
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +37,7 @@ class Tracked:
         else:
             self._id = self._client.create_run(experiment, run_name=out.name, tags={"folder": str(out)}).info.run_id
             for name, value in leaves(settings):
-                self._client.log_param(self._id, name, value)
+                self._client.log_param(self._id, fit(name), value)
 
     def progress(self, step: int, loss: float, photos_per_s: float) -> None:
         if step % EVERY == 0:
@@ -46,13 +47,22 @@ class Tracked:
     def evaluated(self, step: int, figures: Mapping[str, Any]) -> None:
         for name, value in leaves(figures):
             if isinstance(value, int | float) and not isinstance(value, bool):
-                self._client.log_metric(self._id, name, value, step=step)
+                self._client.log_metric(self._id, fit(name), value, step=step)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._client.set_terminated(self._id, "FINISHED" if kind is None else "KILLED")
+
+
+def fit(name: str) -> str:
+    """As MLflow takes it.
+
+    >>> fit("closed.open_set.at_1%_false_positives.recall")
+    'closed.open_set.at_1__false_positives.recall'
+    """
+    return re.sub(r"[^\w./ -]", "_", name, flags=re.ASCII)
 
 
 def leaves(given: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:

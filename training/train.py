@@ -28,7 +28,7 @@ from .model import Embedder, make_embedder
 from .photos import Photos
 from .rows import NEW, Table
 from .run import Progress, Run
-from .splits import Part, Split, make_split
+from .splits import Part, Split, key, make_split
 from .table import write_csv
 
 BEFORE = "before.json"  # the runs that this one goes on from
@@ -78,6 +78,7 @@ def train(
         split = Split.load(begin / "split.json", table, manifest.whole)  # else it would be asked what it was taught
     split = split or make_split(table, manifest.whole, config.seed)
     taught = [row for row in table.rows if row.identity != NEW] if everything else list(split.rows(table, "train"))
+    taught.sort(key=key)  # what a step draws are places in this list: the table's order must not matter
     if len({row.identity for row in taught}) < 2:
         raise DataRefused(f"{len(taught)} photos of one individual are left to teach: expected two individuals or more.")
     run = Run(config, taught, images)
@@ -86,14 +87,13 @@ def train(
         (out / BEFORE).write_text(json.dumps(history(begin, before), indent=1), "utf-8")
     if state is not None:
         run.restore(state)
-    (out / "config.json").write_text(json.dumps(config.as_json(), indent=1), "utf-8")
-    split.save(out / "split.json")
-    for part in get_args(Part):  # as tables, to measure any bundle with: `flukeprint evaluate`
-        write_csv(split.rows(table, part), out / f"{part}.csv")
-    manifest.save(out / "manifest.json")
+    else:  # a run that goes on has them: a kill while they are written again would lose them
+        manifest.save(out / "manifest.json")
+        _write_plan(config, table, split, out)
 
     saved = time.monotonic()
-    for progress in run.steps():
+    stopped = bool(config.patience) and run.worse >= config.patience  # before this process began
+    for progress in run.steps() if not stopped else ():
         report.progress(progress)
         shown = run.step * config.batch * config.accumulate
         if not everything and config.evaluate_every and run.step < config.steps and _crossed(shown, config):
@@ -108,9 +108,16 @@ def train(
             saved = time.monotonic()
     save_checkpoint(run.state() | expected, out)
     final = {} if everything else measure(run.average, config, table, images, split)
-    report.evaluated(run.step, final)
     (out / "figures.json").write_text(json.dumps(final, indent=1), "utf-8")
+    report.evaluated(run.step, final)
     return final
+
+
+def _write_plan(config: Config, table: Table, split: Split, out: Path) -> None:
+    (out / "config.json").write_text(json.dumps(config.as_json(), indent=1), "utf-8")
+    split.save(out / "split.json")
+    for part in get_args(Part):  # as tables, to measure any bundle with: `flukeprint evaluate`
+        write_csv(split.rows(table, part), out / f"{part}.csv")
 
 
 def measure(module: torch.nn.Module, config: Config, table: Table, images: Path, split: Split) -> dict[str, Any]:
@@ -123,8 +130,8 @@ def judged(vectors: npt.NDArray[np.float32], table: Table, split: Split) -> dict
     """The same, of the rows' vectors."""
     place = {id(row): index for index, row in enumerate(table.rows)}
 
-    def part(*names: str) -> Labelled:
-        rows = split.rows(table, *names)  # type: ignore[arg-type]
+    def part(*names: str, named: bool = False) -> Labelled:
+        rows = [row for row in split.rows(table, *names) if not named or row.identity != NEW]  # type: ignore[arg-type]
         return Labelled(rows, vectors[[place[id(row)] for row in rows]])
 
     made = {}
@@ -132,7 +139,7 @@ def judged(vectors: npt.NDArray[np.float32], table: Table, split: Split) -> dict
         if split.rows(table, name):  # type: ignore[arg-type]
             made[name] = figures(part("train"), part(name, "stranger"))
     if split.rows(table, "stranger"):
-        made["stranger"] = figures(part("train", "stranger"), part("stranger"))
+        made["stranger"] = figures(part("train", "stranger", named=True), part("stranger"))
         if elsewhere := without_some(part("stranger")):
             made["elsewhere"] = figures(elsewhere, part("stranger"))
     return made

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from training.errors import EvaluationRefused
-from training.evaluate import Labelled, different, figures, headline
+from training.evaluate import Labelled, _folds, different, figures, headline
 from training.rows import NEW, Row
 
 DAY, NEXT = date(2020, 1, 1), date(2020, 1, 2)
@@ -79,6 +79,31 @@ def test_new_animals_are_told_by_their_low_scores() -> None:
     assert made["open_set"]["at_5%_false_positives"]["recall"] == 1.0
     assert made["open_set"]["at_5%_false_positives"]["specificity"] == 1.0
     assert made["map5_new"] == 1.0
+
+
+def test_who_does_not_say_when_counts_for_nothing_across_occasions() -> None:
+    """Neither a known animal whose photos were only left out, nor a new one of an unknown day, is rejected rightly by that."""
+    gallery = Labelled((row("a0", "a", None, None), row("b0", "b", None, None)), towards(0, 90))
+    query = Labelled((row("q", "a", None, None), row("r", "c", None, None)), towards(40, 10))
+    made = figures(gallery, query, rounds=10)
+    assert made["cross_encounter"]["map5_new"] is made["cross_occasion"]["map5_new"] is None
+    assert made["open_set_cross_occasion"] == {"n_known": 0, "n_new": 0, "auroc": None}
+    assert made["open_set"]["n_new"] == 1
+    dated = Labelled((row("q", "a", None, NEXT), row("r", "c", None, DAY), row("s", "c", None, None)), towards(40, 10, 10))
+    known = Labelled((row("a0", "a", None, DAY), row("b0", "b", None, DAY)), towards(0, 90))
+    assert figures(known, dated, rounds=10)["open_set_cross_occasion"]["n_new"] == 1
+
+
+def test_a_calibration_is_not_asked_about_what_it_learnt_from() -> None:
+    rows = [row(f"{n}-{p}", f"w{n % 5}", f"e{n}") for n in range(20) for p in range(3)]
+    gallery = Labelled(rows, towards(*range(60)))
+    names, encounter = np.unique([f"{r.identity} {r.encounter}" for r in rows], return_inverse=True)
+    fold, learnt_from = _folds(gallery, gallery, names, encounter)
+    for place, part in enumerate(fold):
+        assert encounter[place] not in encounter[learnt_from[part]]
+    assert {len(some) for some in learnt_from} == {48}
+    others = Labelled([row("x", "w0", "e0")], towards(1))
+    assert [len(some) for some in _folds(gallery, others, names, encounter)[1]] == [60]
 
 
 def test_figures_are_json_and_the_same_again() -> None:

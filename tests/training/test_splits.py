@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from encoder.values import Box
 from training.errors import SplitRefused
 from training.rows import NEW, Row, Table
-from training.splits import Split, make_split, occasion
+from training.splits import Split, key, make_split, occasion
 
 DAY = date(2020, 1, 1)
 
@@ -68,6 +69,38 @@ def test_boxes_of_one_photo_are_split_by_themselves_and_unnamed_animals_are_stra
     rows = (Row("a.jpg", "w0", box=Box(0, 0, 5, 5)), Row("a.jpg", "w1", box=Box(9, 0, 5, 5)), Row("n.jpg", NEW))
     split = make_split(Table("t", rows), "d", 0)
     assert split.parts == {"a.jpg 0,0,5,5": "train", "a.jpg 9,0,5,5": "train", "n.jpg": "stranger"}
+
+
+def test_boxes_of_one_photo_of_one_animal_stay_together() -> None:
+    rows = [Row(f"{a}-{p}.jpg", f"w{a}", box=Box(9 * b, 0, 5, 5)) for a in range(10) for p in range(10) for b in range(2)]
+    split = make_split(Table("t", tuple(rows)), "d", 0)
+    of = defaultdict(set)
+    for name, part in split.parts.items():
+        of[name.split()[0]].add(part)
+    assert all(len(parts) == 1 for parts in of.values())
+    assert Counter(split.parts.values()) == {"stranger": 40, "closed": 32, "train": 128}
+
+
+@given(animals, st.integers(0, 3), st.lists(st.sampled_from(["date", "encounter", "both"]), min_size=1, max_size=8))
+def test_an_occasion_is_held_back_only_of_animals_whose_every_photo_says_when(
+    given_animals: list[list[int]], seed: int, told: list[str]
+) -> None:
+    """The photos of one encounter, some with a date and some without, are no two occasions."""
+    rows = tuple(
+        replace(
+            row,
+            date=row.date if told[n % len(told)] != "encounter" else None,
+            encounter=row.encounter if told[n % len(told)] != "date" else None,
+        )
+        for n, row in enumerate(table(given_animals).rows)
+    )
+    split = make_split(Table("t.csv", rows), "d", seed)
+    held = {row.identity for row in rows if split.parts[key(row)] == "occasion"}
+    for identity in held:
+        own = [row for row in rows if row.identity == identity]
+        assert all(row.date for row in own) or not any(row.date for row in own)
+        encounters = [{row.encounter for row in own if split.parts[key(row)] == part} for part in ("occasion", "train")]
+        assert not encounters[0] & encounters[1] - {None}
 
 
 def test_one_individual_cannot_be_split() -> None:

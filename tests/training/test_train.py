@@ -27,7 +27,7 @@ from training.errors import CheckpointRefused, ConfigRefused, DataRefused  # noq
 from training.evaluate import Labelled  # noqa: E402
 from training.manifest import make_manifest  # noqa: E402
 from training.photos import Photos, stage_shape  # noqa: E402
-from training.rows import Row, Table  # noqa: E402
+from training.rows import NEW, Row, Table  # noqa: E402
 from training.run import Progress, Run, schedule  # noqa: E402
 from training.splits import Split  # noqa: E402
 from training.table import open_table  # noqa: E402
@@ -173,15 +173,19 @@ def test_run_killed_at_any_moment_resumes_to_the_same_bits(images: Path, table: 
     config = replace(SMALL, save_every_s=1e-9)
     arguments = [str(Path(__file__).parent), str(images), str(tmp_path), json.dumps(config.as_json())]
     draw = np.random.default_rng(11)
+    checkpoint, before = tmp_path / NAME, 0
     for _ in range(2):
         child = subprocess.Popen([sys.executable, "-c", KILLED, *arguments], stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
-        time.sleep(float(draw.uniform(0.2, 1.5)))
+        while child.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
+            time.sleep(0.01)
+        time.sleep(float(draw.uniform(0.0, 0.3)))
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-    train(config, table, images, tmp_path, resume=(tmp_path / NAME).exists())
+        before = checkpoint.stat().st_mtime_ns
+    train(config, table, images, tmp_path, resume=True)
     assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path), strict=True))
 
 
@@ -292,6 +296,36 @@ def test_run_that_gets_no_better_stops_early_and_says_its_figures(images: Path, 
     assert 3 <= len(said) < config.steps // 2
     assert said[:3] == [2, 4, 6]
     assert load_checkpoint(tmp_path)["step"] == said[-1] < config.steps
+
+
+def test_run_that_has_stopped_early_is_done_also_when_it_is_resumed(images: Path, table: Table, tmp_path: Path) -> None:
+    config = replace(SMALL, photos=8 * 60, lr=1e-12, head_lr=1e-12, ema=0.0, evaluate_every=16, patience=1, stages=())
+    figures = train(config, table, images, tmp_path)
+    before = load_checkpoint(tmp_path)["step"]
+    assert train(config, table, images, tmp_path, resume=True) == figures
+    assert load_checkpoint(tmp_path)["step"] == before < config.steps
+
+
+def test_order_of_the_table_and_photos_without_a_name_change_nothing_that_is_taught(
+    images: Path, table: Table, finished: Path, tmp_path: Path
+) -> None:
+    figures = train(SMALL, Table(table.source, table.rows[::-1]), images, tmp_path / "other")
+    assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path / "other"), strict=True))
+    assert figures["closed"]["top1"] == json.loads((finished / "figures.json").read_text())["closed"]["top1"]
+    unnamed = Table(table.source, tuple(replace(row, identity=NEW) if row.identity == "w5" else row for row in table.rows))
+    made = train(replace(SMALL, photos=16), unnamed, images, tmp_path / "unnamed")
+    assert made["stranger"]["open_set"]["n_new"] >= sum(row.identity == NEW for row in unnamed.rows)
+
+
+def test_resuming_writes_no_plan_again(images: Path, table: Table, tmp_path: Path) -> None:
+    """A disk that is full, or a kill, while it is written would cost the run."""
+    train(SMALL, table, images, tmp_path)
+    for name in ("split.json", "config.json", "manifest.json", "train.csv"):
+        (tmp_path / name).chmod(0o444)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    train(SMALL, table, images, tmp_path, resume=True)
+    after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {NAME, "figures.json"}
 
 
 def test_resumed_run_keeps_the_split_that_it_was_given(images: Path, table: Table, tmp_path: Path) -> None:
