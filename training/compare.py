@@ -77,7 +77,7 @@ class Bench:
 
     def vectors(self, look: nn.Module) -> Vectors:
         photos = Photos(self.table.rows, self.images, self.config)
-        return photos.embed(look.eval(), range(len(self.table.rows)), self.config.device)
+        return photos.embed(look.eval(), range(len(self.table.rows)))
 
     def part(self, vectors: Vectors, *names: Part) -> Labelled:
         chosen = [index for index, row in enumerate(self.table.rows) if self.split.parts[key(row)] in names]
@@ -104,8 +104,12 @@ class Bench:
 
 def line(name: str, closed: Figures, last: Figures, strangers: Figures) -> str:
     shown = [closed["top1"], closed["cross_encounter"]["top1"], closed["cross_occasion"]["top1"], last["top1"]]
-    words = ["–" if number is None else f"{number:.3f}" for number in (*shown, closed["open_set"]["auroc"])]
-    return f"| {name} | {' | '.join(words)} | {strangers['top1']:.3f} / {strangers['cross_encounter']['top1']:.3f} |"
+    words = [_short(number) for number in (*shown, closed["open_set"]["auroc"])]
+    return f"| {name} | {' | '.join(words)} | {_short(strangers['top1'])} / {_short(strangers['cross_encounter']['top1'])} |"
+
+
+def _short(number: float | None) -> str:
+    return "–" if number is None else f"{number:.3f}"
 
 
 def several(asked: Labelled) -> Labelled:
