@@ -18,6 +18,7 @@ from catalog.catalogue import Catalogue
 from catalog.errors import ValueRefused
 from catalog.names import clean_label, clean_place
 from catalog.values import EventRow, Sighting
+from encoder.errors import PhotoRefused
 from encoder.values import Box
 from indexer.edits import Done
 from indexer.given import bound, crop
@@ -35,7 +36,7 @@ def identify(args: argparse.Namespace) -> int:
     settings = settings_for(args)
     options = Options(top=args.top, max_false_match=args.max_false_match, where=filter_of(args))
     boxes = boxes_of(args, len(args.photos))
-    with open_station(settings, create=False) as station:
+    with open_station(settings, create=False) as station, naming(args.photos[0]):  # it is the first that is told of
         photos = [query_photo(station, Path(path), box) for path, box in zip(args.photos, boxes, strict=True)]
         answer = identify_and_keep(station, photos, options, who=settings.user, second_opinion=args.second_opinion)
     if args.json:
@@ -55,7 +56,8 @@ def similar(args: argparse.Namespace) -> int:
         if args.sighting is not None:
             found = similar_to_sighting(station, args.sighting, top=args.top, where=where)
         else:
-            found = similar_to_photo(station, Path(args.photo), boxes[0], top=args.top, where=where)
+            with naming(args.photo):
+                found = similar_to_photo(station, Path(args.photo), boxes[0], top=args.top, where=where)
     if args.json:
         terminal.put_json({"similar": [{"rank": rank} | asdict(one) for rank, one in enumerate(found, start=1)]})
     else:
@@ -303,6 +305,17 @@ def restore(args: argparse.Namespace) -> int:
 
 def settings_for(args: argparse.Namespace) -> Settings:
     return read_settings(data_dir=args.data_dir)
+
+
+@contextmanager
+def naming(photo: str) -> Iterator[None]:
+    """A refusal of this photo says so."""
+    try:
+        yield
+    except PhotoRefused as refusal:
+        if photo in str(refusal):
+            raise
+        raise type(refusal)(f"{photo}: {refusal}") from refusal
 
 
 def command(args: argparse.Namespace, *words: object) -> str:

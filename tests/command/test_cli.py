@@ -59,6 +59,16 @@ def test_a_load_test_says_which_extra_it_needs(run: Run, monkeypatch: pytest.Mon
     assert "make setup EXTRAS=load" in refused.err
 
 
+def test_a_photo_that_is_refused_is_named(run: Run, photos: Path, tmp_path: Path) -> None:
+    run("enrol", "--name", "Kelp", photos / "W0/0-0.jpg")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no photo")
+    for words in (["identify", notes], ["identify", notes, tmp_path / "none.jpg"], ["similar", notes]):
+        refused = run(*words)
+        assert refused.code == 1
+        assert refused.err.startswith(f"flukeprint: {notes}: This is not a photo")
+
+
 def test_what_is_said_to_be_pasted_is_for_the_same_data_folder(run: Run, photos: Path, tmp_path: Path) -> None:
     other = tmp_path / "other whales"
     done = run("enrol", "--name", "Kelp", photos / "W0/0-0.jpg", "--data-dir", other)
