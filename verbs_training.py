@@ -23,7 +23,7 @@ from encoder.bundle import is_label
 from indexer import registry
 from settings import Settings
 from verbs import DONE, command, settings_for
-from verbs_bundles import books_if_any, extra, figure, images_of, refuse_no_run, tell
+from verbs_bundles import CHECKPOINT, books_if_any, extra, figure, images_of, refuse_no_run, tell
 
 if TYPE_CHECKING:
     from training.config import Config
@@ -38,6 +38,8 @@ def train(args: argparse.Namespace) -> int:
 
     if args.begin is not None:
         refuse_no_run("--begin", args.begin)
+    if not args.resume and (args.out / CHECKPOINT).exists():  # before its findings are written over
+        raise ValueRefused(f"{args.out} holds a run already. Go on with it by --resume, or choose another folder.")
     config, everything = _run_settings(args)
     table, images = open_table(args.data), images_of(args.images, args.data)
     found = () if args.resume else _looked_at(table, images, args.out)

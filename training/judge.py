@@ -124,9 +124,9 @@ def encode_rows(
 def _refuse_none(which: str, kept: Labelled, refused: Sequence[SetAside], images: Path) -> None:
     """Where no photo can be read it is the folder that is wrong, and not the photos."""
     if refused and not kept.rows:
-        reasons = "; ".join(f"{one.row.path}: {one.reason}" for one in refused[:SHOWN])
+        reasons = "; ".join(f"{one.row.path}: {one.reason.rstrip('.')}" for one in refused[:SHOWN])
         raise EvaluationRefused(
-            f"None of the {len(refused)} photos of the {which} can be used: expected them below {images}. First: {reasons} "
+            f"None of the {len(refused)} photos of the {which} can be used: expected them below {images}. First: {reasons}. "
             "See whether --images is the folder that the table's paths begin at."
         )
 

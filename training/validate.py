@@ -71,7 +71,9 @@ def refuse_errors(findings: Iterable[Finding], saved: Path | None = None) -> Non
     """`saved` is the file where all of them stand."""
     errors = [f for f in findings if f.severity == "error"]
     if errors:
-        shown = "; ".join(map(str, errors[:SHOWN]))  # on one line, since a screen is shown control characters spelled out
+        shown = "; ".join(
+            str(f).rstrip(".") for f in errors[:SHOWN]
+        )  # on one line, since a screen is shown control characters spelled out
         more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
         where = f" All stand in {saved}." if saved else ""
         raise DataRefused(f"{len(errors)} rows must be mended or left out first: {shown}{more}.{where}")

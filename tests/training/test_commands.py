@@ -115,6 +115,12 @@ def test_a_run_goes_on_with_its_own_settings_and_says_how_a_bundle_is_made_of_it
     taught, err = capsys.readouterr()
     assert [one["kind"] for one in json.loads(taught)["findings"]] == ["loose"]
     assert sum(line.startswith("epoch ") for line in err.splitlines()) >= 4  # 128 shown of at most 29 taught
+    kept = (out / "findings.csv").read_text()
+    (photos / "loose.png").unlink()
+    assert cli.main(given) == 1
+    assert "holds a run already. Go on with it by --resume" in capsys.readouterr().err
+    assert (out / "findings.csv").read_text() == kept
+    (photos / "loose.png").touch()
     assert cli.main([*given, "--resume"]) == 0
     said = capsys.readouterr().out
     words = shlex.split(said.partition("for LICENCE: flukeprint ")[2])
