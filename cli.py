@@ -2,8 +2,8 @@
 
 Answers go to stdout, as a table for a person or as JSON with `--json`; everything else goes to stderr. The exit code is 0
 when it was done, 1 when the input was refused or something did not work, 2 when the command line itself is wrong. The verbs'
-flags stand in `flags.py`, the verbs themselves in `verbs.py`, `verbs_bundles.py` and `verbs_service.py`: nothing heavy is
-imported before one runs, and `--help` answers at once.
+flags stand in `flags.py`, the verbs themselves in `verbs.py`, `verbs_bundles.py`, `verbs_training.py` and `verbs_service.py`:
+nothing heavy is imported before one runs, and `--help` answers at once.
 """
 
 from __future__ import annotations

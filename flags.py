@@ -224,14 +224,14 @@ def _encoders(add: Add) -> None:
         "teach an encoder from labelled photos",
         "flukeprint train --data metadata.csv --images photos/ --out runs/one --preset lite0\n"
         "flukeprint train --data metadata.csv --images photos/ --out runs/one --resume",
-        room,
+        "verbs_training",
     )
     verb.add_argument(
         "--data", required=True, type=Path, metavar="TABLE", help="CSV with path and identity, COCO JSON, or a folder each"
     )
     verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that its paths are relative to (default: its own)")
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="the run's folder")
-    verb.add_argument("--preset", default="lite0", metavar="NAME", help="which encoder and schedule (default: lite0)")
+    verb.add_argument("--preset", metavar="NAME", help="which encoder and schedule (default: lite0)")
     verb.add_argument("--config", type=Path, metavar="FILE", help="TOML or JSON that changes settings of the preset")
     verb.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
     verb.add_argument("--everything", action="store_true", help="hold nothing back: for the bundle that follows a judged one")
@@ -241,7 +241,7 @@ def _encoders(add: Add) -> None:
         "evaluate",
         "measure how well a bundle tells animals apart",
         "flukeprint evaluate --gallery gallery.csv --query query.csv --images photos/ --report report/",
-        room,
+        "verbs_training",
     )
     verb.add_argument("--bundle", type=Path, metavar="B", help="a bundle's folder or id (default: the one that would be used)")
     verb.add_argument(
@@ -256,10 +256,12 @@ def _encoders(add: Add) -> None:
         "datasets",
         "list public sets of labelled photos, and fetch those whose terms allow it",
         "flukeprint datasets\nflukeprint datasets beluga-id-2022 --fetch ~/data",
-        room,
+        "verbs_training",
     )
     verb.add_argument("name", nargs="?", metavar="NAME", help="one of the list")
-    verb.add_argument("--fetch", type=Path, metavar="DIR", help="fetch it there; broken off, it goes on; checked at the end")
+    verb.add_argument(
+        "--fetch", type=Path, metavar="DIR", help="fetch it there; broken off, it goes on; checked, where it can be"
+    )
 
 
 def _serve(add: Add) -> None:

@@ -1,6 +1,6 @@
-"""What the verbs of encoders do: bundles kept, compared, used and made; encoders trained and judged; public data.
+"""What the verbs of bundles do: kept, compared, used and made. Those that teach and judge stand in `verbs_training.py`.
 
-As in `verbs.py`, each function is named like its verb. Training and making need the extra `train`; the others do not.
+As in `verbs.py`, each function is named like its verb. Making needs the extra `train`; the others do not.
 """
 
 from __future__ import annotations
@@ -8,29 +8,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import terminal
 from catalog.catalogue import Catalogue
 from catalog.errors import CatalogueMissing, ValueRefused
+from encoder.bundle import LABEL, is_label
 from indexer import registry
 from indexer.errors import BundleNotUsed
 from indexer.station import open_books
 from settings import Settings
 from verbs import DONE, settings_for
 
-if TYPE_CHECKING:
-    from training.run import Progress
-
-SHOWN = 10  # findings on the screen; all of them are in the JSON
+SHOWN = 10  # findings on the screen
+CHECKPOINT = "checkpoint.pt"  # as `training.checkpoint` names it, which brings torch
 
 
 def bundles_list(args: argparse.Namespace) -> int:
-    with _books(args) as (settings, catalogue):
+    with books_if_any(args) as (settings, catalogue):
         found = registry.held(settings, catalogue)
     if args.json:
         terminal.put_json({"bundles": [one.to_json() for one in found]})
@@ -44,23 +42,23 @@ def bundles_list(args: argparse.Namespace) -> int:
 
 
 def bundles_show(args: argparse.Namespace) -> int:
-    with _books(args) as (settings, catalogue):
+    with books_if_any(args) as (settings, catalogue):
         one = registry.find(settings, catalogue, args.bundle)
     if args.json:
         terminal.put_json(one.to_json())
     else:
         bundle = one.bundle
-        print(f"{bundle.id}{', in use' if one.in_use else ''}: {bundle.dimension} numbers, {bundle.folder}")
+        terminal.say(f"{bundle.id}{', in use' if one.in_use else ''}: {bundle.dimension} numbers, {bundle.folder}")
         print(f"input  {json.dumps(bundle.shape.as_json())}")
         for name, value in bundle.training.items():
-            print(f"{name}  {value if isinstance(value, str) else json.dumps(value)}")
+            terminal.say(f"{name}  {value if isinstance(value, str) else json.dumps(value)}")
         print()
-        terminal.put_table([(name, _figure(value)) for name, value in registry.figures(bundle).items()], ("figure", "value"))
+        terminal.put_table([(name, figure(value)) for name, value in registry.figures(bundle).items()], ("figure", "value"))
     return DONE
 
 
 def bundles_compare(args: argparse.Namespace) -> int:
-    with _books(args) as (settings, catalogue):
+    with books_if_any(args) as (settings, catalogue):
         found = [registry.find(settings, catalogue, wanted).bundle for wanted in args.bundles]
     figures = [registry.figures(bundle) for bundle in found]
     names = list(dict.fromkeys(name for of in figures for name in of))
@@ -69,7 +67,7 @@ def bundles_compare(args: argparse.Namespace) -> int:
             {"figures": {name: {b.id: f.get(name) for b, f in zip(found, figures, strict=True)} for name in names}}
         )
     else:
-        rows = [(name, *(_figure(of[name]) if name in of else None for of in figures)) for name in names]
+        rows = [(name, *(figure(of[name]) if name in of else None for of in figures)) for name in names]
         terminal.put_table(rows, ("figure", *(bundle.id for bundle in found)))
         print("\nFigures compare only where they were measured alike: see `bundles show` for how each was.")
     return DONE
@@ -104,7 +102,7 @@ def bundles_use(args: argparse.Namespace) -> int:
 
 
 def bundles_remove(args: argparse.Namespace) -> int:
-    with _books(args) as (settings, catalogue):
+    with books_if_any(args) as (settings, catalogue):
         gone = registry.remove(settings, catalogue, args.bundle)
     if args.json:
         terminal.put_json({"id": gone.bundle.id, "vectors": gone.encoded})
@@ -116,11 +114,16 @@ def bundles_remove(args: argparse.Namespace) -> int:
 def bundles_make(args: argparse.Namespace) -> int:
     if (args.timm is None) == (args.run is None):
         raise ValueRefused("Say of what: --timm NAME, or --run DIR of a training run, and not both.")
-    with _extra():
+    name = args.name or (args.timm.replace("/", "-").replace(":", "-")[:48] if args.timm is not None else args.run.name)
+    for flag, given in (("--name", name), ("--version", args.version)):  # before the minutes that making takes
+        if not is_label(given):
+            raise ValueRefused(f"{flag} {given!r} cannot be a bundle's: expected {LABEL}. Say another with {flag}.")
+    if args.run is not None:
+        refuse_no_run("--run", args.run)
+    with extra():
         if args.timm is not None:
             from training.borrowed import borrow
 
-            name = args.name or args.timm.replace("/", "-").replace(":", "-")[:48]
             bundle = borrow(
                 args.timm,
                 args.out,
@@ -137,12 +140,14 @@ def bundles_make(args: argparse.Namespace) -> int:
                 raise ValueRefused("--run wants --data TABLE, the photos that it was taught, and --images DIR.")
             from training.table import open_table
 
+            table = open_table(args.data)
+            tell([f"{finding.severity}: {finding}" for finding in table.findings])
             bundle = ship(
                 args.run,
                 args.out,
-                table=open_table(args.data),
-                images=args.images or args.data.parent,
-                name=args.name or args.run.name,
+                table=table,
+                images=images_of(args.images, args.data),
+                name=name,
                 version=args.version,
                 source=Source(args.data_name or args.data.stem, args.licence, args.weights_source, args.notes),
                 taught=args.taught,
@@ -153,160 +158,36 @@ def bundles_make(args: argparse.Namespace) -> int:
     if args.json:
         terminal.put_json({"id": bundle.id, "folder": str(args.out), "model_bytes": bundle.model.stat().st_size})
     else:
-        print(f"{bundle.id}: {args.out}, {bundle.model.stat().st_size / 1e6:.1f} MB")
+        terminal.say(f"{bundle.id}: {args.out}, {bundle.model.stat().st_size / 1e6:.1f} MB")
     return DONE
 
 
-def train(args: argparse.Namespace) -> int:
-    from training.config import preset, read_config
-    from training.table import open_table
-    from training.validate import refuse_errors, validate
+# What the verbs of bundles and of training share.
 
-    config = read_config(args.config, preset(args.preset)) if args.config else preset(args.preset)
-    table = open_table(args.data)
-    images = args.images or (args.data if args.data.is_dir() else args.data.parent)
-    if not args.resume:
-        with terminal.Bar("photos looked at") as bar:
-            looked = iter(range(1, len(table.rows) + 1))
-            found = validate(table, images, tick=lambda: bar.at(next(looked), len(table.rows)))
-        for finding in found[:SHOWN]:
-            print(f"flukeprint: {finding.severity}: {finding}", file=sys.stderr)
-        if len(found) > SHOWN:
-            print(f"flukeprint: and {len(found) - SHOWN} more findings", file=sys.stderr)
-        refuse_errors(found)
-    with _extra(), ExitStack() as open_things:
-        from training.tracking import Tracked, is_installed
-        from training.train import Report
-        from training.train import train as teach
 
-        bar = open_things.enter_context(terminal.Bar("steps"))
-        tracked = open_things.enter_context(Tracked(args.out, config.as_json())) if is_installed() else None
-        shown = _epochs(bar, len(table.rows), config.batch * config.accumulate)
+def images_of(given: Path | None, table: Path) -> Path:
+    """Where the table's paths begin, if it is not said: beside it, or in the folder that is the table."""
+    return given or (table if table.is_dir() else table.parent)
 
-        def progress(now: Progress) -> None:
-            shown(now)
-            if tracked is not None:
-                tracked.progress(now.step, now.loss, now.photos_per_s)
 
-        def evaluated(step: int, measured: Mapping[str, Any]) -> None:
-            _measured(step, measured)
-            if tracked is not None:
-                tracked.evaluated(step, measured)
-
-        told = Report(progress=progress, evaluated=evaluated)
-        made = teach(
-            config, table, images, args.out, resume=args.resume, everything=args.everything, begin=args.begin, report=told
+def refuse_no_run(flag: str, folder: Path) -> None:
+    if not (folder / CHECKPOINT).is_file():
+        raise ValueRefused(
+            f"{flag} {folder} holds no run: expected a folder that `flukeprint train` has made, with {CHECKPOINT} in it. "
+            "Check the path."
         )
-    if args.json:
-        terminal.put_json({"run": str(args.out), "figures": made})
-    else:
-        print(f"{args.out} holds the run: config, split, manifest, checkpoint, figures.")
-        print(f"To make a bundle of it: flukeprint bundles make --run {args.out} --data {args.data} --out BUNDLE")
-    return DONE
 
 
-def evaluate(args: argparse.Namespace) -> int:
-    from encoder.encode import open_encoder
-    from indexer.station import DEFAULT_BUNDLE, limits
-    from training.judge import judge
-    from training.report import write_report
-    from training.table import open_table
-
-    settings = settings_for(args)
-    folder = args.bundle or settings.bundle or DEFAULT_BUNDLE
-    if not folder.is_dir():
-        with _books(args) as (_, catalogue):
-            folder = registry.find(settings, catalogue, str(folder)).bundle.folder
-    gallery, query = open_table(args.gallery), open_table(args.query)
-    images = args.images or args.gallery.parent
-    encoder = open_encoder(folder, runtime=settings.runtime, streams=settings.streams, limits=limits(settings))
-    try:
-        with terminal.Bar("photos") as bar:
-            rounds = 8 if args.robustness else 1
-            all_of = len(gallery.rows) + len(query.rows) * rounds
-            done = iter(range(1, 2 * all_of + 2))
-            judged = judge(encoder, gallery, query, images, robustness=args.robustness, tick=lambda: bar.at(next(done), all_of))
-    finally:
-        encoder.close()
-    page = write_report(judged, images, args.report) if args.report else None
-    if args.json:
-        terminal.put_json(judged.figures)
-    else:
-        made = judged.figures
-        print(f"{made['bundle']}: {made['n_query']} queries, {made['n_gallery']} photos in the gallery")
-        rows = [("whole gallery", made["n_known"], *(_figure(made[f]) for f in ("top1", "top5", "map")))]
-        for name, part in (("own encounter left out", "cross_encounter"), ("own date left out", "cross_date")):
-            of = made[part]
-            rows.append((name, of["n"], *(_figure(of[f]) for f in ("top1", "top5", "map"))))
-        terminal.put_table(rows, ("gallery", "queries", "top-1", "top-5", "mAP"))
-        auroc, ece = _figure(made["open_set"]["auroc"]), _figure(made["calibration"]["ece"])
-        print(f"Known against new, AUROC: {auroc}; calibration error: {ece}")
-        missed = [
-            f"{name} {_figure(one['value'])} ({one['target']})" for name, one in made["targets"].items() if one["met"] is False
-        ]
-        print(f"Targets missed: {', '.join(missed) or 'none'}")
-    for one in judged.set_aside[:SHOWN]:
-        print(f"flukeprint: {one.row.path} was left out: {one.reason}", file=sys.stderr)
-    if page:
-        print(f"flukeprint: the report is {page}", file=sys.stderr)
-    return DONE
-
-
-def datasets(args: argparse.Namespace) -> int:
-    from training.datasets import DATASETS, fetch
-
-    if args.name is None:
-        if args.json:
-            terminal.put_json({"datasets": {name: asdict(one) for name, one in DATASETS.items()}})
-        else:
-            rows = [
-                (name, one.photos, one.individuals, one.licence, "yes" if one.downloads else "by hand", one.page)
-                for name, one in DATASETS.items()
-            ]
-            terminal.put_table(rows, ("set", "photos", "individuals", "licence", "fetched here", "page"))
-        return DONE
-    if args.name not in DATASETS:
-        raise ValueRefused(f"There is no set {args.name!r} on the list: {', '.join(DATASETS)}.")
-    dataset = DATASETS[args.name]
-    files: tuple[Path, ...] = ()
-    if args.fetch is not None:
-        with terminal.Bar("bytes") as bar:
-            files = fetch(dataset, args.fetch, tick=lambda done, whole: bar.at(done, whole or done))
-    if args.json:
-        terminal.put_json(asdict(dataset) | {"files": [str(file) for file in files]})
-    else:
-        print(f"{dataset.title}: {dataset.photos} photos of {dataset.individuals} individuals, {dataset.animals}")
-        print(f"{dataset.licence}; {dataset.page}")
-        print("\n".join([*(f"Fetched and checked: {file}" for file in files), dataset.how]))
-    return DONE
-
-
-def _epochs(bar: terminal.Bar, photos: int, a_step: int) -> Callable[[Progress], None]:
-    """The bar at each step, and a line an epoch."""
-    last = -1
-
-    def told(now: Progress) -> None:
-        nonlocal last
-        bar.at(now.step, now.steps, note=f"loss {now.loss:.3f}, {now.photos_per_s:.1f} photos/s")
-        epoch = now.step * a_step // photos
-        if epoch > last >= 0:
-            left = f"{now.left_s / 60:.0f} min left"
-            print(f"epoch {epoch}: loss {now.loss:.3f}, {now.photos_per_s:.1f} photos/s, {left}", file=sys.stderr)
-        last = epoch
-
-    return told
-
-
-def _measured(step: int, made: Mapping[str, Any]) -> None:
-    for part, of in made.items():
-        across = ", ".join(
-            f"{name.replace('_', '-')} {_figure(of[name]['top1'])}" for name in ("cross_encounter", "cross_date")
-        )
-        print(f"step {step}, {part}: top-1 {_figure(of['top1'])}, {across}", file=sys.stderr)
+def tell(said: Sequence[str], rest: str = "") -> None:
+    """The first few on stderr, how many more there are, and where they can be read."""
+    for line in said[:SHOWN]:
+        terminal.say(f"flukeprint: {line}", stream=sys.stderr)
+    if len(said) > SHOWN:
+        terminal.say(f"flukeprint: and {len(said) - SHOWN} more{rest}", stream=sys.stderr)
 
 
 @contextmanager
-def _books(args: argparse.Namespace) -> Iterator[tuple[Settings, Catalogue | None]]:
+def books_if_any(args: argparse.Namespace) -> Iterator[tuple[Settings, Catalogue | None]]:
     """The catalogue, where there is one: bundles can be looked at without."""
     settings = settings_for(args)
     try:
@@ -321,7 +202,7 @@ def _books(args: argparse.Namespace) -> Iterator[tuple[Settings, Catalogue | Non
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def extra() -> Iterator[None]:
     """Training's packages are an extra; where they are missing, say how they come."""
     try:
         yield
@@ -329,5 +210,5 @@ def _extra() -> Iterator[None]:
         raise BundleNotUsed(f"This needs {error.name}, of the extra `train`: make setup EXTRAS=train") from error
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"

@@ -22,6 +22,7 @@ FORMAT = 1
 MODEL = "model.onnx"
 CONTRACT = "bundle.json"
 Triple = tuple[float, float, float]
+LABEL = "up to 48 letters, digits, dots, dashes and underscores, the first a letter or digit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ def read_contract(folder: Path, given: Any) -> Bundle:
         dimension = _checked(given, "dimension", _is_dimension, "a whole number from 1 to 65536")
         return Bundle(
             folder=folder,
-            name=_checked(given, "name", _is_label, "up to 48 letters, digits, dots, dashes and underscores"),
-            version=_checked(given, "version", _is_label, "up to 48 letters, digits, dots, dashes and underscores"),
+            name=_checked(given, "name", is_label, LABEL),
+            version=_checked(given, "version", is_label, LABEL),
             model_sha256=_checked(given, "model_sha256", _is_sha256, "the sha256 in 64 hexadecimal digits"),
             shape=InputShape.from_json(_checked(given, "input", _is_object, "an object")),
             mean=_triple(_checked(given, "mean", _is_triple, "three numbers")),
@@ -130,6 +131,11 @@ def read_contract(folder: Path, given: Any) -> Bundle:
         raise BundleRefused(f"{where}: the field {error} is missing. Copy or export the bundle again.") from error
     except (ValueError, OverflowError) as error:  # OverflowError: a whole number beyond any float
         raise BundleRefused(f"{where}: {error}. Copy or export the bundle again.") from error
+
+
+def is_label(value: Any) -> bool:
+    """Whether a bundle can have this name or version: its id names collections and folders."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", value) is not None
 
 
 def _checked(given: Mapping[str, Any], field: str, fits: Callable[[Any], bool], expected: str) -> Any:
@@ -149,10 +155,6 @@ def _golden(given: Any, dimension: int) -> Golden:
 def _triple(values: Any) -> Triple:
     red, green, blue = values
     return float(red), float(green), float(blue)
-
-
-def _is_label(value: Any) -> bool:  # ids name collections and folders
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", value) is not None
 
 
 def _is_sha256(value: Any) -> bool:

@@ -40,7 +40,10 @@ def load_checkpoint(source: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise CheckpointRefused(f"There is no checkpoint at {path}. Start the run without --resume.") from error
+        raise CheckpointRefused(
+            f"There is no checkpoint at {path}: expected the folder of a run that has saved one. Check the path; "
+            "a run that ended before its first checkpoint is started again without --resume."
+        ) from error
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise CheckpointRefused(f"{path} cannot be read: {error}. Copy it again, or start the run anew.") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -25,12 +25,14 @@ from encoder.photo import read_photo
 from encoder.values import Pixels
 
 from .corruptions import CORRUPTIONS, STRENGTHS, Corruption
+from .errors import EvaluationRefused
 from .evaluate import Labelled, figures
 from .rows import Row, Table
 from .targets import targets
 from .validate import read_crop
 
 Tick = Callable[[], None]
+SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,13 @@ def judge(
     tick: Tick = lambda: None,
 ) -> Judged:
     """`robustness` encodes every query once more for each corruption: 7 in their middle strength. `threads` are best as many as
-    the encoder has streams."""
+    the encoder has streams. Rows that the tables could not give are counted among those that were set aside."""
     began = time.perf_counter()
     known, refused_known = encode_rows(encoder, gallery.rows, images, tick, threads=threads)
+    _refuse_none("gallery", known, refused_known, images)
     asked, refused_asked = encode_rows(encoder, query.rows, images, tick, threads=threads)
+    _refuse_none("query", asked, refused_asked, images)
+    unread = {(table.source, f.line, f.path) for table in (gallery, query) for f in table.findings if f.severity == "error"}
     encoded = len(known.rows) + len(asked.rows)
     rate = encoded / (time.perf_counter() - began)
     made = figures(known, asked, seed=seed)
@@ -72,7 +77,7 @@ def judge(
         "peak_memory_mb": round(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), 1
         ),
-        "set_aside": len(refused_known) + len(refused_asked),
+        "set_aside": len(refused_known) + len(refused_asked) + len(unread),
     }
     if robustness:
         made["robustness"] = measure_robustness(encoder, known, asked, images, made, threads=threads, tick=tick)
@@ -112,7 +117,18 @@ def encode_rows(
                 kept.append(row)
                 vectors.append(seen)
             tick()
-    return Labelled(tuple(kept), np.array(vectors, np.float32).reshape(len(kept), -1)), tuple(refused)
+    made = np.array(vectors, np.float32).reshape(len(kept), encoder.bundle.dimension)
+    return Labelled(tuple(kept), made), tuple(refused)
+
+
+def _refuse_none(which: str, kept: Labelled, refused: Sequence[SetAside], images: Path) -> None:
+    """Where no photo can be read it is the folder that is wrong, and not the photos."""
+    if refused and not kept.rows:
+        reasons = "; ".join(f"{one.row.path}: {one.reason.rstrip('.')}" for one in refused[:SHOWN])
+        raise EvaluationRefused(
+            f"None of the {len(refused)} photos of the {which} can be used: expected them below {images}. First: {reasons}. "
+            "See whether --images is the folder that the table's paths begin at."
+        )
 
 
 def measure_robustness(

@@ -40,9 +40,9 @@ def make_manifest(table: Table, images: Path) -> Manifest:
         if row.path not in photos:
             try:
                 photos[row.path] = hashlib.sha256((images / row.path).read_bytes()).hexdigest()
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
                 raise DataRefused(
-                    f"{images / row.path}: {error.strerror}. Run the validation; it lists all such rows."
+                    f"{images / row.path}: {getattr(error, 'strerror', error)}. Run the validation; it lists all such rows."
                 ) from error
     return Manifest(photos, whole_hash(table, photos))
 

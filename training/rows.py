@@ -33,12 +33,13 @@ class Finding:
 
     severity: Severity
     kind: str
-    line: int
+    line: int  # 0: of a file that no line names
     path: str
     message: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.path or '(no photo named)'}: {self.message}"
+        line = f"line {self.line}: " if self.line else ""
+        return f"{line}{self.path or '(no photo named)'}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Progress:
     loss: float
     photos_per_s: float
     left_s: float
+    taught: int  # photos, of which an epoch shows as many
 
 
 class Run:
@@ -80,7 +81,8 @@ class Run:
             self.step += 1
             rate = (self.step - first) / max(time.monotonic() - began, 1e-9)
             shown = config.batch * config.accumulate
-            yield Progress(self.step, config.steps, sum(recent) / len(recent), rate * shown, (config.steps - self.step) / rate)
+            left_s = (config.steps - self.step) / rate
+            yield Progress(self.step, config.steps, sum(recent) / len(recent), rate * shown, left_s, len(self._rows))
 
     def _advance(self, batches: Sequence[Batch]) -> float:
         """One step of the optimiser and of the average; the mean loss."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -17,7 +19,7 @@ from typing import Any
 from encoder.values import Box
 
 from .errors import TableRefused
-from .rows import NEW, Finding, Row, Table
+from .rows import NEW, Finding, Row, Severity, Table
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "path": ("path", "image", "Image", "file", "filename", "file_name"),
@@ -30,8 +32,14 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 MISSPELT = {"kiler_whale": "killer_whale", "bottlenose_dolpin": "bottlenose_dolphin"}  # as HappyWhale published them
 PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+UNREAD = frozenset({".heic", ".heif", ".avif", ".gif", ".jp2", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2"})
 UNNAMED = {"new_whale": NEW}  # as the humpback set has it
 ASSET = "Encounter.mediaAsset"
+LONG = 4096  # characters: no file system takes a longer path
+_END = "\0the end of the table"
+_DAY = r"(\d{4})([-/:]?)(\d{2})\2(\d{2})"  # also 20190731, and EXIF's 2019:07:31
+_TIME = r"[T ] *\d{1,2}(?:[:.]?\d{2})*(?:[.,]\d+)? *(?:[AaPp][Mm]|Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
+_DATE = re.compile(f"{_DAY}(?:{_TIME})?", re.ASCII)
 
 
 def open_table(source: Path) -> Table:
@@ -51,13 +59,16 @@ def open_table(source: Path) -> Table:
     except UnicodeDecodeError as error:
         raise TableRefused(f"{source} is not UTF-8 (byte {error.start}). Save it as CSV UTF-8, then try again.") from error
     if source.suffix.lower() == ".json":
-        return read_coco(text, str(source))
+        try:
+            return read_coco(text, str(source))
+        except RecursionError as error:
+            raise TableRefused(f"{source} is not COCO: it is nested too deeply to be read. Export it again.") from error
     return read_csv(text, str(source))
 
 
 def read_csv(text: str, source: str) -> Table:
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in text.partition("\n")[0] else ",")
-    header = [name.strip() for name in next(lines, [])]
+    lines = _lines(text, source)
+    header = [name.strip() for name in next(lines, (1, []))[1]]
     if not any(header):
         raise TableRefused(f"{source} is empty: expected a header with path and identity, then a row a photo.")
     doubled = sorted({name for name in header if name and header.count(name) > 1})
@@ -71,13 +82,12 @@ def read_csv(text: str, source: str) -> Table:
             raise TableRefused(f"{source} has no column for the {field}: expected one of {wanted}; it has {', '.join(header)}.")
     rows: list[Row] = []
     findings: list[Finding] = []
-    for cells in lines:
+    for line, cells in lines:
         if not any(cell.strip() for cell in cells):
             continue
-        line = lines.line_num
         if len(cells) != len(header):
             said = f"{len(cells)} cells where the header has {len(header)}: mend the commas or quotes"
-            findings.append(Finding("error", "ragged", line, cells[0], said))
+            findings.append(Finding("error", "ragged", line, cells[0][:LONG], said))
             continue
         cell = {name: value.strip() for name, value in zip(header, cells, strict=True)}
         given = {field: cell[column] if column else "" for field, column in columns.items()}
@@ -89,50 +99,133 @@ def read_csv(text: str, source: str) -> Table:
     return _whole(source, rows, findings)
 
 
+def _lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line that it begins on. A row of our own stands last: what swallows it is a quote never closed."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + len(_END)))  # one long cell is one row's fault
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    lines, began = csv.reader(io.StringIO(f"{text}\n{_END}\n", newline=""), delimiter=delimiter), 1
+    for cells in lines:
+        if cells and _END in cells[-1]:
+            if cells == [_END]:
+                return
+            raise TableRefused(
+                f"{source} opens a quote in the row of line {began} that is never closed, so the rows after it cannot be told "
+                "apart. Close it, or leave it out."
+            )
+        yield began, cells
+        began = lines.line_num + 1
+
+
 def read_coco(text: str, source: str) -> Table:
     """COCO with the identity on the annotation (`identity`, `individual_id` or `name`), as Wildbook's datasets have it."""
     try:
         given = json.loads(text)
-        images = {image["id"]: image for image in given["images"]}
-        annotations = given["annotations"]
     except ValueError as error:
         raise TableRefused(f"{source} is not JSON: {error}. Download or export it again.") from error
-    except (KeyError, TypeError) as error:
-        raise TableRefused(f"{source} is not COCO: expected the lists images and annotations ({error} is missing).") from error
-    species = {category.get("id"): category.get("name", "") for category in given.get("categories", [])}
+    parts = given if isinstance(given, dict) else {}
+    for name in ("images", "annotations"):
+        if not isinstance(parts.get(name), list):
+            said = f"it has {parts[name]!r:.40} for {name}" if name in parts else f"{name} is missing"
+            raise TableRefused(f"{source} is not COCO: expected the lists images and annotations; {said}. Export it again.")
+    images, species = _by_id(parts["images"]), _by_id(parts.get("categories"))
     rows: list[Row] = []
     findings: list[Finding] = []
-    for number, annotation in enumerate(annotations, start=1):
-        image = images.get(annotation.get("image_id"))
+    for number, annotation in enumerate(parts["annotations"], start=1):
+        if not isinstance(annotation, dict):
+            said = f"annotation {number} is {annotation!r:.40}: expected an object with image_id and identity"
+            findings.append(Finding("error", "no-annotation", number, "", said))
+            continue
+        image = _of(images, annotation.get("image_id"))
         if image is None:
-            said = f"annotation {number} is of image {annotation.get('image_id')!r}, which the file does not list"
+            said = f"annotation {number} is of image {annotation.get('image_id')!r:.40}, which the file does not list"
             findings.append(Finding("error", "no-image", number, "", said))
             continue
+        box = annotation.get("bbox")
         fields = {
-            "path": image.get("file_name", ""),
-            "identity": annotation.get("identity") or annotation.get("individual_id") or annotation.get("name") or "",
-            "species": species.get(annotation.get("category_id"), ""),
-            "encounter": annotation.get("encounter") or image.get("encounter") or "",
-            "viewpoint": annotation.get("viewpoint") or "",
-            "date": image.get("date_captured") or "",
-            "box": " ".join(str(side) for side in annotation.get("bbox") or ()),
+            "path": image.get("file_name"),
+            "identity": _first(annotation, "identity", "individual_id", "name"),
+            "species": (_of(species, annotation.get("category_id")) or {}).get("name"),
+            "encounter": _first(annotation, "encounter") or image.get("encounter"),
+            "viewpoint": annotation.get("viewpoint"),
+            "date": image.get("date_captured"),
+            "box": " ".join(map(str, box)) if isinstance(box, list) else box,
         }
-        _take({name: str(value) for name, value in fields.items()}, number, rows, findings)
+        odd = next((name for name, value in fields.items() if isinstance(value, list | dict)), None)
+        if odd is not None:
+            said = f"the {odd} of annotation {number} is {fields[odd]!r:.40}: expected text"
+            findings.append(Finding("error", "not-text", number, "", said))
+            continue
+        _take({name: "" if v is None else str(v).strip() for name, v in fields.items()}, number, rows, findings)
     return _whole(source, rows, findings)
 
 
+def _by_id(given: Any) -> dict[Any, dict[str, Any]]:
+    entries = given if isinstance(given, list) else []
+    return {e["id"]: e for e in entries if isinstance(e, dict) and isinstance(e.get("id"), int | float | str)}
+
+
+def _of(entries: Mapping[Any, dict[str, Any]], wanted: Any) -> dict[str, Any] | None:
+    return entries.get(wanted) if isinstance(wanted, int | float | str) else None
+
+
+def _first(annotation: Mapping[str, Any], *names: str) -> Any:
+    """The first that says anything; an individual called 0 does."""
+    return next((annotation[name] for name in names if annotation.get(name) not in (None, "")), None)
+
+
 def read_folder(folder: Path) -> Table:
-    """A folder per individual; a folder inside it, where there is one, is an encounter."""
-    rows: list[Row] = []
-    for number, photo in enumerate(sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTOS and p.is_file()), start=1):
-        inside = photo.relative_to(folder)
-        if len(inside.parts) < 2:
-            continue
-        encounter = "/".join(inside.parts[:2]) if len(inside.parts) > 2 else None
-        rows.append(Row(inside.as_posix(), inside.parts[0], encounter=encounter, line=number))
+    """A folder per individual; a folder inside it, where there is one, is an encounter.
+
+    What file systems and archivers hide or add (`.thumbs`, `._a.jpg`, `__MACOSX`) is left out without a word; photos that
+    somebody meant and that are not read are findings.
+    """
+    photos: list[Path] = []
+    findings: list[Finding] = []
+
+    def note(severity: Severity, kind: str, inside: Path, said: str) -> None:
+        findings.append(Finding(severity, kind, 0, inside.as_posix(), said))
+
+    def unreadable(error: OSError) -> None:
+        note("error", "unreadable", Path(error.filename).relative_to(folder), f"the folder cannot be read: {error.strerror}")
+
+    for where, below, names in os.walk(folder, onerror=unreadable):
+        here = Path(where).relative_to(folder)
+        below[:] = sorted(name for name in below if not _hidden(name))
+        for name in below:
+            if (Path(where) / name).is_symlink():
+                note("warning", "link", here / name, "a link to a folder is not followed: copy the folder here")
+        for inside in (here / name for name in sorted(names) if not _hidden(name)):
+            if inside.suffix.lower() in UNREAD:
+                note("warning", "unread-kind", inside, f"photos of the kind {inside.suffix} are not read: save it as JPEG")
+            elif inside.suffix.lower() in PHOTOS and here == Path():
+                note("warning", "loose", inside, "it lies in no individual's folder, so it is left out: move it into one")
+            elif inside.suffix.lower() in PHOTOS and not _is_text(inside.as_posix()):
+                note("error", "not-text", inside, "its name is not UTF-8: rename the file or its folder")
+            elif inside.suffix.lower() in PHOTOS:
+                photos.append(inside)
+    rows = [
+        Row(p.as_posix(), p.parts[0], encounter="/".join(p.parts[:2]) if len(p.parts) > 2 else None, line=number)
+        for number, p in enumerate(sorted(photos), start=1)
+    ]
     if not rows:
-        raise TableRefused(f"{folder} holds no photos in folders: expected one folder per individual, its photos inside.")
-    return Table(str(folder), tuple(rows))
+        first = f" First of {len(findings)} findings: {findings[0]}." if findings else ""
+        raise TableRefused(
+            f"{folder} holds no photos in folders: expected one folder per individual, its photos inside.{first}"
+        )
+    return Table(str(folder), tuple(rows), tuple(findings))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_text(name: str) -> bool:
+    """Whether every byte of a file's name was a letter; no table could name it otherwise."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_csv(rows: tuple[Row, ...], target: Path) -> None:
@@ -154,33 +247,54 @@ def _whole(source: str, rows: list[Row], findings: list[Finding]) -> Table:
 
 def _take(given: Mapping[str, str], line: int, rows: list[Row], findings: list[Finding]) -> None:
     path = given["path"].replace("\\", "/")
-    problems = list(_problems(path, given["identity"]))
+    path = PurePosixPath(path).as_posix() if path else ""  # ./a.jpg is a.jpg: one photo must not be taken for two
+    problems = list(_problems({**given, "path": path}))
     when: date | None = None
     box: Box | None = None
     try:
-        when = date.fromisoformat(given["date"][:10].replace("/", "-")) if given["date"] else None
+        when = _day(given["date"])
     except ValueError:
-        problems.append(("date", f"the date {given['date']!r} is not one: expected 2019-07-31, or nothing"))
+        said = f"the date {given['date'][:40]!r} is not one: expected 2019-07-31, with a time of day or without, or nothing"
+        problems.append(("date", said))
     try:
         box = _box(given["box"]) if given["box"] else None
-    except ValueError:
-        problems.append(
-            ("box", f"the box {given['box']!r} is not one: expected x y width height in pixels, width and height > 0")
-        )
-    findings.extend(Finding("error", kind, line, path, said) for kind, said in problems)
+    except (ValueError, OverflowError):  # OverflowError: a side that is infinite
+        said = f"the box {given['box'][:40]!r} is not one: expected x y width height in pixels, width and height > 0"
+        problems.append(("box", said))
+    findings.extend(Finding("error", kind, line, path[:LONG], said) for kind, said in problems)
     if not problems:
         species = MISSPELT.get(given["species"], given["species"]) or None
         identity = UNNAMED.get(given["identity"], given["identity"])
         rows.append(Row(path, identity, species, given["encounter"] or None, given["viewpoint"] or None, when, box, line))
 
 
-def _problems(path: str, identity: str) -> Iterator[tuple[str, str]]:
+def _problems(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    path = given["path"]
     if not path:
         yield "no-path", "the path is empty: name the photo's file"
     elif PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or path[1:2] == ":":
         yield "path-outside", "the path leads out of the folder of photos: expected one below it"
-    if not identity:
+    if not given["identity"]:
         yield "no-identity", "the identity is empty: name the individual, or leave the row out"
+    for name, value in given.items():
+        if len(value) > LONG:
+            yield "long", f"the {name} has {len(value):,} characters: expected {LONG:,} at most"
+        elif not _is_text(value):
+            yield "not-text", f"the {name} {value[:40]!r} holds what is no letter: write it as UTF-8"
+
+
+def _day(text: str) -> date | None:
+    """The day of a date or time; of an interval, or what only begins like a date, none can be told.
+
+    >>> _day("2017:07:10 12:30:00")
+    datetime.date(2017, 7, 10)
+    """
+    if not text.strip("0:-/ T"):  # how cameras and databases write that they do not know: 0000-00-00 00:00:00
+        return None
+    found = _DATE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    return date(int(found[1]), int(found[3]), int(found[4]))
 
 
 def _box(text: str) -> Box:

@@ -6,9 +6,11 @@ once, through the decoder that serving uses: what serving refuses, training must
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, fields
 from datetime import date
 from pathlib import Path
 
@@ -65,12 +67,29 @@ def read_crop(data: bytes, box: Box | None) -> Pixels:
     return pixels
 
 
-def refuse_errors(findings: Iterable[Finding]) -> None:
+def refuse_errors(findings: Iterable[Finding], saved: Path | None = None) -> None:
+    """`saved` is the file where all of them stand."""
     errors = [f for f in findings if f.severity == "error"]
     if errors:
-        shown = "\n".join(f"  {f}" for f in errors[:SHOWN])
-        more = f"\n  and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
-        raise DataRefused(f"{len(errors)} rows must be mended or left out first:\n{shown}{more}")
+        shown = "; ".join(
+            str(f).rstrip(".") for f in errors[:SHOWN]
+        )  # on one line, since a screen is shown control characters spelled out
+        more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
+        where = f" All stand in {saved}." if saved else ""
+        raise DataRefused(f"{len(errors)} rows must be mended or left out first: {shown}{more}.{where}")
+
+
+def save_findings(findings: Sequence[Finding], target: Path) -> Path | None:
+    """All of them as a table, a row each; what an earlier look found is replaced. None where there are none."""
+    if not findings:
+        target.unlink(missing_ok=True)
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([f.name for f in fields(Finding)])
+        writer.writerows(astuple(f) for f in findings)
+    return target
 
 
 def difference_hash(pixels: Pixels) -> npt.NDArray[np.uint64]:

@@ -33,6 +33,8 @@ def test_bundles_are_listed_shown_added_compared_and_used(run: Run, photos: Path
     assert "*" in run("bundles", "list").out
     assert run("identify", photos / "W1" / "1-0.jpg", "--json").json["bundle"] == added
     assert set(run("bundles", "compare", "other", shipped["name"], "--json").json["figures"]) >= {"elsewhere.top1"}
+    asks = run("evaluate", "--gallery", photos, "--query", photos, "--json").json
+    assert (asks["bundle"], asks["n_query"], asks["set_aside"]) == (added, 9, 0)
     assert run("bundles", "show", "other").out.startswith(f"{added}, in use")
     assert run("bundles", "remove", "other").code == 1
     assert run("bundles", "remove", shipped["id"]).code == 0
@@ -53,8 +55,51 @@ def test_a_bundle_is_evaluated_on_two_tables(run: Run, photos: Path, tmp_path: P
     assert made["open_set"]["auroc"] is not None
     assert "ece" in made["calibration"]
     assert (tmp_path / "report" / "index.html").is_file()
-    assert "own encounter left out" in run("evaluate", *tables).out
+    assert made["left_out"] == []
+    shown = run("evaluate", *tables).out
+    assert "own encounter left out" in shown
+    assert "Not measured: largest_drop, which takes --robustness" in shown
+    known = run("evaluate", "--gallery", tmp_path / "gallery.csv", "--query", tmp_path / "gallery.csv", "--images", photos).out
+    assert "Targets missed: none of those measured" in known
+    assert "Not measured: precision, recall, specificity, f1, which take queries of animals that the gallery lacks" in known
     assert run("evaluate", *tables[:2], "--query", tmp_path / "none.csv").code == 1
+
+
+def test_rows_that_cannot_be_asked_about_are_said_and_counted(run: Run, photos: Path, tmp_path: Path) -> None:
+    rows = [f"W{i}/{i}-{n}.jpg,W{i},2020-01-0{n + 1}" for i in range(3) for n in range(3)]
+    (tmp_path / "gallery.csv").write_text("path,identity,date\n" + "\n".join([*rows[:6], "a\x1b.jpg,W1,soon"]) + "\n")
+    (tmp_path / "query.csv").write_text("path,identity,date\n" + "\n".join([*rows, "none.jpg,W1,"]) + "\n")
+    said = run(
+        "evaluate", "--gallery", tmp_path / "gallery.csv", "--query", tmp_path / "query.csv", "--images", photos, "--json"
+    )
+    assert said.json["set_aside"] == 2
+    assert [(Path(one["table"]).name, one["line"]) for one in said.json["left_out"]] == [("gallery.csv", 8), ("query.csv", 11)]
+    assert "the date 'soon' is not one" in said.err
+    assert "\x1b" not in said.err
+
+
+def test_queries_in_a_folder_of_their_own_are_asked_and_not_the_gallerys_photos_of_that_name(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    for name, shift in (("known", 0), ("asked", 1)):
+        for individual in ("W0", "W1"):
+            (tmp_path / name / individual).mkdir(parents=True)
+            shutil.copy(photos / individual / f"{individual[1]}-{shift}.jpg", tmp_path / name / individual / "a.jpg")
+    made = run("evaluate", "--gallery", tmp_path / "known", "--query", tmp_path / "asked", "--json").json
+    assert (made["n_known"], made["set_aside"]) == (2, 0)
+    same = run("evaluate", "--gallery", tmp_path / "known", "--query", tmp_path / "known", "--json").json
+    assert same["n_known"] == 0  # a photo is never asked of itself
+
+
+def test_what_evaluate_cannot_do_is_said_before_the_work(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("figures of last year")
+    refused = run("evaluate", "--gallery", photos, "--query", photos, "--report", tmp_path / "report")
+    assert (refused.code, refused.out) == (1, "")
+    assert f"--report {tmp_path / 'report'} cannot be a folder: File exists" in refused.err
+    assert (tmp_path / "report").read_text() == "figures of last year"
+    lost = run("evaluate", "--gallery", photos, "--query", photos, "--images", tmp_path, "--json")
+    assert (lost.code, lost.json["error"]) == (1, "EvaluationRefused")
+    assert f"expected them below {tmp_path}" in lost.err
 
 
 def test_public_sets_are_listed_with_their_terms(run: Run) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -79,5 +81,81 @@ def test_rows_that_poison_are_refused_before_anything_is_taught(folder: Path, ca
         ["train", "--data", str(folder / "table.csv"), "--images", str(folder / "photos"), "--out", str(folder / "run")]
     )
     assert code == 1
-    assert "1 rows must be mended or left out first" in capsys.readouterr().err
-    assert not (folder / "run").exists()
+    said = capsys.readouterr().err
+    assert "1 rows must be mended or left out first" in said
+    assert f"All stand in {folder / 'run' / 'findings.csv'}" in said
+    assert [path.name for path in (folder / "run").iterdir()] == ["findings.csv"]
+
+
+def test_every_finding_can_be_seen_and_none_reaches_the_screen_raw(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"absent{n}.png,w{n % 2},2020-01-01" for n in range(30)] + ["x\x1b[2J.png,w1,2999-01-01"]
+    (folder / "table.csv").write_text("path,identity,date\n" + "\n".join(rows) + "\n")
+    assert cli.main(["train", "--data", str(folder / "table.csv"), "--out", str(folder / "run")]) == 1
+    said = capsys.readouterr().err
+    assert f"and 22 more findings; all stand in {folder / 'run' / 'findings.csv'}" in said
+    assert "\x1b" not in said
+    assert "\\n" not in said
+    with (folder / "run" / "findings.csv").open(encoding="utf-8", newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert [one["kind"] for one in kept].count("photo-missing") == 31
+    assert [one["message"] for one in kept if one["kind"] == "future"] == ["the date 2999-01-01 has not come yet"]
+
+
+def test_a_run_goes_on_with_its_own_settings_and_says_how_a_bundle_is_made_of_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a folder an individual, in a folder whose name needs quotes, to a bundle by the command that was printed."""
+    photos, out = folder / "my whales", folder / "my run"
+    for photo in (folder / "photos").iterdir():
+        (photos / photo.name[0]).mkdir(parents=True, exist_ok=True)
+        photo.rename(photos / photo.name[0] / photo.name)
+    (photos / "loose.png").touch()
+    given = ["train", "--data", str(photos), "--out", str(out)]
+    assert cli.main([*given, "--config", str(folder / "config.toml"), "--json"]) == 0
+    taught, err = capsys.readouterr()
+    assert [one["kind"] for one in json.loads(taught)["findings"]] == ["loose"]
+    assert sum(line.startswith("epoch ") for line in err.splitlines()) >= 4  # 128 shown of at most 29 taught
+    kept = (out / "findings.csv").read_text()
+    (photos / "loose.png").unlink()
+    assert cli.main(given) == 1
+    assert "holds a run already. Go on with it by --resume" in capsys.readouterr().err
+    assert (out / "findings.csv").read_text() == kept
+    (photos / "loose.png").touch()
+    assert cli.main([*given, "--resume"]) == 0
+    said = capsys.readouterr().out
+    words = shlex.split(said.partition("for LICENCE: flukeprint ")[2])
+    assert cli.main(words) == 0, capsys.readouterr().err
+    assert load_bundle(out / "bundle").name == "my-run"
+    assert "left out" in capsys.readouterr().err
+
+
+def test_a_run_that_held_nothing_back_is_resumed_as_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["train", "--data", str(folder / "table.csv"), "--images", str(folder / "photos"), "--out", str(folder / "run")]
+    assert cli.main([*given, "--config", str(folder / "config.toml"), "--everything"]) == 0
+    assert "--sibling BUNDLE_OF_THE_JUDGED_RUN" in capsys.readouterr().out
+    assert cli.main([*given, "--resume", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["figures"] == {}
+    assert cli.main([*given, "--resume", "--preset", "lite2"]) == 1
+    assert "made with another config" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "--data", "TABLE", "--out", "o", "--begin", "none"], "--begin none holds no run: expected a folder"),
+        (
+            ["train", "--data", "TABLE", "--out", "none", "--resume"],
+            "There is no checkpoint at none: expected the folder of a run",
+        ),
+        (["bundles", "make", "--run", "none", "--data", "TABLE", "--licence", "x", "--out", "o"], "--run none holds no run"),
+        (["bundles", "make", "--run", "r", "--name", "a b", "--licence", "x", "--out", "o"], "--name 'a b' cannot be"),
+        (["bundles", "make", "--timm", "t", "--version", "1/2", "--licence", "x", "--out", "o"], "--version '1/2' cannot be"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_done(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(folder)
+    assert cli.main([str(folder / "table.csv") if word == "TABLE" else word for word in words]) == 1
+    assert said in capsys.readouterr().err
+    assert not (folder / "o").exists()

@@ -13,9 +13,10 @@ from drawn_photos import draw_photos
 
 from encoder.encode import Encoder, open_encoder
 from training.corruptions import CORRUPTIONS
+from training.errors import EvaluationRefused
 from training.judge import Judged, damage, judge
 from training.report import roc, write_report
-from training.rows import Row, Table
+from training.rows import Finding, Row, Table
 
 COARSE = np.random.default_rng(0).integers(40, 200, (120, 160, 3), dtype=np.uint8)
 
@@ -49,6 +50,25 @@ def test_photo_that_serving_refuses_is_set_aside_with_its_reason(judged: Judged)
     assert one.row.path == "absent.png"
     assert "no such file" in one.reason
     assert judged.figures["set_aside"] == 1
+
+
+def test_rows_that_a_table_could_not_give_are_counted_as_set_aside(encoder: Encoder, images: Path) -> None:
+    rows = draw_photos(images, individuals=2, encounters=1, photos=2).rows
+    bad = (
+        Finding("error", "date", 5, "a.png", "the date is none"),
+        Finding("error", "box", 5, "a.png", "the box is none"),  # of the same row
+        Finding("warning", "loose", 0, "b.png", "in no folder"),
+    )
+    made = judge(encoder, Table("g", rows[::2], bad), Table("q", rows[1::2], bad[:1]), images)
+    assert made.figures["set_aside"] == 2
+
+
+def test_a_folder_that_holds_none_of_the_photos_is_refused(encoder: Encoder, images: Path, tmp_path: Path) -> None:
+    rows = draw_photos(images, individuals=2, encounters=1, photos=2).rows
+    with pytest.raises(EvaluationRefused, match=r"None of the 4 photos of the gallery .* no such file.* --images"):
+        judge(encoder, Table("g", rows), Table("q", rows), tmp_path)
+    with pytest.raises(EvaluationRefused, match="None of the 1 photos of the query"):
+        judge(encoder, Table("g", rows), Table("q", (Row("absent.png", "w0"),)), images)
 
 
 def test_robustness_states_the_drop_of_each_corruption(judged: Judged) -> None:

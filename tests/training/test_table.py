@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +98,9 @@ WHOLE = {
     "no-path-column": ("photo,identity\na.jpg,w\n", "no column for the path"),
     "no-identity-column": ("path,who\na.jpg,w\n", "no column for the identity"),
     "doubled-column": ("path,identity,identity\na,b,c\n", "two columns named identity"),
+    "open-quote": ('path,identity\na.jpg,w1\nb.jpg,"w2\nc.jpg,w3\n', "row of line 3 that is never closed"),
+    "open-quote-last": ('path,identity\na.jpg,w1\nb.jpg,"w2', "row of line 3 that is never closed"),
+    "open-quote-header": ('path,"identity\na.jpg,w1\n', "row of line 1 that is never closed"),
 }
 
 
@@ -127,7 +132,11 @@ ROWS = {
     "path-outside": ("../a.jpg,w1,,", "leads out of the folder"),
     "no-identity": ("a.jpg,,,", "the identity is empty"),
     "date": ("a.jpg,w1,2019-13-01,", "'2019-13-01' is not one"),
+    "date (an interval)": ("a.jpg,w1,2019-07-31 to 2020-09-01,", "'2019-07-31 to 2020-09-01' is not one"),
+    "date (a digit too many)": ("a.jpg,w1,2019-07-311,", "'2019-07-311' is not one"),
     "box": ("a.jpg,w1,,1 2 0 4", "'1 2 0 4' is not one"),
+    "box (infinite)": ("a.jpg,w1,,1 2 inf 4", "'1 2 inf 4' is not one"),
+    "long": (f"{'a' * 200_000}.jpg,w1,,", "the path has 200,004 characters"),
 }
 
 
@@ -137,8 +146,8 @@ def test_bad_row_is_named_by_its_line_and_the_rest_is_read(tmp_path: Path, kind:
     table = open_table(written(tmp_path, f"path,identity,date,box\ngood.jpg,w0,,\n{text}\nlast.jpg,w2,,\n"))
     assert [r.path for r in table.rows] == ["good.jpg", "last.jpg"]
     (finding,) = table.findings
-    assert (finding.severity, finding.kind, finding.line) == ("error", kind, 3)
-    assert said in str(finding)
+    assert (finding.severity, finding.kind, finding.line) == ("error", kind.partition(" (")[0], 3)
+    assert said in finding.message
 
 
 def test_annotation_of_an_unlisted_image_is_a_finding(tmp_path: Path) -> None:
@@ -148,3 +157,99 @@ def test_annotation_of_an_unlisted_image_is_a_finding(tmp_path: Path) -> None:
     }
     table = open_table(written(tmp_path, json.dumps(given), "c.json"))
     assert [f.kind for f in table.findings] == ["no-image"]
+
+
+@pytest.mark.parametrize("text", ["./a.jpg", "a.jpg", ".\\a.jpg", "x/../a.jpg", "p//a.jpg"])
+def test_a_photo_has_one_path_however_it_is_spelt(tmp_path: Path, text: str) -> None:
+    table = open_table(written(tmp_path, f"path,identity\n{text},w1\nb.jpg,w2\n"))
+    expected = {"x/../a.jpg": [], "p//a.jpg": ["p/a.jpg"]}.get(text, ["a.jpg"])
+    assert [row.path for row in table.rows] == [*expected, "b.jpg"]
+
+
+DATES = {
+    "2017:07:10": date(2017, 7, 10),
+    "2017:07:10 20:38:36": date(2017, 7, 10),
+    "2018/08/30 00:11": date(2018, 8, 30),
+    "2019-07-31T10:11:12.5Z": date(2019, 7, 31),
+    "2019-07-31T10:11:12+02:00": date(2019, 7, 31),
+    "20190731": date(2019, 7, 31),
+    "0000-00-00 00:00:00": None,
+    "0000:00:00 00:00:00": None,
+    "    :  :     :  :  ": None,
+}
+
+
+@pytest.mark.parametrize("text", DATES)
+def test_dates_are_taken_as_cameras_and_databases_write_them(tmp_path: Path, text: str) -> None:
+    given = {"images": [{"id": 1, "file_name": "a.jpg", "date_captured": text}], "annotations": [{"image_id": 1, "name": "w"}]}
+    (row,) = open_table(written(tmp_path, json.dumps(given), "c.json")).rows
+    assert row.date == DATES[text]
+
+
+IMAGE = {"id": 1, "file_name": "a.jpg"}
+ODD: dict[str, tuple[Any, str]] = {
+    "null": (None, "images is missing"),
+    "a list": ([1], "images is missing"),
+    "annotations null": ({"images": [], "annotations": None}, "None for annotations"),
+    "annotations of numbers": ({"images": [IMAGE], "annotations": [1]}, "annotation 1 is 1: expected an object"),
+    "images of numbers": ({"images": [1], "annotations": [{"image_id": 1}]}, "which the file does not list"),
+    "image_id a list": ({"images": [IMAGE], "annotations": [{"image_id": [1], "name": "w"}]}, "is of image"),
+    "bbox a number": ({"images": [IMAGE], "annotations": [{"image_id": 1, "name": "w", "bbox": 5}]}, "the box '5' is not one"),
+    "identity a list": ({"images": [IMAGE], "annotations": [{"image_id": 1, "name": ["w"]}]}, "the identity of annotation 1"),
+    "identity no text": ({"images": [IMAGE], "annotations": [{"image_id": 1, "name": "w\udcff"}]}, "holds what is no letter"),
+    "file_name null": (
+        {"images": [{"id": 1, "file_name": None}], "annotations": [{"image_id": 1, "name": "w"}]},
+        "path is empty",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_coco_is_refused_in_words(tmp_path: Path, kind: str) -> None:
+    given, said = ODD[kind]
+    with pytest.raises(TableRefused) as refused:
+        open_table(written(tmp_path, json.dumps(given), "c.json"))
+    assert said in str(refused.value)
+
+
+def test_coco_without_categories_and_with_an_individual_called_0_is_read(tmp_path: Path) -> None:
+    given = {"images": [IMAGE], "categories": None, "annotations": [{"image_id": 1, "category_id": 1, "individual_id": 0}]}
+    (row,) = open_table(written(tmp_path, json.dumps(given), "c.json")).rows
+    assert (row.identity, row.species) == ("0", None)
+
+
+def test_coco_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TableRefused, match="nested too deeply"):
+        open_table(written(tmp_path, "[" * 100_000 + "]" * 100_000, "c.json"))
+
+
+def test_what_systems_hide_is_left_out_and_what_somebody_meant_is_said(tmp_path: Path) -> None:
+    hidden = ("__MACOSX/w1/._a.jpg", ".thumbs/a.jpg", "w1/.thumbs/a.jpg", "w1/._a.jpg", "Thumbs.db")
+    for name in ("w1/a.jpg", "w2/b.jpg", "loose.jpg", "w1/c.HEIC", "w2/d.gif", "w1/notes.txt", *hidden):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "set" / "w3").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "w1" / "broken.jpg").symlink_to(tmp_path / "none.jpg")
+    table = open_table(tmp_path / "set")
+    assert [row.path for row in table.rows] == [
+        "w1/a.jpg",
+        "w1/broken.jpg",
+        "w2/b.jpg",
+    ]  # looking at photos says what is broken
+    assert {(f.severity, f.kind, f.path) for f in table.findings} == {
+        ("warning", "loose", "loose.jpg"),
+        ("warning", "unread-kind", "w1/c.HEIC"),
+        ("warning", "unread-kind", "w2/d.gif"),
+        ("warning", "link", "w3"),
+    }
+
+
+def test_a_file_name_that_is_no_text_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "w1").mkdir()
+    for name in (b"a.jpg", b"b\xff.jpg"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "w1") + b"/" + name)).touch()
+    table = open_table(tmp_path)
+    assert [(f.severity, f.kind, f.path) for f in table.findings] == [("error", "not-text", "w1/b\udcff.jpg")]
+    write_csv(table.rows, tmp_path / "t.csv")
+    assert [row.path for row in open_table(tmp_path / "t.csv").rows] == ["w1/a.jpg"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from encoder.values import Box
 from training.errors import DataRefused
 from training.rows import NEW, Finding, Row, Table
-from training.validate import refuse_errors, validate
+from training.validate import refuse_errors, save_findings, validate
 
 Damage = Callable[[Path], list[Row]]
 
@@ -120,6 +121,21 @@ def test_refusal_names_five_rows_and_counts_the_rest(tmp_path: Path) -> None:
     assert str(refused.value).startswith("8 rows must be mended")
     assert str(refused.value).count("absent") >= 5
     assert "and 3 more" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_all_findings_can_be_read_of_and_none_of_an_earlier_look_is_left(tmp_path: Path) -> None:
+    rows = [*sound(tmp_path), *(Row(f"absent{n}\udcff.jpg", "w0", line=n) for n in range(10, 18))]
+    found, target = findings(tmp_path, rows), tmp_path / "run" / "findings.csv"
+    assert save_findings(found, target) == target
+    with target.open(encoding="utf-8", newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert [(one["severity"], one["line"]) for one in kept] == [("error", str(n)) for n in range(10, 18)]
+    assert kept[0]["path"] == "absent10\\udcff.jpg"
+    with pytest.raises(DataRefused, match=r"All stand in .*findings\.csv"):
+        refuse_errors(found, target)
+    assert save_findings((), target) is None
+    assert not target.exists()
 
 
 def test_warnings_alone_do_not_refuse(tmp_path: Path) -> None:
