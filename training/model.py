@@ -144,7 +144,8 @@ def first_backbone(config: Config) -> nn.Module:
 
 def has_one_size(backbone: nn.Module) -> bool:
     """Whether it takes pixels of one size only, as attention over windows or with learned places does."""
-    return bool(getattr(backbone, "pretrained_cfg", {}).get("fixed_input_size", False))
+    # A hub's configuration may lack the field; timm gives the method to such networks alone.
+    return bool(backbone.pretrained_cfg.get("fixed_input_size")) or hasattr(backbone, "set_input_size")  # type: ignore[operator, union-attr]
 
 
 def size_for(backbone: nn.Module, width: int, height: int) -> None:

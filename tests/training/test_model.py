@@ -39,6 +39,11 @@ def test_network_of_one_size_is_brought_to_the_shape_and_knows_no_smaller_stages
             make_embedder(replace(VIT, **change))  # type: ignore[arg-type]
 
 
+def test_network_that_keeps_its_one_size_is_refused_at_another() -> None:
+    with pytest.raises(ConfigRefused, match=r"MlpMixer takes 224 x 224 pixels only.* 96 x 64 was asked for"):
+        make_embedder(replace(VIT, backbone="resmlp_12_224", shape=InputShape("rectangle", 96, 64)))
+
+
 def test_more_frozen_stages_than_there_are_is_refused() -> None:
     config = replace(Config(), backbone="test_efficientnet", weights="none")
     with pytest.raises(ConfigRefused, match=r"frozen_stages is 99, but EfficientNet has \d stages: expected 0 to"):
