@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra train")
 pytest.importorskip("onnxscript", reason="needs the extra train")
 pytest.importorskip("openvino", reason="needs the extra openvino")
 
-from encoder.bundle import Bundle  # noqa: E402
+from encoder.bundle import Bundle, load_bundle  # noqa: E402
 from encoder.encode import open_encoder  # noqa: E402
 from encoder.golden import golden_photo  # noqa: E402
 from encoder.preprocess import InputShape, to_tensor  # noqa: E402
@@ -26,6 +27,7 @@ from training import export  # noqa: E402
 from training.card import card  # noqa: E402
 from training.errors import ExportRefused  # noqa: E402
 from training.export import export_bundle, fix_padding, fold_batch_norms  # noqa: E402
+from training.half import halve  # noqa: E402
 
 # The exporter of torch warns of torch's own other parts.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
@@ -159,3 +161,13 @@ def test_runtimes_are_held_against_torch_on_photos_too(tmp_path: Path) -> None:
         assert 0 < stated <= 1e-4
         assert stated >= open_encoder(bundle.folder, runtime=runtime).golden_difference() - 1e-6
     assert "on 2 photos and 3 drawn patterns" in (bundle.folder / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_halving_that_moves_vectors_is_refused_and_leaves_the_bundle_whole(root: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(Path(shutil.copytree(root / "bundles" / "starter-lite0", tmp_path / "b")))
+    before = bundle.model.read_bytes()
+    golden = dataclasses.replace(bundle.golden[0], vector=bundle.golden[1].vector)  # as if storage had moved it there
+    with pytest.raises(ExportRefused, match=r"vectors change by .*the bundle was left whole.*without --half"):
+        halve(dataclasses.replace(bundle, golden=(golden,)))
+    assert bundle.model.read_bytes() == before
+    assert load_bundle(bundle.folder) == bundle
