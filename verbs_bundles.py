@@ -29,9 +29,11 @@ CHECKPOINT = "checkpoint.pt"  # as `training.checkpoint` names it, which brings 
 
 def bundles_list(args: argparse.Namespace) -> int:
     with books_if_any(args) as (settings, catalogue):
-        found = registry.held(settings, catalogue)
+        found, unsound = registry.held(settings, catalogue), registry.unsound(settings)
+    for name, reason in unsound.items():
+        terminal.say(f"flukeprint: {name} is no sound bundle: {reason}", stream=sys.stderr)
     if args.json:
-        terminal.put_json({"bundles": [one.to_json() for one in found]})
+        terminal.put_json({"bundles": [one.to_json() for one in found], "unsound": unsound})
     else:
         rows = []
         for one in found:
@@ -74,11 +76,13 @@ def bundles_compare(args: argparse.Namespace) -> int:
 
 
 def bundles_add(args: argparse.Namespace) -> int:
-    bundle = registry.add(settings_for(args), args.folder)
+    added = registry.add(settings_for(args), args.folder)
+    bundle = added.bundle
     if args.json:
-        terminal.put_json({"id": bundle.id, "folder": str(bundle.folder)})
+        terminal.put_json({"id": bundle.id, "folder": str(bundle.folder), "replaced": added.replaced})
     else:
-        print(f"{bundle.id} is added. To encode the catalogue with it: flukeprint bundles use {bundle.id}")
+        instead = f", in place of {added.replaced}" if added.replaced else ""
+        print(f"{bundle.id} is added{instead}. To encode the catalogue with it: flukeprint bundles use {bundle.id}")
     return DONE
 
 
@@ -105,9 +109,9 @@ def bundles_remove(args: argparse.Namespace) -> int:
     with books_if_any(args) as (settings, catalogue):
         gone = registry.remove(settings, catalogue, args.bundle)
     if args.json:
-        terminal.put_json({"id": gone.bundle.id, "vectors": gone.encoded})
+        terminal.put_json({"id": gone.id, "vectors": gone.encoded})
     else:
-        print(f"{gone.bundle.id} is removed, and with it {gone.encoded} vectors.")
+        print(f"{gone.id} is removed, and with it {gone.encoded} vectors.")
     return DONE
 
 

@@ -41,7 +41,7 @@ def fresh_calibration(
     # A bundle's own ends with the first individual of a species that it was not measured on.
     if known is not None and fits and (known.source != "bundle" or not known.others(catalogue.species())):
         return known
-    own = Calibration.from_json(bundle.calibration) if bundle.calibration else None
+    own = Calibration.from_json(bundle.calibration) if bundle.calibration is not None else None
     fitted = calibrate(index, Lessons(catalogue, bundle.id), bundle=own, new_share=new_share, species=catalogue.species())
     catalogue.put_calibration(bundle.id, sightings=count, fitted=fitted.to_json())
     return fitted

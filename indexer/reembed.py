@@ -17,7 +17,7 @@ from catalog.errors import CatalogueError
 from catalog.photos import PhotoStore
 from catalog.values import PhotoRow, Sighting
 from encoder.encode import Encoder, open_encoder
-from encoder.errors import PhotoRefused
+from encoder.errors import BundleRefused, PhotoRefused
 from encoder.header import read_header
 from encoder.reduced import in_copy
 from encoder.values import Box, Encoded
@@ -26,6 +26,7 @@ from indexer.calibrating import fresh_calibration
 from indexer.errors import BundleNotUsed
 from indexer.station import bundle_for, limits, open_index, photo_store
 from settings import Settings
+from vector_db.port import VectorIndex
 
 BATCH = 64
 NAMED = 3
@@ -51,13 +52,13 @@ def use(
         raise BundleNotUsed(f"{one.bundle.id} is in use already.")
     if settings.bundle is not None:
         raise BundleNotUsed("FLUKEPRINT_BUNDLE names a bundle, which would refuse the other one: unset it first.")
-    bundle = registry.add(settings, one.bundle.folder)
+    bundle = registry.add(settings, one.bundle.folder).bundle
     catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
     store = photo_store(settings)
     encoder = open_encoder(bundle.folder, runtime=settings.runtime, streams=settings.streams, limits=limits(settings))
     try:
         encoded = encode_missing(catalogue, store, encoder, streams=settings.streams, who=who, on_progress=on_progress)
-        old = open_index(settings, catalogue, bundle_for(settings, catalogue)) if before else None  # nobody enrols meanwhile
+        old = _old_index(settings, catalogue) if before else None  # nobody enrols meanwhile
         try:
             encoded += encode_missing(catalogue, store, encoder, streams=settings.streams, who=who, on_progress=on_progress)
             index = open_index(settings, catalogue, bundle)
@@ -73,6 +74,14 @@ def use(
     finally:
         encoder.close()
     return Used(bundle.id, before, encoded, len(catalogue.live_ids(bundle.id)), fitted.source)
+
+
+def _old_index(settings: Settings, catalogue: Catalogue) -> VectorIndex | None:
+    """None where the bundle before is damaged or gone: without it nobody can open that index to enrol."""
+    try:
+        return open_index(settings, catalogue, bundle_for(settings, catalogue))
+    except BundleRefused:
+        return None
 
 
 def encode_missing(

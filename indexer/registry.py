@@ -1,22 +1,26 @@
 """The bundles that a data folder can use: those in its folder `bundles/`, those that Flukeprint ships, and which is in use.
 
-A bundle is a folder that is written once and never changed, so adding is copying and removing is deleting. Vectors that a
-bundle made stay in the catalogue until it is removed: going back to it is then a matter of seconds.
+Adding is copying and removing is deleting. What has the same id makes the same vectors; only its figures and words may differ,
+and the copy follows what is added last. Vectors that a bundle made stay in the catalogue until it is removed: going back to it
+is then a matter of seconds. A copy that was damaged is named, mended by adding the sound original again, and can be removed.
 """
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from catalog.catalogue import Catalogue
-from encoder.bundle import Bundle, load_bundle
+from encoder.bundle import CONTRACT, Bundle, load_bundle
+from encoder.encode import open_encoder
 from encoder.errors import BundleRefused
 from indexer.errors import BundleNotUsed
+from matching.calibration import Calibration
+from matching.errors import CalibrationRefused
 from settings import ROOT, Settings
 
 SHIPPED = ROOT / "bundles"
@@ -40,12 +44,24 @@ class Held:
         return {"id": self.bundle.id, "model_bytes": size, **standing, **given}
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    bundle: Bundle
+    replaced: str = ""  # what was wrong or other with the copy that was there
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    id: str
+    encoded: int  # vectors that went with it
+
+
 def bundles_folder(settings: Settings) -> Path:
     return settings.data_dir / "bundles"
 
 
 def held(settings: Settings, catalogue: Catalogue | None) -> list[Held]:
-    """All of them, by id. A folder that is no sound bundle is left out; `bundles add` says what is wrong with it."""
+    """All sound ones, by id; `unsound` names the others."""
     in_use = catalogue.fact(IN_USE) if catalogue else None
     encoded = catalogue.counts().vectors if catalogue else {}
     found: dict[str, Held] = {}
@@ -55,11 +71,21 @@ def held(settings: Settings, catalogue: Catalogue | None) -> list[Held]:
     return [found[name] for name in sorted(found)]
 
 
+def unsound(settings: Settings) -> dict[str, str]:
+    """Folders in `bundles/` that are no sound bundle, and why."""
+    return {folder.name: str(error) for folder, error in _loaded(bundles_folder(settings)) if isinstance(error, BundleRefused)}
+
+
 def find(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Held:
     """By id, or by a name that only one has."""
     known = held(settings, catalogue)
     found = [one for one in known if one.bundle.id == wanted] or [one for one in known if one.bundle.name == wanted]
     if len(found) != 1:
+        if not found and wanted in (damaged := unsound(settings)):
+            raise BundleNotUsed(
+                f"{damaged[wanted]} To mend it, add the sound original: flukeprint bundles add FOLDER. "
+                f"Or: flukeprint bundles remove {wanted}"
+            )
         ids = ", ".join(one.bundle.id for one in found or known)
         raise BundleNotUsed(
             f"{'Several bundles are' if found else 'There is no bundle'} called {wanted!r}. "
@@ -68,36 +94,83 @@ def find(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Held:
     return found[0]
 
 
-def add(settings: Settings, folder: Path) -> Bundle:
-    """A copy in the data folder, under its id; again is fine."""
+def add(settings: Settings, folder: Path) -> Added:
+    """A copy in the data folder, under its id, once it was seen to work; again is fine, and mends or renews the copy."""
     bundle = load_bundle(folder)
+    try:
+        if bundle.calibration is not None:
+            Calibration.from_json(bundle.calibration)
+    except CalibrationRefused as error:
+        raise BundleNotUsed(
+            f"{bundle.folder / CONTRACT}: {error}, or write null where it has none. Nothing was added."
+        ) from error
+    open_encoder(folder, runtime=settings.runtime).close()  # a hash may be of anything
+    return keep(settings, bundle)
+
+
+def keep(settings: Settings, bundle: Bundle) -> Added:
+    """The same of a bundle that works, as one that is open does."""
     own = bundles_folder(settings) / bundle.id
-    if not own.exists():
+    replaced = _other(own, bundle)
+    if not own.exists() or replaced:
         own.parent.mkdir(parents=True, exist_ok=True)
-        copy = Path(tempfile.mkdtemp(prefix=".coming-", dir=own.parent))
+        copy = own.parent / f".coming-{secrets.token_hex(4)}"
+        copy.mkdir()  # with the mode of any new folder: a service may run as somebody else
         try:
             for file in bundle.folder.iterdir():  # one by one: `copytree` does not say which it was that failed
                 if file.is_file():
                     shutil.copy2(file, copy)
-            copy.rename(own)
+            if own.exists():  # file by file, the contract last: who reads it meanwhile finds a whole one or is refused
+                for file in sorted(copy.iterdir(), key=lambda file: file.name == CONTRACT):
+                    file.replace(own / file.name)
+                own.chmod(copy.stat().st_mode & 0o777)
+                copy.rmdir()
+            else:
+                copy.rename(own)
         except OSError:
             shutil.rmtree(copy, ignore_errors=True)
             raise
-    return load_bundle(own)
+    return Added(load_bundle(own), replaced)
 
 
-def remove(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Held:
-    """Its folder, its index, and the vectors that it made; never those of the bundle in use."""
-    one = find(settings, catalogue, wanted)
-    if one.in_use:
-        raise BundleNotUsed(f"{one.bundle.id} is in use; use another first: flukeprint bundles use ID")
-    if one.shipped and not one.encoded:
-        raise BundleNotUsed(f"{one.bundle.id} comes with Flukeprint: there is nothing of it in the data folder to remove.")
+def _other(own: Path, bundle: Bundle) -> str:
+    """How the copy that is there differs from the bundle; nothing where it does not, or where there is none."""
+    if not own.exists():
+        return ""
+    try:
+        kept, given = load_bundle(own).as_json(), bundle.as_json()
+    except BundleRefused:
+        return "a copy that was damaged"
+    fields = [name for name in given if kept[name] != given[name]]
+    return f"a copy with another {', '.join(fields)}" if fields else ""
+
+
+def remove(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Removed:
+    """Its folders wherever they are in `bundles/`, its index, and its vectors; never those of the bundle in use."""
+    known = held(settings, catalogue)
+    if wanted in unsound(settings) and all(wanted not in (one.bundle.id, one.bundle.name) for one in known):
+        name = wanted
+        encoded = catalogue.counts().vectors.get(name, 0) if catalogue else 0
+    else:
+        one = find(settings, catalogue, wanted)
+        name, encoded = one.bundle.id, one.encoded
+    if catalogue is not None and catalogue.fact(IN_USE) == name:
+        raise BundleNotUsed(f"{name} is in use; use another first: flukeprint bundles use ID")
+    folders = [
+        folder
+        for folder, bundle in _loaded(bundles_folder(settings))
+        if (bundle.id if isinstance(bundle, Bundle) else folder.name) == name
+    ]
+    if not folders and not encoded:
+        raise BundleNotUsed(f"{name} comes with Flukeprint: there is nothing of it in the data folder to remove.")
     if catalogue is not None:
-        catalogue.forget_vectors(one.bundle.id)
-    for left in (bundles_folder(settings) / one.bundle.id, settings.data_dir / "index" / one.bundle.id):
-        shutil.rmtree(left, ignore_errors=True)
-    return one
+        catalogue.forget_vectors(name)
+    for left in (*folders, settings.data_dir / "index" / name):
+        if left.is_symlink():  # what it leads to is not ours
+            left.unlink()
+        elif left.exists():
+            shutil.rmtree(left)
+    return Removed(name, encoded)
 
 
 def figures(bundle: Bundle) -> dict[str, float]:
@@ -114,9 +187,14 @@ def _numbers(given: Mapping[str, Any], path: str) -> Iterator[tuple[str, float]]
 
 
 def _sound(room: Path) -> Iterator[Bundle]:
+    return (bundle for _, bundle in _loaded(room) if isinstance(bundle, Bundle))
+
+
+def _loaded(room: Path) -> Iterator[tuple[Path, Bundle | BundleRefused]]:
+    """Each folder with its bundle, or with what is wrong with it."""
     for folder in sorted(room.iterdir()) if room.is_dir() else []:
         if folder.is_dir() and not folder.name.startswith("."):
             try:
-                yield load_bundle(folder)
-            except BundleRefused:
-                continue
+                yield folder, load_bundle(folder)
+            except BundleRefused as error:
+                yield folder, error

@@ -100,7 +100,7 @@ class Station:
         with self._adopting:  # the first two enrolments of a service may come at once
             if self.catalogue.fact(IN_USE) is not None:
                 return
-            registry.add(self.settings, self.encoder.bundle.folder)
+            registry.keep(self.settings, self.encoder.bundle)
             self.catalogue.set_fact(IN_USE, self.bundle_id)
 
     def close(self) -> None:

@@ -110,8 +110,10 @@ class Calibration:
         return {"format": FORMAT, **given, "places": list(self.places), "tenths": list(self.tenths)}
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Calibration:
+    def from_json(cls, given: Any) -> Calibration:
         """Refuses what another version wrote and what breaks the laws above, rather than answer wrongly."""
+        if not isinstance(given, Mapping):
+            raise CalibrationRefused(f"the calibration is {str(given)[:80]!r}, and an object was expected: fit it again")
         if given.get("format") != FORMAT:
             raise CalibrationRefused(
                 f"the calibration is of format {given.get('format')!r}, this program reads format {FORMAT}: fit it again"

@@ -1,6 +1,6 @@
 """A bundle of an encoder that somebody else trained: any of timm's, with weights from a file or from its hub.
 
-It is measured by nobody here, and its bundle says so. timm's own settings say how its input is prepared.
+It is measured by nobody here, and its bundle and card say so. timm's own settings say how its input is prepared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from encoder.preprocess import STEP, InputShape
 from . import torchvision_shim  # noqa: F401  # before timm
 from .errors import ConfigRefused
 from .export import export_bundle
-from .model import load_backbone
+from .model import load_backbone, size_for
 
 import timm  # isort: skip
 from timm.data.config import resolve_data_config  # isort: skip
@@ -45,6 +45,7 @@ def borrow(
     width, height = (side or width), (side or height)
     if width % STEP or height % STEP:
         raise ConfigRefused(f"{backbone} takes {width} x {height} pixels: expected multiples of {STEP}; give --side.")
+    size_for(module, width, height)
     return export_bundle(
         module.eval(),
         folder,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,8 +23,34 @@ from .errors import ConfigRefused
 Loss = Literal["arcface", "subcenter", "softmax"]
 Mirror = Literal["never", "same", "other"]
 Sampler = Literal["cross-encounter", "shuffle"]
+Device = Literal["cpu", "cuda", "mps"]
 SQUARE = InputShape("square", 192, 192)
 HALF, IMAGENET = (0.5, 0.5, 0.5), ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+# What a number may be, in words and as a rule that no NaN keeps; and of which settings.
+LAWS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    (
+        "more than 0",
+        lambda value: 0 < value < math.inf,
+        ("dimension", "photos", "batch", "accumulate", "lr", "head_lr", "scale", "sub_centers", "save_every_s", "clip"),
+    ),
+    (
+        "0 or more",
+        lambda value: 0 <= value < math.inf,
+        (
+            *("frozen_stages", "day_rivals", "species", "weight_decay", "evaluate_every", "patience", "threads", "cache_mb"),
+            *("augment.rotate_deg", "augment.colour"),
+        ),
+    ),
+    (
+        "a share from 0 to 1",
+        lambda value: 0 <= value <= 1,
+        ("warmup", *(f"augment.{name}" for name in ("shift", "grey", "blur", "jpeg", "noise", "occlude"))),
+    ),
+    ("a share from 0 up to 1, but not 1 itself", lambda value: 0 <= value < 1, ("ema", "augment.light")),
+    ("a share above 0, up to 1", lambda value: 0 < value <= 1, ("augment.zoom",)),
+    ("from 0 to 4294967295", lambda value: 0 <= value < 2**32, ("seed",)),  # torch wants a million times it in 64 bits
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +115,49 @@ class Config:
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("loss", Loss), ("sampler", Sampler)):
-            if getattr(self, name) not in get_args(allowed):
-                raise ConfigRefused(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(get_args(allowed))}.")
-        if self.augment.mirror not in get_args(Mirror):
-            raise ConfigRefused(f"augment.mirror is {self.augment.mirror!r}: expected one of {', '.join(get_args(Mirror))}.")
-        for name in ("dimension", "photos", "batch", "accumulate", "lr", "head_lr", "scale", "sub_centers", "save_every_s"):
-            if getattr(self, name) <= 0:
-                raise ConfigRefused(f"{name} is {getattr(self, name)}: expected more than 0.")
-        if self.day_rivals < 0 or (self.day_rivals and self.loss == "softmax"):
-            raise ConfigRefused(
-                f"day_rivals is {self.day_rivals} with the loss {self.loss}: expected 0 or more, and not softmax."
-            )
-        if self.species < 0:
-            raise ConfigRefused(f"species is {self.species}, the weight of a loss: expected 0 or more.")
+        for name, kind in (("loss", Loss), ("sampler", Sampler), ("device", Device), ("augment.mirror", Mirror)):
+            value = attrgetter(name)(self)
+            if value not in get_args(kind):
+                raise ConfigRefused(f"{name} is {value!r}: expected one of {', '.join(get_args(kind))}.")
+        for expected, holds, names in LAWS:
+            for name in names:
+                value = attrgetter(name)(self)
+                if not holds(value):
+                    raise ConfigRefused(f"{name} is {value}: expected {expected}.")
+        for name in ("mean", "std", "margin"):
+            if not all(map(math.isfinite, getattr(self, name))):
+                raise ConfigRefused(f"{name} is {getattr(self, name)}: expected three finite numbers.")
+        if min(self.std) <= 0:
+            raise ConfigRefused(f"std is {self.std}, by which pixels are divided: expected three numbers above 0.")
+        if self.day_rivals and self.loss == "softmax":
+            raise ConfigRefused(f"day_rivals is {self.day_rivals} with the loss softmax: expected 0, or another loss.")
         if self.batch < 4 or self.batch % 2:
             raise ConfigRefused(f"batch is {self.batch}: expected an even number from 4 up, since photos are drawn in pairs.")
-        if not 0 < self.augment.zoom <= 1 or not 0 <= self.ema < 1:
-            raise ConfigRefused("augment.zoom and ema are shares: expected zoom in (0, 1] and ema in [0, 1).")
+        if self.patience and not self.evaluate_every:
+            raise ConfigRefused(
+                f"patience is {self.patience} evaluations, but evaluate_every is 0, so there are none: "
+                "expected a number of photos as evaluate_every, or a patience of 0."
+            )
         if any(not 0 < until <= 1 or not 0 < side <= 1 for until, side in self.stages):
             raise ConfigRefused(
                 f"stages is {self.stages}: expected pairs (share of the run, share of the side), each in (0, 1]."
+            )
+        self._refuse_lost_turn()
+
+    def _refuse_lost_turn(self) -> None:
+        """Photos are kept at their size of the last stage and turned when they are shown, by the shape that they then have.
+
+        Sides that do not stand as the turn says, or are equal, hide which had to be turned: serving would turn others.
+        """
+        shape = self.shape
+        if shape.rule not in ("square", "rectangle") or shape.turn == "none":
+            return
+        low, high = (shape.width, shape.height) if shape.turn == "portrait" else (shape.height, shape.width)
+        if low >= high:
+            wanted = "a width below its height" if shape.turn == "portrait" else "a height below its width"
+            raise ConfigRefused(
+                f"shape is a {shape.rule} of {shape.width} x {shape.height} with the turn {shape.turn!r}: "
+                f"expected a rectangle of {wanted}, or the turn 'none'."
             )
 
     @property
@@ -127,7 +177,8 @@ PRESETS: Mapping[str, Config] = {
     "lite2": Config(backbone="tf_efficientnet_lite2", weights="registry:lite2"),
     "b0": Config(backbone="efficientnet_b0", weights="hub", mean=IMAGENET[0], std=IMAGENET[1]),
     "mobilenetv4": Config(backbone="mobilenetv4_conv_medium", weights="hub", mean=IMAGENET[0], std=IMAGENET[1]),
-    "resnet50": Config(backbone="resnet50", weights="hub", mean=IMAGENET[0], std=IMAGENET[1]),
+    # A residual network's first stages have no names that `frozen_stages` knows.
+    "resnet50": Config(backbone="resnet50", weights="hub", mean=IMAGENET[0], std=IMAGENET[1], frozen_stages=0),
     # Attention over windows takes one size only, so these know no smaller stages.
     "swin-t": Config(
         backbone="swin_tiny_patch4_window7_224",
@@ -165,45 +216,79 @@ def preset(name: str) -> Config:
 
 
 def read_config(source: Path, base: Config) -> Config:
-    """`base` with the fields that a TOML or JSON file names."""
+    """`base` with the fields that a TOML or JSON file names, for a run on this machine."""
     try:
         text = source.read_text("utf-8")
         given = json.loads(text) if source.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigRefused(f"{source} cannot be read as TOML or JSON: {error}.") from error
-    return changed(base, given)
+    config = changed(base, given)
+    refuse_absent_device(config.device)
+    return config
+
+
+def refuse_absent_device(device: str) -> None:
+    """Not when a configuration is made: one that was taught on a GPU is read, and made into a bundle, on any machine."""
+    if device == "cpu":
+        return
+    try:
+        import torch
+    except ModuleNotFoundError:  # whoever trains is told of that first
+        return
+    if not (torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()):
+        raise ConfigRefused(f"device is {device!r}, which torch {torch.__version__} does not find here: expected cpu.")
 
 
 def changed(base: Config, given: Mapping[str, Any]) -> Config:
-    try:
-        made = dict(_known(base, given))
-        if "augment" in made:
-            made["augment"] = replace(base.augment, **dict(_known(base.augment, made["augment"])))
-        if "shape" in made:
-            made["shape"] = InputShape.from_json(made["shape"])
-        if "stages" in made:
-            made["stages"] = tuple((float(until), float(side)) for until, side in made["stages"])
-        for name in ("mean", "std", "margin"):
-            if name in made:
-                a, b, c = (float(v) for v in made[name])
-                made[name] = (a, b, c)
-        return replace(base, **made)
-    except (TypeError, ValueError) as error:
-        raise ConfigRefused(f"A setting does not fit: {error}.") from error
+    made = dict(_known(base, given, "The configuration"))
+    if "augment" in made:
+        made["augment"] = replace(base.augment, **dict(_known(base.augment, made["augment"], "augment", "augment.")))
+    if "shape" in made:
+        try:
+            made["shape"] = InputShape.from_json(_object(made["shape"], "shape"))
+        except (TypeError, ValueError) as error:
+            raise ConfigRefused(f"shape does not fit: {error}.") from error
+    if "stages" in made:
+        made["stages"] = tuple(_numbers(made, "stages", pair, 2) for pair in _list(made, "stages"))
+    for name in ("mean", "std", "margin"):
+        if name in made:
+            made[name] = _numbers(made, name, made[name], 3)
+    return replace(base, **made)
 
 
-def _known(base: Config | Augment, given: Mapping[str, Any]) -> Mapping[str, Any]:
+def _object(given: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ConfigRefused(f"{what} is {str(given)[:80]!r}: expected settings by name.")
+    return given
+
+
+def _list(made: Mapping[str, Any], name: str) -> list[Any] | tuple[Any, ...]:
+    value = made[name]
+    if not isinstance(value, list | tuple):
+        raise ConfigRefused(f"{name} is {str(value)[:80]!r}: expected a list.")
+    return value
+
+
+def _numbers(made: Mapping[str, Any], name: str, values: Any, count: int) -> tuple[float, ...]:
+    fits = isinstance(values, list | tuple) and len(values) == count
+    if not fits or any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+        wanted = "three numbers" if count == 3 else "pairs of numbers"
+        raise ConfigRefused(f"{name} is {str(made[name])[:80]}: expected {wanted}.")
+    return tuple(map(float, values))
+
+
+def _known(base: Config | Augment, given: Any, what: str, path: str = "") -> Mapping[str, Any]:
     names = {f.name: type(getattr(base, f.name)) for f in fields(base)}
-    made = dict(given)
-    for name, value in given.items():
+    made = dict(_object(given, what))
+    for name, value in list(made.items()):
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
-            raise ConfigRefused(f"There is no setting {name!r}{f'; did you mean {near[0]}?' if near else '.'}")
+            raise ConfigRefused(f"There is no setting {path + name!r}{f'; did you mean {path}{near[0]}?' if near else '.'}")
         wanted = names[name]
-        if wanted in (int, float, str) and (
-            isinstance(value, bool) or not isinstance(value, (int, float) if wanted is float else wanted)
+        if wanted in (int, float, str, bool) and (
+            isinstance(value, bool) != (wanted is bool) or not isinstance(value, (int, float) if wanted is float else wanted)
         ):
-            raise ConfigRefused(f"{name} is {value!r}: expected a value like {getattr(base, name)!r}.")
+            raise ConfigRefused(f"{path}{name} is {value!r}: expected a value like {getattr(base, name)!r}.")
         if wanted is float:
             made[name] = float(value)
     return made

@@ -22,12 +22,14 @@ from .export import as_onnx, fix_padding, fold_batch_norms
 class Engine:
     """Normalised pixels (n, 3, h, w) to what the module makes of them. Safe to call from several threads."""
 
-    def __init__(self, module: nn.Module, threads: int) -> None:
+    def __init__(self, module: nn.Module, threads: int, size: tuple[int, int] | None = None) -> None:
+        """`size` is the pixels' width and height where all have the same, without which a transformer cannot be made."""
         import openvino as ov  # heavy: only who runs much needs it
 
         with torch.inference_mode(False):  # the exporter traces, which it cannot do where its caller measures
             slim = fix_padding(fold_batch_norms(copy.deepcopy(module).eval()))
-            model = as_onnx(slim, np.zeros((1, 3, 64, 64), np.float32), ["made"])
+            width, height = size or (64, 64)
+            model = as_onnx(slim, np.zeros((1, 3, height, width), np.float32), ["made"], any_size=size is None)
         settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         core = ov.Core()
         compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", settings)

@@ -5,6 +5,7 @@ TrainingError
 ├── DataRefused         the table can be read, but rows of it must be mended first
 ├── SplitRefused        the photos do not allow the split that was asked for, or a saved split is of other photos
 ├── ConfigRefused       a setting that does not exist or does not fit
+├── ExportRefused       an encoder that cannot become a bundle, or whose runtimes disagree
 ├── CheckpointRefused   a checkpoint that is damaged, or of another run
 ├── EvaluationRefused   nothing can be measured on these tables
 └── FetchRefused        a public set that was not fetched whole
@@ -33,6 +34,10 @@ class SplitRefused(TrainingError):
 
 class ConfigRefused(TrainingError):
     """A setting that does not exist, or a value that does not fit."""
+
+
+class ExportRefused(TrainingError):
+    """No bundle was written; the message says what stood against it."""
 
 
 class CheckpointRefused(TrainingError):

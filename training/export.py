@@ -2,7 +2,8 @@
 
 `export_bundle` takes a module from normalised pixels (n, 3, h, w) to embeddings (n, dim), not yet normalised. Batch norms are
 folded into their convolutions, "same" padding becomes the convolution's own, and normalisation is added, so that the graph
-holds little but convolutions. The folder is written whole and then renamed: a failure leaves no half a bundle.
+holds little but convolutions. Height and width are fixed wherever the shape's rule fixes them: transformers take one size
+only. The folder is written whole and then renamed: a failure leaves no half a bundle, and nothing of one that was there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from encoder.preprocess import InputShape, Tensor, to_tensor
 from encoder.session import INPUT, OUTPUTS, RUNTIMES, open_session
 
 from . import torchvision_shim  # noqa: F401  # must stand before timm
+from .card import CARD, YAML, write_words
+from .errors import ExportRefused
 
 from timm.layers.conv2d_same import Conv2dSame  # isort: skip
 
@@ -60,10 +63,13 @@ def export_bundle(
     std: Triple,
     training: dict[str, Any],
     metrics: dict[str, Any],
+    photos: Sequence[Tensor] = (),
 ) -> Bundle:
+    """With `photos`, as `shape` makes them, the runtimes are held against torch on these too, and `metrics` says how near."""
     reference = Normalised(module).eval()
     slim = fix_padding(fold_batch_norms(copy.deepcopy(reference)))
     tensors = [to_tensor(golden_photo(n), shape.fit(320, 240), mean, std) for n in GOLDEN_PHOTOS]
+    tensors += photos
     with torch.inference_mode():
         expected = [tuple(output[0].numpy() for output in reference(torch.from_numpy(t))) for t in tensors]
     dimension = int(expected[0][0].shape[0])
@@ -71,7 +77,7 @@ def export_bundle(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         made = Path(temporary) / "bundle"
         made.mkdir()
-        model = as_onnx(slim, tensors[0])
+        model = as_onnx(slim, tensors[0], any_size=shape.rule == "budget")
         onnx.save(model, made / MODEL)
         bundle = Bundle(
             folder=made,
@@ -89,19 +95,22 @@ def export_bundle(
         )
         differences = {runtime: _difference(bundle, runtime, tensors, expected) for runtime in RUNTIMES}
         if max(differences.values()) > TOLERANCE:
-            raise ValueError(
+            raise ExportRefused(
                 f"The runtimes disagree with torch by {differences}, more than {TOLERANCE}: nothing was written. "
                 "Look for an operator that is exported differently (padding, resize, eps)."
             )
         golden = tuple(
             Golden(n, tuple(round(float(v), 6) for v in vector), round(float(norm), 6))
-            for n, (vector, norm) in zip(GOLDEN_PHOTOS, expected, strict=True)
+            for n, (vector, norm) in zip(GOLDEN_PHOTOS, expected, strict=False)
         )
-        bundle = dataclasses.replace(bundle, golden=golden)
+        if photos:
+            held = {"photos": len(photos), "drawn": len(GOLDEN_PHOTOS), "largest_difference": differences}
+            metrics = metrics | {"runtimes": held}
+        bundle = dataclasses.replace(bundle, golden=golden, metrics=metrics)
         (made / CONTRACT).write_text(as_text(bundle), "utf-8")
-        load_bundle(made)
+        write_words(load_bundle(made))
         folder.mkdir(exist_ok=True)
-        for file in (MODEL, CONTRACT):
+        for file in (MODEL, CONTRACT, CARD, YAML):
             (made / file).replace(folder / file)
     return load_bundle(folder)
 
@@ -156,21 +165,29 @@ def _padded(same: Conv2dSame) -> nn.Module:
     return nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), plain)
 
 
-def as_onnx(module: nn.Module, sample: Tensor, outputs: Sequence[str] = OUTPUTS) -> onnx.ModelProto:
-    """The graph for any batch and, in multiples of 32, any size, with no trace of where it was made."""
-    program = torch.onnx.export(
-        module,
-        (torch.from_numpy(sample),),
-        input_names=[INPUT],
-        output_names=list(outputs),
-        opset_version=18,
-        dynamo=True,
-        optimize=True,
-        verbose=False,
-        dynamic_shapes=({0: "n", 2: "h", 3: "w"},),
-    )
+def as_onnx(module: nn.Module, sample: Tensor, outputs: Sequence[str] = OUTPUTS, *, any_size: bool = True) -> onnx.ModelProto:
+    """The graph for any batch of the sample's size, or of any in multiples of 32, with no trace of where it was made."""
+    try:
+        program = torch.onnx.export(
+            module,
+            (torch.from_numpy(sample),),
+            input_names=[INPUT],
+            output_names=list(outputs),
+            opset_version=18,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+            dynamic_shapes=({0: "n", 2: "h", 3: "w"} if any_size else {0: "n"},),
+        )
+    except torch.onnx.OnnxExporterError as error:
+        height, width = sample.shape[2:]
+        wanted = "any size, as the rule 'budget' has it" if any_size else f"{width} x {height} pixels"
+        raise ExportRefused(
+            f"torch cannot write this network for {wanted}: {str(error).strip().splitlines()[0]} Nothing was written. "
+            "Choose another backbone, or, of one that takes one size, a square or a rectangle."
+        ) from error
     if program is None:
-        raise ValueError("torch.onnx.export gave no model; look at its report above")
+        raise ExportRefused("torch.onnx.export gave no model and nothing was written: look at its report above.")
     model: onnx.ModelProto = program.model_proto
     for marked in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
         del marked.metadata_props[:]

@@ -16,6 +16,7 @@ import onnx.numpy_helper
 from encoder.bundle import CONTRACT, MODEL, Bundle, load_bundle
 from encoder.encode import open_encoder
 
+from .errors import ExportRefused
 from .export import TOLERANCE, as_text
 
 LARGE = 1024  # numbers; what is smaller is not worth a node
@@ -36,8 +37,9 @@ def halve(bundle: Bundle) -> Bundle:
     if max(differences.values()) > TOLERANCE:
         path.write_bytes(before)
         contract.write_text(words, "utf-8")
-        raise ValueError(
-            f"With 16-bit storage the vectors change by {differences}: the runtime does not restore the weights as it should."
+        raise ExportRefused(
+            f"With 16-bit storage the vectors change by {differences}, more than {TOLERANCE}: the bundle was left whole. "
+            "A runtime does not restore the weights as it should: make the bundle without --half."
         )
     return load_bundle(bundle.folder)
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from .errors import ExportRefused
 from .model import Embedder, rest
 
 Floats = npt.NDArray[np.floating]
@@ -28,7 +29,14 @@ class PlainFeatures(nn.Module):
         self.backbone = backbone
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.backbone.forward_features(pixels).mean(dim=(2, 3))  # type: ignore[no-any-return, operator]
+        features: torch.Tensor = self.backbone.forward_features(pixels)  # type: ignore[operator]
+        if features.ndim != 4 or features.shape[1] != self.backbone.num_features:
+            raise ExportRefused(
+                f"{type(self.backbone).__name__} gives features of shape {tuple(features.shape)}, and cannot be mixed with its "
+                f"first weights: expected a convolutional network's (n, {self.backbone.num_features}, height, width). "
+                "Say --taught 1."
+            )
+        return features.mean(dim=(2, 3))
 
 
 def scaled(pixels: torch.Tensor, side: float) -> torch.Tensor:

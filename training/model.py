@@ -133,22 +133,69 @@ def first_backbone(config: Config) -> nn.Module:
             f"The backbone {config.backbone} with weights {config.weights} cannot be made: {error}. "
             'Weights are "registry:lite0", "hub", "none", or a file of them.'
         ) from error
+    if has_one_size(made) and (config.shape.rule == "budget" or config.stages):
+        raise ConfigRefused(
+            f"shape.rule is {config.shape.rule!r} and stages is {config.stages}, but {config.backbone} takes one size only: "
+            "expected the rule square, rectangle or letterbox, and no stages."
+        )
+    size_for(made, config.shape.width, config.shape.height)
     return made
+
+
+def has_one_size(backbone: nn.Module) -> bool:
+    """Whether it takes pixels of one size only, as attention over windows or with learned places does."""
+    # A hub's configuration may lack the field; timm gives the method to such networks alone.
+    return bool(backbone.pretrained_cfg.get("fixed_input_size")) or hasattr(backbone, "set_input_size")  # type: ignore[operator, union-attr]
+
+
+def size_for(backbone: nn.Module, width: int, height: int) -> None:
+    """A network of one size is made to take this one: its places are interpolated. Others take any size anyway."""
+    if not has_one_size(backbone) or tuple(backbone.pretrained_cfg["input_size"][1:]) == (height, width):  # type: ignore[index]
+        return
+    if not hasattr(backbone, "set_input_size"):
+        _, tall, wide = backbone.pretrained_cfg["input_size"]  # type: ignore[index]
+        raise ConfigRefused(
+            f"{type(backbone).__name__} takes {wide} x {tall} pixels only, and timm cannot change that: "
+            f"{width} x {height} was asked for."
+        )
+    try:
+        backbone.set_input_size(img_size=(height, width))  # type: ignore[operator]
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ConfigRefused(
+            f"{type(backbone).__name__} cannot be made to take {width} x {height} pixels: {error}. Choose other sides."
+        ) from error
 
 
 def load_backbone(backbone: nn.Module, source: Path) -> None:
     """A state dict of the backbone, with or without a classifier, in safetensors or torch's format (weights only)."""
-    if source.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        state = load_file(source)
-    else:
-        state = torch.load(source, map_location="cpu", weights_only=True)
+    try:
+        state = _read_weights(source)
+    except FileNotFoundError as error:
+        raise ConfigRefused(f"There is no file of weights at {source}. Look at the path.") from error
+    except Exception as error:  # of safetensors, of pickle, of zip: with no base in common
+        raise ConfigRefused(
+            f"{source} cannot be read as weights ({type(error).__name__}: {str(error)[:200]}): expected tensors by name "
+            "in safetensors or torch's format. Copy it again."
+        ) from error
     own = backbone.state_dict()
     missing = sorted(own.keys() - state.keys())
     if missing:
-        raise KeyError(f"{source} lacks {len(missing)} of {len(own)} tensors, first {missing[0]}")
-    backbone.load_state_dict({name: state[name] for name in own})
+        raise ConfigRefused(f"{source} lacks {len(missing)} of {len(own)} tensors of the backbone, first {missing[0]}.")
+    try:
+        backbone.load_state_dict({name: state[name] for name in own})
+    except RuntimeError as error:
+        raise ConfigRefused(f"{source} is of another backbone than {type(backbone).__name__}: {error}.") from error
+
+
+def _read_weights(source: Path) -> dict[str, torch.Tensor]:
+    if source.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(source)
+    state: dict[str, torch.Tensor] = torch.load(source, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise ValueError(f"it holds a {type(state).__name__}")
+    return state
 
 
 def _first(backbone: nn.Module, stages: int) -> Iterator[nn.Module]:
@@ -158,6 +205,10 @@ def _first(backbone: nn.Module, stages: int) -> Iterator[nn.Module]:
     blocks = getattr(backbone, "blocks", None) or getattr(backbone, "stages", None)
     if blocks is None or not hasattr(backbone, "conv_stem"):
         raise ConfigRefused(f"frozen_stages is {stages}, but {type(backbone).__name__} has no stem and stages: expected 0.")
+    if stages > len(blocks):
+        raise ConfigRefused(
+            f"frozen_stages is {stages}, but {type(backbone).__name__} has {len(blocks)} stages: expected 0 to {len(blocks)}."
+        )
     yield backbone.conv_stem  # type: ignore[misc]
     yield backbone.bn1  # type: ignore[misc]
     yield from blocks[:stages]

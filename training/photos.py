@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 
 from encoder.header import read_header
 from encoder.photo import check_box, decode, read_photo, whole
-from encoder.preprocess import STEP, InputShape, resize, to_tensor
+from encoder.preprocess import STEP, InputShape, Tensor, resize, to_tensor
 from encoder.values import Pixels
 
 from .augment import augment
@@ -86,21 +86,26 @@ class Photos:
             tuple(mirrored for group in groups for _, mirrored, _ in group),
         )
 
+    def tensors(self, indices: Iterable[int]) -> list[Tensor]:
+        """As serving would make them."""
+        config, crops = self._config, [self.pixels(index) for index in indices]
+        return [to_tensor(crop, config.shape.fit(crop.shape[1], crop.shape[0]), config.mean, config.std) for crop in crops]
+
     @torch.inference_mode()
     def embed(self, module: torch.nn.Module, indices: Sequence[int], device: str = "cpu", batch: int = 4) -> np.ndarray:
         """(len(indices), dim) float32, unit norm, of the photos as they are."""
         config, cores = self._config, os.cpu_count() or 1
         many = device == "cpu" and len(indices) >= MANY
-        run = Engine(module, cores) if many else module
         by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
         for place, index in enumerate(indices):
             pixels = self.pixels(index)
             by_shape[config.shape.fit(pixels.shape[1], pixels.shape[0]).outer].append(place)
+        size = next(iter(by_shape)) if len(by_shape) == 1 else None
+        run = Engine(module, cores, size) if many else module
         parts = [places[at : at + batch] for places in by_shape.values() for at in range(0, len(places), batch)]
 
         def vectors_of(places: Sequence[int]) -> np.ndarray:
-            crops = [self.pixels(indices[place]) for place in places]
-            tensors = [to_tensor(c, config.shape.fit(c.shape[1], c.shape[0]), config.mean, config.std) for c in crops]
+            tensors = self.tensors(indices[place] for place in places)
             stacked = torch.from_numpy(np.concatenate(tensors)).contiguous(memory_format=torch.channels_last)
             made: np.ndarray = torch.nn.functional.normalize(run(stacked.to(device)).float()).cpu().numpy()
             return made

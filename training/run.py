@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .config import Config
+from .config import Config, refuse_absent_device
 from .errors import CheckpointRefused
 from .losses import SpeciesHead, among, make_loss
 from .model import Embedder, make_embedder
@@ -44,6 +44,7 @@ class Run:
     """`steps` advances it; `average` is what is judged and shipped; `state` and `restore` are its whole memory."""
 
     def __init__(self, config: Config, rows: Sequence[Row], images: Path) -> None:
+        refuse_absent_device(config.device)
         if threads := 1 if takes_apart(config) else config.threads:  # before anything is drawn, or its bits would differ
             torch.set_num_threads(threads)
         torch.manual_seed(config.seed)

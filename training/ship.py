@@ -1,7 +1,6 @@
 """A run to a bundle: the averaged encoder exported, with what it learned from, how it was judged, and how to repeat both.
 
-The words of `MODEL_CARD.md` and `model_contract.yaml` are made from the run's own files, never by hand, so they cannot say
-what was not measured.
+What it states comes from the run's own files. All is done on the CPU, wherever the run was taught: that is where it serves.
 """
 
 from __future__ import annotations
@@ -22,22 +21,23 @@ from encoder.bundle import CONTRACT, Bundle, load_bundle
 from matching.fit import calibrate
 
 from .calibrated import ExactIndex
+from .card import write_words
 from .checkpoint import load_checkpoint
 from .config import Config
 from .discriminant import Kind, discriminant
-from .errors import CheckpointRefused
+from .errors import CheckpointRefused, ExportRefused
 from .export import as_text, export_bundle, fold_batch_norms
 from .half import halve
 from .manifest import make_manifest
 from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side
-from .model import Embedder, first_backbone
+from .model import Embedder, first_backbone, has_one_size
 from .photos import Photos
 from .rows import Row, Table
 from .splits import Split, key
 from .train import BEFORE, judged, trained
 
 RIDGE = 0.1  # of a mixture's discriminant: own encounter out .43, with .2 .42, with .03 .45; never taught .22, .23, .21
-CARD, YAML = "MODEL_CARD.md", "model_contract.yaml"
+HELD = 16  # photos on which the runtimes are held against torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def ship(
         metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling that was taught on the split"}
         calibration = before.calibration
     else:
-        vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)), config.device)
+        vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)))
         made = judged(vectors, table, split)
         metrics = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
         calibration = _calibration(vectors, table.rows, set(split.rows(table, "stranger")))
@@ -99,8 +99,10 @@ def ship(
         "data_sha256": manifest.whole,
         "photos": len(lessons),
         "split_seed": split.seed,
+        "everything": everything,
         "taught_share": taught,
         "sides": list(sides),
+        "half": half,
         "config": config.as_json(),
         **({"before": json.loads(earlier.read_text("utf-8"))} if earlier.exists() else {}),
         "torch": torch.__version__,
@@ -116,14 +118,14 @@ def ship(
         mean=config.mean,
         std=config.std,
         training=training,
-        metrics=metrics,
+        metrics={name: of for name, of in metrics.items() if name != "runtimes"},  # of a sibling: these are its own
+        photos=Photos(table.rows, images, config).tensors(range(0, len(table.rows), -(-len(table.rows) // HELD))),
     )
     if half:
         bundle = halve(bundle)
     if calibration is not None:
         bundle = with_calibration(bundle, calibration)
-    (folder / CARD).write_text(card(bundle, source, config), "utf-8")
-    (folder / YAML).write_text(contract(bundle), "utf-8")
+    write_words(bundle)
     return bundle
 
 
@@ -138,15 +140,19 @@ def _as_shipped(
 ) -> torch.nn.Module:
     """The module whose vectors will be served: mixed, folded and rounded before it is measured."""
     made: torch.nn.Module = module
+    if tuple(sides) != (1.0,) and has_one_size(module.backbone):
+        raise ExportRefused(f"--sides {sides} of {config.backbone}, which takes one size only: expected --sides 1.")
     if taught < 1 or tuple(sides) != (1.0,):
         looks: list[torch.nn.Module] = [Look(module, side) for side in sides]
         shares = [taught / len(sides)] * len(sides)
-        first = PlainFeatures(first_backbone(config))
+        first = PlainFeatures(first_backbone(config)).eval()
         if taught < 1:
+            with torch.inference_mode():  # what cannot be mixed says so before all photos are looked at
+                first(torch.zeros(1, 3, config.shape.height, config.shape.width))
             looks.append(Look(first, sides[-1]))
             shares.append(1 - taught)
         photos = Photos(lessons, images, config)
-        vectors = [photos.embed(look.eval(), range(len(lessons)), config.device) for look in looks]
+        vectors = [photos.embed(look.eval(), range(len(lessons))) for look in looks]
         _, animal = np.unique([row.identity for row in lessons], return_inverse=True)
         _, encounter = np.unique([row.encounter or str(row.date) for row in lessons], return_inverse=True)
         kind = Kind("taught", side_by_side(vectors, shares), animal, encounter)
@@ -199,79 +205,3 @@ def summary(made: Mapping[str, Any]) -> dict[str, Any]:
         "ece": made["calibration"]["ece"],
         "ece_by_encounter": made["calibration"]["ece_by_encounter"],
     }
-
-
-MEANINGS = {
-    "closed": "one photo in five of animals that it was taught, at random: flattering, most have a near-copy in the gallery",
-    "occasion": "the last date of one taught animal in five that has several, which neither encoder nor gallery has seen",
-    "stranger": "animals that it was never taught, against all others",
-    "elsewhere": "the same in a catalogue of their own, without one in three of them, who count as new",
-}
-
-
-def card(bundle: Bundle, source: Source, config: Config) -> str:
-    lines = [
-        f"| {head} |"
-        for head in (
-            "asked | queries | top-1 | own encounter left out | own photos of the date left out | AUROC",
-            "|".join("-" * 6),
-        )
-    ]
-    for part, meaning in MEANINGS.items():
-        made = bundle.metrics.get(part)
-        if made:
-            figures = [made["top1"], made["cross_encounter"]["top1"], made["cross_occasion"]["top1"], made["auroc"]]
-            shown = " | ".join("–" if value is None else f"{value:.3f}" for value in figures)
-            lines.append(f"| {part}: {meaning} | {made['n']} | {shown} |")
-    table = "\n".join(lines)
-    return f"""# {bundle.name} {bundle.version}
-
-Turns a photo of one animal into {bundle.dimension} numbers; photos of the same animal lie close to one another.
-Backbone {config.backbone}, first weights: {source.weights}. Taught with {config.loss} on {bundle.training["photos"]} photos.
-{source.notes}
-
-## Use
-To rank the individuals of a catalogue for a person to confirm. The input is one animal, cropped; how it is scaled stands in
-`{CONTRACT}` and is done by the encoder that reads it.
-
-## Limits
-It was taught {source.data} and nothing else: on other animals expect less, and calibrate on your own catalogue. A photo's
-light, water and date help it more than they should: judge it by the columns that leave the own encounter and occasion out.
-Not for decisions that nobody checks.
-
-## Data
-{source.data}, {source.licence}. SHA-256 of the whole: `{bundle.training["data_sha256"]}`.
-
-## Figures
-Of {bundle.metrics["of"]}; split seed {bundle.training["split_seed"]}. Ninety-five per cent intervals stand in `{CONTRACT}`.
-
-{table}
-
-## To repeat them
-`flukeprint train --data TABLE --images DIR --out RUN --config config.json`, with the `config` that stands in `{CONTRACT}`
-(first those under `before`, each run beginning with the one before it: `--begin`); the run writes `figures.json`.
-"""
-
-
-def contract(bundle: Bundle) -> str:
-    """YAML for those who run the model without Flukeprint. Every value is JSON, which YAML contains."""
-    given = {
-        "name": bundle.name,
-        "version": bundle.version,
-        "model_sha256": bundle.model_sha256,
-        "input": {
-            "name": "pixels",
-            "shape": ["n", 3, "height", "width"],
-            "type": "float32",
-            "rule": bundle.shape.as_json(),
-            "normalisation": {"formula": "(rgb / 255 - mean) / std", "mean": list(bundle.mean), "std": list(bundle.std)},
-        },
-        "outputs": [
-            {"name": "vector", "shape": ["n", bundle.dimension], "type": "float32", "meaning": "unit norm; compare by cosine"},
-            {"name": "norm", "shape": ["n"], "type": "float32", "meaning": "before normalisation"},
-        ],
-        "examples": [
-            {"input": f"golden_photo({g.photo})", "vector_begins": list(g.vector[:8]), "norm": g.norm} for g in bundle.golden
-        ],
-    }
-    return "".join(f"{name}: {json.dumps(value)}\n" for name, value in given.items())

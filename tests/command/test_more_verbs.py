@@ -147,3 +147,15 @@ def test_drift_is_shown_as_far_as_it_can_be_told_and_kept(run: Run, photos: Path
     kept = run("drift", "--history", 5, "--json").json["kept"]
     assert [one["photos"] for one in kept] == [1]
     assert "stated - right" in run("drift", "--history", 5).out
+
+
+def test_damaged_bundle_is_listed_as_such_mended_and_removed(run: Run) -> None:
+    added = run("bundles", "add", ROOT / "bundles" / "starter-lite0", "--json").json
+    (Path(added["folder"]) / "model.onnx").write_bytes(b"damaged")
+    listed = run("bundles", "list", "--json")
+    assert list(listed.json["unsound"]) == [added["id"]]
+    assert f"{added['id']} is no sound bundle: " in listed.err
+    assert "in place of a copy that was damaged" in run("bundles", "add", ROOT / "bundles" / "starter-lite0").out
+    assert run("bundles", "list", "--json").json["unsound"] == {}
+    assert f"{added['id']} is removed" in run("bundles", "remove", added["id"]).out
+    assert not Path(added["folder"]).exists()

@@ -51,7 +51,7 @@ def photo(whales: Path) -> QueryPhoto:
 def test_the_new_bundle_answers_after_the_switch_and_the_old_one_again_after_going_back(
     filled: Settings, other: Path, whales: Path
 ) -> None:
-    old, new = load_bundle(DEFAULT_BUNDLE).id, registry.add(filled, other).id
+    old, new = load_bundle(DEFAULT_BUNDLE).id, registry.add(filled, other).bundle.id
     with open_books(filled) as catalogue:
         done = use(filled, catalogue, "other", who="me")
         assert (done.bundle_id, done.before, done.encoded, done.sightings) == (new, old, 24, 24)
@@ -138,3 +138,13 @@ def test_a_box_is_found_again_in_a_photo_that_was_kept_smaller(settings: Setting
     again = encoder.encode(kept, Box(100, 75, 200, 150)).vector
     assert float(np.dot(again, encoder.encode(data, box).vector)) > 0.9
     encoder.close()
+
+
+def test_damaged_bundle_in_use_does_not_keep_another_from_taking_over(filled: Settings, other: Path) -> None:
+    registry.add(filled, other)
+    with open_books(filled) as catalogue:
+        old = str(catalogue.fact(registry.IN_USE))
+        (filled.data_dir / "bundles" / old / "model.onnx").write_bytes(b"damaged")
+        done = use(filled, catalogue, "other", who="me")
+        assert (done.before, done.encoded) == (old, 24)
+        assert catalogue.fact(registry.IN_USE) == done.bundle_id

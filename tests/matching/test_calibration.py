@@ -95,6 +95,12 @@ def test_a_calibration_that_breaks_its_laws_is_refused(message: str) -> None:
     assert message.strip() in str(refusal.value) or "TypeError" in str(refusal.value)
 
 
+@pytest.mark.parametrize("given", [5, [], "fitted", None])
+def test_a_calibration_that_is_no_object_is_refused(given: object) -> None:
+    with pytest.raises(CalibrationRefused, match="an object was expected: fit it again"):
+        Calibration.from_json(given)
+
+
 @pytest.mark.parametrize(("now", "stale"), [(200, False), (220, False), (221, True), (180, False), (179, True), (0, True)])
 def test_a_tenth_more_or_less_makes_it_stale(now: int, stale: bool) -> None:
     assert MADE.is_stale(now) == stale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,20 +34,41 @@ def test_file_changes_only_what_it_names(tmp_path: Path) -> None:
     [
         ({"learning_rte": 1}, "no setting 'learning_rte'"),
         ({"los": "arcface"}, "did you mean loss"),
-        ({"augment": {"zom": 1.0}}, "did you mean zoom"),
+        ({"augment": {"zom": 1.0}}, "did you mean augment.zoom"),
         ({"loss": "triplet"}, "expected one of arcface, subcenter, softmax"),
         ({"batch": 7}, "even number"),
         ({"batch": "32"}, "expected a value like 32"),
         ({"seed": True}, "expected a value like 0"),
         ({"lr": 0.0}, "expected more than 0"),
-        ({"ema": 1.0}, "ema in"),
+        ({"ema": 1.0}, "ema is 1.0: expected a share"),
         ({"augment": {"mirror": "maybe"}}, "expected one of never, same, other"),
         ({"shape": {"rule": "square", "width": 100, "height": 100}}, "multiples of 32"),
         ({"stages": [[0.5, 2.0]]}, "share of the side"),
-        ({"mean": [0.5]}, "does not fit"),
+        ({"mean": [0.5]}, r"mean is \[0.5\]: expected three numbers"),
+        ({"margin": [0.5, 0.5, float("inf")]}, "margin is .*: expected three finite"),
+        ([], r"is '\[\]': expected settings by name"),
+        ({"augment": []}, r"augment is '\[\]': expected settings by name"),
+        ({"shape": []}, r"shape is '\[\]': expected settings by name"),
+        ({"stages": 3}, "stages is '3': expected a list"),
+        ({"stages": [[0.5]]}, "stages is .*: expected pairs"),
+        ({"frozen_norms": 1}, "frozen_norms is 1: expected a value like False"),
+        ({"seed": -1}, "seed is -1: expected from 0"),
+        ({"threads": -1}, "threads is -1: expected 0 or more"),
+        ({"std": [0.5, 0.5, 0]}, "std is .*: expected three numbers above 0"),
+        ({"lr": float("nan")}, "lr is nan: expected more than 0"),
+        ({"clip": 0}, "clip is 0.0: expected more than 0"),
+        ({"warmup": -1}, "warmup is -1.0: expected a share"),
+        ({"frozen_stages": -1}, "frozen_stages is -1: expected 0 or more"),
+        ({"augment": {"light": 1.0}}, "augment.light is 1.0: expected a share from 0 up to 1, but not 1"),
+        ({"augment": {"jpeg": 2}}, "augment.jpeg is 2.0: expected a share"),
+        ({"patience": 3}, "patience is 3 .* evaluate_every is 0"),
+        ({"device": "gpu"}, "device is 'gpu': expected one of cpu, cuda, mps"),
+        ({"shape": {"rule": "rectangle", "width": 256, "height": 128, "turn": "portrait"}}, "256 x 128 .* width below"),
+        ({"shape": {"rule": "rectangle", "width": 128, "height": 256, "turn": "landscape"}}, "128 x 256 .* height below"),
+        ({"shape": {"rule": "square", "width": 128, "height": 128, "turn": "portrait"}}, "128 x 128 .* or the turn 'none'"),
     ],
 )
-def test_setting_that_does_not_fit_is_refused(given: dict, said: str) -> None:
+def test_setting_that_does_not_fit_is_refused(given: Any, said: str) -> None:
     with pytest.raises(ConfigRefused, match=said):
         changed(Config(), given)
 
@@ -59,3 +81,13 @@ def test_unknown_preset_and_unreadable_file_are_refused(tmp_path: Path) -> None:
         read_config(tmp_path / "a.toml", Config())
     with pytest.raises(ConfigRefused, match="cannot be read"):
         read_config(tmp_path / "absent.toml", Config())
+
+
+def test_device_that_is_not_there_is_refused_for_a_run_and_not_for_what_was_taught_on_it(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra train")
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is here")
+    (tmp_path / "a.json").write_text('{"device": "cuda"}')
+    with pytest.raises(ConfigRefused, match=r"device is 'cuda'.* does not find here: expected cpu"):
+        read_config(tmp_path / "a.json", Config())
+    assert Config.from_json({"device": "cuda"}).device == "cuda"

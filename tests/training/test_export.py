@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -17,13 +18,16 @@ onnx = pytest.importorskip("onnx", reason="needs the extra train")
 pytest.importorskip("onnxscript", reason="needs the extra train")
 pytest.importorskip("openvino", reason="needs the extra openvino")
 
-from encoder.bundle import Bundle  # noqa: E402
+from encoder.bundle import Bundle, load_bundle  # noqa: E402
 from encoder.encode import open_encoder  # noqa: E402
 from encoder.golden import golden_photo  # noqa: E402
 from encoder.preprocess import InputShape, to_tensor  # noqa: E402
 from encoder.session import open_session  # noqa: E402
 from training import export  # noqa: E402
+from training.card import card  # noqa: E402
+from training.errors import ExportRefused  # noqa: E402
 from training.export import export_bundle, fix_padding, fold_batch_norms  # noqa: E402
+from training.half import halve  # noqa: E402
 
 # The exporter of torch warns of torch's own other parts.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
@@ -107,24 +111,63 @@ def test_many_photos_at_once_give_the_same_vectors(square: Bundle) -> None:
 def test_nothing_is_written_when_the_runtimes_disagree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = export.as_onnx
 
-    def wrongly(module: Any, sample: Any) -> Any:
+    def wrongly(module: Any, sample: Any, **how: Any) -> Any:
         first = next(part for part in module.modules() if isinstance(part, torch.nn.Conv2d))
         with torch.no_grad():
             first.weight.mul_(1.1)
-        return real(module, sample)
+        return real(module, sample, **how)
 
     monkeypatch.setattr(export, "as_onnx", wrongly)
-    with pytest.raises(ValueError, match=r"disagree with torch.*nothing was written"):
+    with pytest.raises(ExportRefused, match=r"disagree with torch.*nothing was written"):
         exported(tmp_path / "bundle", small_backbone(), InputShape("square", 96, 96))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bundle_written_over_another_replaces_it_whole(square: Bundle, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(square.folder, tmp_path / "bundle"))
+    (folder / "MODEL_CARD.md").write_text("of another bundle")
     other = small_backbone()
     with torch.no_grad():
         other.conv_stem.weight.mul_(0.5)
     second = exported(folder, other, InputShape("square", 64, 64))
     assert second.model_sha256 != square.model_sha256
-    assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "model.onnx"]
+    assert {path.name for path in folder.iterdir()} == {"MODEL_CARD.md", "bundle.json", "model.onnx", "model_contract.yaml"}
     assert json.loads((folder / "bundle.json").read_text("utf-8"))["input"]["width"] == 64
+    assert (folder / "MODEL_CARD.md").read_text("utf-8") == card(second)
+    assert second.model_sha256 in (folder / "model_contract.yaml").read_text("utf-8")
+
+
+def test_network_that_torch_cannot_write_for_any_size_is_refused(tmp_path: Path) -> None:
+    """Attention over windows fixes its size."""
+    kind = {"embed_dim": 16, "depths": (2, 2), "num_heads": (1, 2), "window_size": 4}
+    module = timm.models.swin_transformer.SwinTransformer(img_size=64, num_classes=0, **kind).eval()
+    with pytest.raises(ExportRefused, match=r"cannot write this network for any size.*a square or a rectangle"):
+        exported(tmp_path / "bundle", module, InputShape("budget", 64, 64))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runtimes_are_held_against_torch_on_photos_too(tmp_path: Path) -> None:
+    shape = InputShape("square", 64, 64)
+    photos = [to_tensor(golden_photo(n), shape.fit(320, 240), HALF, HALF) for n in (7, 8)]
+    bundle = export_bundle(
+        small_backbone(),
+        tmp_path / "b",
+        **{"name": "s", "version": "1", "shape": shape, "mean": HALF, "std": HALF, "training": {}, "metrics": {}},
+        photos=photos,
+    )
+    held = bundle.metrics["runtimes"]
+    assert (held["photos"], held["drawn"], len(bundle.golden)) == (2, 3, 3)
+    for runtime, stated in held["largest_difference"].items():
+        assert 0 < stated <= 1e-4
+        assert stated >= open_encoder(bundle.folder, runtime=runtime).golden_difference() - 1e-6
+    assert "on 2 photos and 3 drawn patterns" in (bundle.folder / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_halving_that_moves_vectors_is_refused_and_leaves_the_bundle_whole(root: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(Path(shutil.copytree(root / "bundles" / "starter-lite0", tmp_path / "b")))
+    before = bundle.model.read_bytes()
+    golden = dataclasses.replace(bundle.golden[0], vector=bundle.golden[1].vector)  # as if storage had moved it there
+    with pytest.raises(ExportRefused, match=r"vectors change by .*the bundle was left whole.*without --half"):
+        halve(dataclasses.replace(bundle, golden=(golden,)))
+    assert bundle.model.read_bytes() == before
+    assert load_bundle(bundle.folder) == bundle

@@ -13,7 +13,9 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("training.torchvision_shim")
 pytest.importorskip("timm", reason="needs the extra train")
 
+from encoder.preprocess import InputShape  # noqa: E402
 from training.config import Config  # noqa: E402
+from training.errors import ExportRefused  # noqa: E402
 from training.export import fold_batch_norms  # noqa: E402
 from training.mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side  # noqa: E402
 from training.model import first_backbone, make_embedder  # noqa: E402
@@ -92,3 +94,9 @@ def test_encoder_whose_first_stages_are_not_the_first_weights_has_no_twin() -> N
 def test_rounded_weights_survive_16_bits() -> None:
     module = round_weights(torch.nn.Linear(8, 8))
     assert torch.equal(module.weight, module.weight.half().float())
+
+
+def test_first_weights_of_a_transformer_are_not_mixed() -> None:
+    vit = replace(Config(), backbone="test_vit", weights="none", shape=InputShape("square", 160, 160), stages=())
+    with pytest.raises(ExportRefused, match=r"VisionTransformer gives features of shape \(1, 101, 64\).*Say --taught 1"):
+        PlainFeatures(first_backbone(vit))(torch.zeros(1, 3, 160, 160))

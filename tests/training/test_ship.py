@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra train")
+torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("pytorch_metric_learning", reason="needs the extra train")
 pytest.importorskip("training.torchvision_shim")
 pytest.importorskip("timm", reason="needs the extra train")
 pytest.importorskip("onnxscript", reason="needs the extra train")
 pytest.importorskip("openvino", reason="needs the extra openvino")
 
-from drawn_photos import draw_photos
+from drawn_photos import draw_photos  # noqa: E402
 
-from encoder.bundle import load_bundle
-from encoder.encode import open_encoder
-from encoder.photo import read_photo
-from encoder.preprocess import InputShape
-from training.config import Config
-from training.errors import CheckpointRefused
-from training.evaluate import Labelled, figures
-from training.export import export_bundle, fold_batch_norms
-from training.half import halve
-from training.mixture import round_weights
-from training.photos import Photos
-from training.ship import CARD, YAML, Source, ship, with_calibration
-from training.splits import Split
-from training.train import train, trained
+from encoder.bundle import load_bundle  # noqa: E402
+from encoder.encode import open_encoder  # noqa: E402
+from encoder.photo import read_photo  # noqa: E402
+from encoder.preprocess import InputShape  # noqa: E402
+from training.card import CARD, YAML, card  # noqa: E402
+from training.config import Config  # noqa: E402
+from training.errors import CheckpointRefused, ExportRefused  # noqa: E402
+from training.evaluate import Labelled, figures  # noqa: E402
+from training.export import export_bundle, fold_batch_norms  # noqa: E402
+from training.half import halve  # noqa: E402
+from training.mixture import round_weights  # noqa: E402
+from training.photos import MANY, Photos  # noqa: E402
+from training.ship import HELD, Source, ship, with_calibration  # noqa: E402
+from training.splits import Split  # noqa: E402
+from training.train import train, trained  # noqa: E402
 
 # The exporter of torch warns of torch's own other parts.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
@@ -84,13 +87,17 @@ def test_bundle_says_what_it_learned_from_and_how_it_was_judged(run: Path, shipp
     assert 0 < bundle.training["photos"] == parts.count("train") < len(parts)
     assert bundle.metrics["closed"]["top1"] == figures["closed"]["top1"]
     assert bundle.shape == SMALL.shape
+    held = bundle.metrics["runtimes"]
+    assert held["photos"] == len(range(0, len(parts), -(-len(parts) // HELD)))
+    assert all(0 < difference <= 1e-4 for difference in held["largest_difference"].values())
 
 
 def test_card_and_contract_are_written_from_the_bundle(shipped: Path) -> None:
     bundle = load_bundle(shipped)
-    card = (shipped / CARD).read_text()
-    assert f"{bundle.metrics['closed']['top1']:.3f}" in card
-    assert "drawn patterns, CC0-1.0" in card
+    words = (shipped / CARD).read_text()
+    assert f"{bundle.metrics['closed']['top1']:.3f}" in words
+    assert "drawn patterns, CC0-1.0" in words
+    assert words == card(bundle)
     lines = dict(line.split(": ", 1) for line in (shipped / YAML).read_text().splitlines())
     given = {name: json.loads(value) for name, value in lines.items()}
     assert given["model_sha256"] == bundle.model_sha256
@@ -126,6 +133,8 @@ def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path
     encoder.close()
     assert figures(labelled["train"], labelled["closed stranger"])["top1"] == bundle.metrics["closed"]["top1"]
     assert bundle.training["taught_share"] == 0.5
+    seen = ["--sides", *(f"{side:g}" for side in sides)] if len(sides) > 1 else []
+    assert " ".join(["--images", "DIR", "--taught", "0.5", *seen, "--half", "--data-name"]) in card(bundle)
 
 
 def test_calibration_is_added_and_the_vectors_stay_the_same_bundle(shipped: Path) -> None:
@@ -154,3 +163,38 @@ def test_run_that_has_not_ended_is_not_shipped(run: Path, images: Path, tmp_path
     with pytest.raises(CheckpointRefused, match="has not ended"):
         ship(tmp_path / "run", tmp_path / "bundle", table=table, images=images, name="x", version="1", source=SOURCE)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_run_that_was_taught_on_a_gpu_becomes_a_bundle_on_any_machine(run: Path, images: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is here")
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    state["config"] = json.dumps(json.loads(state["config"]) | {"device": "cuda"})
+    torch.save(state, folder / "checkpoint.pt")
+    given = {"images": images, "name": "g", "version": "1", "source": SOURCE}
+    bundle = ship(folder, tmp_path / "b", table=draw_photos(images), taught=0.5, **given)
+    assert bundle.training["config"]["device"] == "cuda"
+
+
+def test_transformer_ships_and_is_not_mixed(images: Path, tmp_path: Path) -> None:
+    """Attention takes one size, and its features are no map."""
+    config = dataclasses.replace(SMALL, backbone="test_vit", shape=InputShape("square", 64, 64), photos=16)
+    table = draw_photos(images)
+    train(config, table, images, tmp_path / "run")
+    given = {"table": table, "images": images, "name": "v", "version": "1", "source": SOURCE}
+    refused = (({"taught": 0.5}, r"VisionTransformer gives features of .* --taught 1"), ({"sides": (1.0, 0.5)}, "--sides 1"))
+    for how, said in refused:
+        with pytest.raises(ExportRefused, match=said):
+            ship(tmp_path / "run", tmp_path / "b", **given, **how)  # type: ignore[arg-type]
+    assert not (tmp_path / "b").exists()
+    bundle = ship(tmp_path / "run", tmp_path / "b", **given)  # type: ignore[arg-type]
+    module = trained(tmp_path / "run")[1]
+    rows = table.rows[:3]
+    expected = Photos(rows, images, config).embed(module, range(3))
+    many = Photos(rows, images, config).embed(module, [index % 3 for index in range(MANY)])  # by OpenVINO
+    assert np.abs(many[:3] - expected).max() <= 1e-4
+    encoder = open_encoder(bundle.folder)
+    got = np.stack([encoder.encode(read_photo(images / row.path)).vector for row in rows])
+    encoder.close()
+    assert np.abs(got - expected).max() <= 1e-4
