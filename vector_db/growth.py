@@ -1,6 +1,7 @@
 """How an index is laid out as it grows, and when building it anew is worth it. Pure numbers.
 
-Measured at 100,000 points of 512 dimensions, one thread, ratios to numpy's exact product on one thread (`make bench`):
+Measured at 100,000 points of 512 dimensions, one thread, ratios to numpy's exact product on one thread (`make bench`), with
+AVX-512; with AVX2 alone they are 1.14, 0.25 and 0.23, in the same order:
 
     flat    every vector is compared: 0.64. Nothing to build
     codes   4 bits a number are scanned, the best rescored with the whole vectors: 0.13, recall 1.0, built in 6 s
