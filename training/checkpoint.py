@@ -49,12 +49,3 @@ def load_checkpoint(source: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointRefused(f"{path} is not a checkpoint of format {FORMAT}.")
     return state
-
-
-def refuse_other_run(state: dict[str, Any], **expected: Any) -> None:
-    """Going on with other data, another split or another configuration would be neither run."""
-    for name, value in expected.items():
-        if state[name] != value:
-            raise CheckpointRefused(
-                f"The checkpoint was made with another {name}. Use the folder's own, or another --out folder."
-            )

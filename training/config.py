@@ -256,6 +256,17 @@ def changed(base: Config, given: Mapping[str, Any]) -> Config:
     return replace(base, **made)
 
 
+def differences(one: Config, other: Config) -> list[tuple[str, Any, Any]]:
+    """The settings that are not the same in both, by name, those of `augment` with a dot."""
+
+    def flat(config: Config) -> dict[str, Any]:
+        own = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "augment"}
+        return own | {f"augment.{name}": value for name, value in asdict(config.augment).items()}
+
+    ours, theirs = flat(one), flat(other)
+    return [(name, ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]]
+
+
 def _object(given: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise ConfigRefused(f"{what} is {str(given)[:80]!r}: expected settings by name.")

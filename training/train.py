@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .checkpoint import NAME, load_checkpoint, refuse_other_run, save_checkpoint
-from .config import Config
+from .checkpoint import NAME, load_checkpoint, save_checkpoint
+from .config import Config, differences
 from .errors import CheckpointRefused, DataRefused
 from .evaluate import Labelled, figures, headline
-from .manifest import make_manifest
+from .manifest import Manifest, make_manifest
 from .model import Embedder, make_embedder
 from .photos import Photos
 from .rows import NEW, Table
@@ -32,6 +32,7 @@ from .splits import Part, Split, key, make_split
 from .table import write_csv
 
 BEFORE = "before.json"  # the runs that this one goes on from
+SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def train(
     expected = {"config": json.dumps(config.as_json()), "data": manifest.whole, "everything": everything}
     state = load_checkpoint(out) if resume else None
     if state is not None:
-        refuse_other_run(state, **expected)
+        if other := _what_is_other(state, config, manifest, everything, out):
+            raise CheckpointRefused(f"{out} holds another run: {other}. Use what it was begun with, or another --out folder.")
         split = Split.load(out / "split.json", table, manifest.whole)
     elif (out / NAME).exists():
         raise CheckpointRefused(f"{out} holds a run already. Resume it, or choose another folder.")
@@ -111,6 +113,19 @@ def train(
     (out / "figures.json").write_text(json.dumps(final, indent=1), "utf-8")
     report.evaluated(run.step, final)
     return final
+
+
+def _what_is_other(state: Mapping[str, Any], config: Config, manifest: Manifest, everything: bool, out: Path) -> str:
+    """How this run is not the one that was saved, in words; empty where it is. To go on regardless would be neither run."""
+    saved, wanted = Config.from_json(json.loads(state["config"])), config  # what is newer than the run has its first value
+    told = [f"{name} was {before} and is {now}" for name, before, now in differences(saved, wanted)]
+    if state["data"] != manifest.whole:
+        photos = Manifest.load(out / "manifest.json").changed(manifest)
+        named = ", ".join(photos[:SHOWN]) + (f" and {len(photos) - SHOWN} more" if len(photos) > SHOWN else "")
+        told.append(f"other photos ({named})" if photos else "the table says something else of the same photos")
+    if state["everything"] != everything:
+        told.append("it teaches everything" if state["everything"] else "it holds photos back, and --everything does not")
+    return "; ".join(told)
 
 
 def _write_plan(config: Config, table: Table, split: Split, out: Path) -> None:

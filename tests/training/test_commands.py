@@ -136,7 +136,9 @@ def test_a_run_that_held_nothing_back_is_resumed_as_one(folder: Path, capsys: py
     assert cli.main([*given, "--resume", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["figures"] == {}
     assert cli.main([*given, "--resume", "--preset", "lite2"]) == 1
-    assert "made with another config" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "holds another run: " in refused
+    assert "backbone was tf_efficientnet_lite0 and is tf_efficientnet_lite2" in refused
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,12 +215,30 @@ def test_damaged_absent_and_foreign_checkpoints_are_refused(images: Path, table:
     with pytest.raises(CheckpointRefused, match="cannot be read"):
         load_checkpoint(tmp_path)
     (tmp_path / NAME).write_bytes(whole)
-    with pytest.raises(CheckpointRefused, match="another config"):
-        train(replace(SMALL, lr=0.5), table, images, tmp_path, resume=True)
-    with pytest.raises(CheckpointRefused, match="another data"):
+    (tmp_path / "manifest.json").write_bytes((finished / "manifest.json").read_bytes())
+    other = replace(SMALL, lr=0.5, augment=replace(SMALL.augment, zoom=0.9))
+    told = f"lr was {SMALL.lr} and is 0.5; augment.zoom was {SMALL.augment.zoom} and is 0.9. Use"
+    with pytest.raises(CheckpointRefused, match=re.escape(told)):
+        train(other, table, images, tmp_path, resume=True)
+    with pytest.raises(CheckpointRefused, match=rf"other photos \({table.rows[-1].path}\)\. Use"):
         train(SMALL, Table(table.source, table.rows[:-1]), images, tmp_path, resume=True)
+    renamed = Table(table.source, (replace(table.rows[0], identity="someone"), *table.rows[1:]))
+    with pytest.raises(CheckpointRefused, match="says something else of the same photos"):
+        train(SMALL, renamed, images, tmp_path, resume=True)
+    with pytest.raises(CheckpointRefused, match="it holds photos back"):
+        train(SMALL, table, images, tmp_path, resume=True, everything=True)
     with pytest.raises(CheckpointRefused, match="holds a run already"):
         train(SMALL, table, images, tmp_path)
+
+
+def test_a_run_from_before_there_was_a_setting_goes_on_with_its_first_value(
+    images: Path, table: Table, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    state = load_checkpoint(finished)
+    config = {name: value for name, value in json.loads(state["config"]).items() if name != "day_rivals"}
+    save_checkpoint(state | {"config": json.dumps(config)}, tmp_path / "run")
+    assert train(SMALL, table, images, tmp_path / "run", resume=True) == json.loads((finished / "figures.json").read_text())
 
 
 def test_split_that_leaves_one_individual_to_teach_is_refused(images: Path, table: Table, tmp_path: Path) -> None:
