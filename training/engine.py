@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from encoder.kernels import with_quick_kernels
 from encoder.preprocess import Tensor
 
 from .export import as_onnx, fix_padding, fold_batch_norms
@@ -32,7 +33,8 @@ class Engine:
             model = as_onnx(slim, np.zeros((1, 3, height, width), np.float32), ["made"], any_size=size is None)
         settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         core = ov.Core()
-        compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", settings)
+        read = core.read_model(model.SerializeToString())
+        compiled = core.compile_model(with_quick_kernels(core, read), "CPU", settings)
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(threads):  # here, not by the threads: one that is made while another works may wait for it for ever
             self._free.put(compiled.create_infer_request())

@@ -138,7 +138,7 @@ def test_a_run_that_held_nothing_back_is_resumed_as_one(folder: Path, capsys: py
     assert cli.main([*given, "--resume", "--preset", "lite2"]) == 1
     refused = capsys.readouterr().err
     assert "holds another run: " in refused
-    assert "backbone was tf_efficientnet_lite0 and is tf_efficientnet_lite2" in refused
+    assert "backbone was test_efficientnet and is tf_efficientnet_lite2" in refused
 
 
 @pytest.mark.parametrize(
