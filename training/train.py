@@ -68,8 +68,7 @@ def train(
     expected = {"config": json.dumps(config.as_json()), "data": manifest.whole, "everything": everything}
     state = load_checkpoint(out) if resume else None
     if state is not None:
-        if other := _what_is_other(state, config, manifest, everything, out):
-            raise CheckpointRefused(f"{out} holds another run: {other}. Use what it was begun with, or another --out folder.")
+        _refuse_other_run(state, config, manifest, everything, out)
         split = Split.load(out / "split.json", table, manifest.whole)
     elif (out / NAME).exists():
         raise CheckpointRefused(f"{out} holds a run already. Resume it, or choose another folder.")
@@ -115,8 +114,8 @@ def train(
     return final
 
 
-def _what_is_other(state: Mapping[str, Any], config: Config, manifest: Manifest, everything: bool, out: Path) -> str:
-    """How this run is not the one that was saved, in words; empty where it is. To go on regardless would be neither run."""
+def _refuse_other_run(state: Mapping[str, Any], config: Config, manifest: Manifest, everything: bool, out: Path) -> None:
+    """Going on with other data or settings would be neither run: say what is other."""
     saved, wanted = Config.from_json(json.loads(state["config"])), config  # what is newer than the run has its first value
     told = [f"{name} was {before} and is {now}" for name, before, now in differences(saved, wanted)]
     if state["data"] != manifest.whole:
@@ -125,7 +124,10 @@ def _what_is_other(state: Mapping[str, Any], config: Config, manifest: Manifest,
         told.append(f"other photos ({named})" if photos else "the table says something else of the same photos")
     if state["everything"] != everything:
         told.append("it teaches everything" if state["everything"] else "it holds photos back, and --everything does not")
-    return "; ".join(told)
+    if told:
+        raise CheckpointRefused(
+            f"{out} holds another run: {'; '.join(told)}. Use what it was begun with, or another --out folder."
+        )
 
 
 def _write_plan(config: Config, table: Table, split: Split, out: Path) -> None:

@@ -68,7 +68,9 @@ def test_a_processor_with_wider_sums_keeps_its_own_choice(model: Any) -> None:
     assert with_quick_kernels(Processor("FP32", "BF16"), model) is model
 
 
-def test_no_room_for_a_file_costs_speed_only(model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_room_for_a_file_costs_speed_only(
+    model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     with caplog.at_level(logging.WARNING):
         assert with_quick_kernels(Processor("FP32"), model) is model
