@@ -65,7 +65,7 @@ def train(
     """
     out.mkdir(parents=True, exist_ok=True)
     manifest = make_manifest(table, images)
-    expected = {"config": json.dumps(config.as_json()), "data": manifest.whole, "everything": everything}
+    made_of = {"config": json.dumps(config.as_json()), "data": manifest.whole, "everything": everything}
     state = load_checkpoint(out) if resume else None
     if state is not None:
         _refuse_other_run(state, config, manifest, everything, out)
@@ -105,9 +105,9 @@ def train(
             if config.patience and run.worse >= config.patience:
                 break
         if time.monotonic() - saved > config.save_every_s:
-            save_checkpoint(run.state() | expected, out)
+            save_checkpoint(run.state() | made_of, out)
             saved = time.monotonic()
-    save_checkpoint(run.state() | expected, out)
+    save_checkpoint(run.state() | made_of, out)
     final = {} if everything else measure(run.average, config, table, images, split)
     (out / "figures.json").write_text(json.dumps(final, indent=1), "utf-8")
     report.evaluated(run.step, final)
@@ -116,8 +116,8 @@ def train(
 
 def _refuse_other_run(state: Mapping[str, Any], config: Config, manifest: Manifest, everything: bool, out: Path) -> None:
     """Going on with other data or settings would be neither run: say what is other."""
-    saved, wanted = Config.from_json(json.loads(state["config"])), config  # what is newer than the run has its first value
-    told = [f"{name} was {before} and is {now}" for name, before, now in differences(saved, wanted)]
+    saved = Config.from_json(json.loads(state["config"]))  # with its first value for a setting that is newer than the run
+    told = [f"{name} was {before} and is {now}" for name, before, now in differences(saved, config)]
     if state["data"] != manifest.whole:
         photos = Manifest.load(out / "manifest.json").changed(manifest)
         named = ", ".join(photos[:SHOWN]) + (f" and {len(photos) - SHOWN} more" if len(photos) > SHOWN else "")

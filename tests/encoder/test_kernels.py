@@ -58,8 +58,8 @@ def test_the_same_vectors_by_the_kernels_asked_for(model: Any) -> None:
     pixels = np.random.default_rng(3).standard_normal((1, 3, 224, 224)).astype(np.float32)
     before, after = (compiled([pixels])["vector"] for compiled in (plain, quick))
     assert np.abs(before - after).max() <= 1e-5
-    kernels = {node.rt_info["primitiveType"].value for node in quick.get_runtime_model().get_ops()}
-    if any("avx2" in kernel for kernel in kernels):  # elsewhere a wish that nothing there can fulfil is passed over
+    if with_quick_kernels(core, model) is not model:  # a processor that the wish is for
+        kernels = {node.rt_info["primitiveType"].value for node in quick.get_runtime_model().get_ops()}
         assert "jit_avx2_dw_f32" in kernels
         assert not any(kernel.startswith("brgconv") for kernel in kernels)
 
