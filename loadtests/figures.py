@@ -116,6 +116,8 @@ def figures(run: Run) -> dict[str, Figure]:
         "server_errors": figure(sum(_failed(one) for one in run.samples), f"of {len(run.samples)} requests"),
         "refused_otherwise": figure(otherwise + too_often, told),
     }
+    if batches := [one for one in run.samples if one.action == "batch" and one.status == 200]:
+        found["late_batches"] = figure(sum(one.late for one in batches), f"of {len(batches)} batches")
     return found | _costs(run) | _waits(run) | _memory(run) | _bursts(run) | _flood(run)
 
 

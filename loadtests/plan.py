@@ -63,6 +63,7 @@ class Sample:
     error: str | None = None
     again: bool = False  # come back after the Retry-After
     problem: str | None = None  # the last word of its type, where one was answered
+    late: bool = False  # a batch that was not done when its time was up
 
     @property
     def ms(self) -> float:

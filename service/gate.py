@@ -30,6 +30,7 @@ BOOKS_THREADS, BOOKS_WAITING = 4, 256
 DESK_WAITING = 1000  # as many as there are connections: who asks must be known before anything is refused
 MASKS_WAITING = 8  # each is some fifty encodings long
 ARRIVES_WITHIN_S = 0.5  # a body that takes longer gives its place up
+PATIENCE_S = 2.0  # a job's row lets whoever asks go first; then it takes its turn, so that jobs go on under any load
 MOST_LATE = 32  # bodies that came late and wait for a place
 LONGEST_WAIT_S = 30  # that anybody is told to wait
 STANDS_AFTER_S = 0.5  # without a thread that is free: that is no burst, and who waits long waits for nothing
@@ -104,6 +105,9 @@ class Lane:
         """For one who has lost the place that was reserved; before whoever comes anew."""
         if self._late >= MOST_LATE:
             self.refuse_if_full()
+        return await self._next_place()
+
+    async def _next_place(self) -> Place:
         self._late += 1
         try:
             while self.inside >= self.places:
@@ -118,11 +122,13 @@ class Lane:
         return await self.begin(work).answer
 
     async def run_patiently(self, work: Callable[[], T]) -> T:
-        """For a job's rows: takes a place only when one is free at once, so that whoever asks goes first."""
-        while self.inside >= max(1, self.places // 2):
+        """For a job's rows, which nobody waits for at the door: behind whoever asks, for a while, and never `Busy`."""
+        until = time.monotonic() + PATIENCE_S
+        while self.inside >= max(1, self.places // 2) and (left_s := until - time.monotonic()) > 0:
             self._left.clear()
-            await self._left.wait()
-        return await self.run(work)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._left.wait(), left_s)
+        return await self.begin(work, await self._next_place()).answer
 
     def begin(self, work: Callable[[], T], place: Place | None = None) -> Begun[T]:
         """Put it into the lane, on the place that was reserved for it, or `Busy`."""

@@ -199,6 +199,14 @@ def test_who_asks_too_often_has_measured_the_rate_and_not_the_service() -> None:
     assert "FLUKEPRINT_REQUESTS_PER_MINUTE" in found.detail
 
 
+def test_a_batch_that_was_not_done_in_time_is_late_and_not_wrong() -> None:
+    done = Sample("a", "one", "batch", "p", 0, 9, 200, body="{}")
+    late = Sample("b", "one", "batch", "p", 0, 60, 200, late=True)
+    found = figures(seen([stage("one", "steady")], [done, late]))
+    assert (found["late_batches"].value, found["wrong_answers"].value) == (1, 0)
+    assert "late_batches" not in figures(seen([stage("one", "cost")], [Sample("a", "one", "identify", "p", 0, 9, 200)]))
+
+
 def test_what_a_burst_leaves_behind_is_no_recovery() -> None:
     """Every answer after the burst is a second late at first, and in time from its fifth second on."""
     stages = [stage("calm", "calm"), stage("burst", "burst", 2), stage("after", "after", 10)]

@@ -17,7 +17,7 @@ from encoder_block import Blocked
 from serving import Photo, Service, Start
 
 from service.errors import Busy
-from service.gate import ARRIVES_WITHIN_S, LONGEST_WAIT_S, Lane
+from service.gate import ARRIVES_WITHIN_S, LONGEST_WAIT_S, MOST_LATE, Lane
 
 
 @contextmanager
@@ -233,3 +233,53 @@ def test_idle_connections_keep_nobody_away(start: Start, photo: Photo, monkeypat
         sending.settimeout(30)
         sending.sendall(photo(1, 0)[len(photo(1, 0)) // 2 :])
         assert sending.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_jobs_row_waits_behind_whoever_asks_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.gate.PATIENCE_S", 0.5)
+
+    async def times() -> tuple[float, float]:
+        """Until a row was begun: while one of two places stays taken, and when nobody is there."""
+        lane = Lane("t", 1, 1)
+        try:
+            lane.enter()
+            began = time.monotonic()
+            crowded = await lane.run_patiently(time.monotonic) - began
+            lane.leave()
+            began = time.monotonic()
+            return crowded, await lane.run_patiently(time.monotonic) - began
+        finally:
+            lane.close()
+
+    crowded, alone = asyncio.run(times())
+    assert 0.5 <= crowded < 2
+    assert alone < 0.3
+
+
+def test_a_jobs_row_is_never_refused_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where the queue is cut, and not where slow ones fill what is left; it comes after those, and before others."""
+    monkeypatch.setattr("service.gate.STANDS_AFTER_S", 0.0)
+    monkeypatch.setattr("service.gate.PATIENCE_S", 0.1)
+
+    async def seen() -> list[bool]:
+        lane = Lane("t", 2, 6, 2)
+        try:
+            for _ in range(3):
+                lane.enter()
+            time.sleep(0.01)
+            late = [asyncio.ensure_future(lane.wait_for_place()) for _ in range(MOST_LATE)]
+            await asyncio.gather(*late[:5])
+            full = lane.inside == lane.places
+            row = asyncio.ensure_future(lane.run_patiently(lambda: True))
+            await asyncio.sleep(0.2)
+            waits = not row.done()
+            for place in [await one for one in late[:5]]:
+                place.give_back()
+            done = await asyncio.wait_for(row, 5)
+            for one in late[5:]:
+                one.cancel()
+            return [full, waits, done]
+        finally:
+            lane.close()
+
+    assert asyncio.run(seen()) == [True] * 3
