@@ -28,6 +28,7 @@ BACKDROP = 128
 STRIP = 64  # rows
 OVERSAMPLING = 2  # a reduced crop keeps this many times the target, see above
 JPEG_FACTORS = (1, 2, 4, 8)
+JPEG_END = b"\xff\xd9"  # does not occur within coded pixels, where each ff is followed by 00
 Image.MAX_IMAGE_PIXELS = None  # of all Pillow: its own limit lies below ours, which `read_header` has checked before
 # Opened by kind rather than by `Image.open`, which would try every format it knows.
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
@@ -105,15 +106,15 @@ def check_box(box: Box, header: Header) -> None:
 
 def _decode_jpeg(data: bytes, header: Header, edges: Edges, factor: int) -> Pixels:
     """The crop of a JPEG at 1/factor. What ends early is refused: the decoder would fill it up with grey."""
-    end = data.find(b"\xff\xd9", header.pixels_at)  # cannot occur within coded pixels, where each ff is followed by 00
-    if end < 0:
+    if data.rfind(JPEG_END) < header.pixels_at:  # sought from its end: from the front it takes a tenth of the decoding
         raise PhotoDamaged("The photo ends early: its last part is missing. Copy it again from the camera.")
     pixels = _reduced_jpeg(data, header, factor)
     if pixels is None:
         raise PhotoDamaged("The photo is a JPEG by its header, but cannot be decoded. Save it again with another program.")
     if (pixels[-1, -1] == 128).all() and pixels.min() != pixels.max():
         # The grey of missing pixels, or a grey corner? More code before the end mark changes only what was missing.
-        longer = _reduced_jpeg(data[:end] + b"\xa5\x5a\x3c" * 8 + b"\xff\xd9", header, factor)
+        end = data.find(JPEG_END, header.pixels_at)
+        longer = _reduced_jpeg(data[:end] + b"\xa5\x5a\x3c" * 8 + JPEG_END, header, factor)
         if longer is None or not np.array_equal(pixels, longer):
             raise PhotoDamaged("The photo ends early, though it was closed: its last part is missing. Copy it again.")
     left, top, right, bottom = (round(edge / factor) for edge in edges)
