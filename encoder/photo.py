@@ -106,7 +106,7 @@ def check_box(box: Box, header: Header) -> None:
 
 def _decode_jpeg(data: bytes, header: Header, edges: Edges, factor: int) -> Pixels:
     """The crop of a JPEG at 1/factor. What ends early is refused: the decoder would fill it up with grey."""
-    if data.rfind(JPEG_END) < header.pixels_at:  # sought from its end: from the front it takes a tenth of the decoding
+    if data.rfind(JPEG_END) < header.pixels_at:  # sought from its end: from the front that takes a fourteenth of the decoding
         raise PhotoDamaged("The photo ends early: its last part is missing. Copy it again from the camera.")
     pixels = _reduced_jpeg(data, header, factor)
     if pixels is None:

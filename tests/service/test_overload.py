@@ -17,7 +17,7 @@ from encoder_block import Blocked
 from serving import Photo, Service, Start
 
 from service.errors import Busy
-from service.gate import ARRIVES_WITHIN_S, LONGEST_WAIT_S, MOST_LATE, Lane
+from service.gate import ARRIVES_WITHIN_S, LONGEST_WAIT_S, Lane
 
 
 @contextmanager
@@ -256,30 +256,24 @@ def test_a_jobs_row_waits_behind_whoever_asks_but_not_for_ever(monkeypatch: pyte
     assert alone < 0.3
 
 
-def test_a_jobs_row_is_never_refused_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not where the queue is cut, and not where slow ones fill what is left; it comes after those, and before others."""
-    monkeypatch.setattr("service.gate.STANDS_AFTER_S", 0.0)
-    monkeypatch.setattr("service.gate.PATIENCE_S", 0.1)
+def test_a_jobs_row_is_never_refused_a_place_not_even_in_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three inside are fewer than half of all places, and all that the cut queue has."""
+    monkeypatch.setattr("service.gate.STANDS_AFTER_S", 1.0)
 
-    async def seen() -> list[bool]:
+    async def seen() -> tuple[bool, bool]:
         lane = Lane("t", 2, 6, 2)
         try:
-            for _ in range(3):
+            for _ in range(8):
                 lane.enter()
-            time.sleep(0.01)
-            late = [asyncio.ensure_future(lane.wait_for_place()) for _ in range(MOST_LATE)]
-            await asyncio.gather(*late[:5])
-            full = lane.inside == lane.places
-            row = asyncio.ensure_future(lane.run_patiently(lambda: True))
-            await asyncio.sleep(0.2)
-            waits = not row.done()
-            for place in [await one for one in late[:5]]:
-                place.give_back()
-            done = await asyncio.wait_for(row, 5)
-            for one in late[5:]:
-                one.cancel()
-            return [full, waits, done]
+            await asyncio.sleep(1.1)
+            for _ in range(100):
+                with pytest.raises(Busy):
+                    lane.refuse_if_full()
+            lane.enter()  # for whom so many were refused
+            for _ in range(6):
+                lane.leave()
+            return lane.is_full, await asyncio.wait_for(lane.run_patiently(lambda: True), 5)
         finally:
             lane.close()
 
-    assert asyncio.run(seen()) == [True] * 3
+    assert asyncio.run(seen()) == (True, True)
