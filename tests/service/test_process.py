@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import itertools
 import json
@@ -136,6 +137,33 @@ def test_what_comes_in_lies_in_the_data_folder_and_not_in_memory(tmp_path: Path)
                 links = [str(link.readlink()) for link in Path(f"/proc/{child.pid}/fd").iterdir() if link.is_symlink()]
                 found = any(link.startswith(str(tmp_path / "data" / "uploads")) for link in links)
             assert found
+
+
+ARENAS = """
+import ctypes, sys, threading
+from service.serve import few_arenas
+few_arenas()
+held = threading.Barrier(9)
+def hold():
+    here = bytes(100_000)
+    held.wait()  # all have theirs
+    held.wait()
+threads = [threading.Thread(target=hold) for _ in range(8)]
+for thread in threads: thread.start()
+held.wait()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, file), libc.fclose(file)
+held.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="another libc")
+def test_eight_threads_share_two_of_the_allocators_arenas(root: Path, tmp_path: Path) -> None:
+    said = tmp_path / "malloc.xml"
+    subprocess.run([sys.executable, "-c", ARENAS, said], cwd=root, check=True)
+    assert said.read_text().count("<heap nr=") == 2
 
 
 def test_a_connection_that_is_used_is_kept_and_one_that_dawdles_is_not(tmp_path: Path) -> None:
