@@ -27,7 +27,7 @@ def make_engine(url: URL, *, durable: bool, foreign_keys: bool = True) -> Engine
 
 def _sqlite(url: URL, *, durable: bool, foreign_keys: bool) -> Engine:
     # isolation_level None: the driver begins nothing by itself. No bound on the pool: a connection is a file handle.
-    # Each has 2 MB of pages of its own, so the one used last is used next.
+    # Each keeps up to 2 MB of pages, so the one used last is used next.
     engine = create_engine(url, connect_args={"isolation_level": None, "timeout": WAIT_S}, max_overflow=-1, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
