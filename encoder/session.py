@@ -15,7 +15,7 @@ import numpy as np
 from .batching import Batching
 from .bundle import Bundle
 from .errors import BundleRefused, RuntimeUnavailable
-from .kernels import with_quick_kernels
+from .kernels import fold_constants, with_quick_kernels
 from .preprocess import Tensor
 from .values import Norms, Vector, Vectors
 
@@ -84,6 +84,7 @@ class OpenVinoSession:
             core = openvino.Core()
             model = core.read_model(bundle.model)
             model.reshape({INPUT: [sizes.get("n", -1), 3, sizes.get("h", -1), sizes.get("w", -1)]})
+            fold_constants(model)
             compiled = core.compile_model(with_quick_kernels(core, model), "CPU", settings)
             requests = [compiled.create_infer_request() for _ in range(streams)]
         except RuntimeError as error:

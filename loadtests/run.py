@@ -33,7 +33,7 @@ from loadtests.plan import Plan, Stage, read_samples
 from loadtests.report import Report
 from loadtests.scenarios import Phase, Scenario, scenario
 from loadtests.truth import Offline, Quiet
-from loadtests.watch import Watch
+from loadtests.watch import OFTEN_S, SCRAPED_EVERY_S, Watch
 from settings import ROOT, Settings, cores
 
 QUESTIONS = 12  # photos of each size
@@ -104,7 +104,7 @@ def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence
     before = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
     with own.running(ground.live, folder / "log.txt", settings) as service:
         plan = _plan(wanted, stages, photos, folder, service.url)
-        with Watch(service.url, None, service.pid) as watch:
+        with Watch(service.url, None, service.pid, probe_every_s(stages)) as watch:
             _attack(plan, folder, wanted.out, tell)
     after = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
     samples, marks = read_samples(Path(plan.samples))
@@ -122,7 +122,7 @@ def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder
     tell("asking each photo once, for the answers to compare with …")
     known = {photo.name: _asked_once(wanted.url, wanted.key, photo) for photo in photos}
     plan = _plan(wanted, stages, photos, folder, wanted.url)
-    with Watch(wanted.url, wanted.key, None) as watch:
+    with Watch(wanted.url, wanted.key, None, probe_every_s(stages)) as watch:
         _attack(plan, folder, wanted.out, tell)
     samples, marks = read_samples(Path(plan.samples))
     return Run(chosen.name, stages, samples, {mark.stage: mark for mark in marks}, watch, Quiet(known).wrong(samples))
@@ -140,6 +140,10 @@ def stages_of(chosen: Scenario, wanted: Wanted, cores: int) -> tuple[Stage, ...]
         return Stage(phase.name, seconds, phase.size, users, phase.times, phase.traffic, phase.role)
 
     return tuple(stage(phase) for phase in chosen.phases)
+
+
+def probe_every_s(stages: Sequence[Stage]) -> float:
+    return OFTEN_S if any(stage.role == "flood" for stage in stages) else SCRAPED_EVERY_S
 
 
 def _plan(wanted: Wanted, stages: tuple[Stage, ...], photos: Sequence[Asked], folder: Path, url: str) -> Plan:

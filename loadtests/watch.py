@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,7 +17,8 @@ from uuid import uuid4
 
 import psutil
 
-CPU_EVERY_S, MEMORY_EVERY_S, PROBE_EVERY_S = 0.1, 1.0, 0.5
+CPU_EVERY_S, MEMORY_EVERY_S = 0.1, 1.0
+SCRAPED_EVERY_S, OFTEN_S = 15.0, 0.5  # as a Prometheus does, lest the probes count as a cost; where they are what is judged
 PROBES = ("/healthz", "/metrics")
 
 
@@ -39,8 +40,8 @@ class Probe:
 class Watch:
     """While it is open it looks. Without a process it only probes."""
 
-    def __init__(self, url: str, key: str | None, pid: int | None) -> None:
-        self._url, self._key = urlsplit(url), key
+    def __init__(self, url: str, key: str | None, pid: int | None, probe_every_s: float = SCRAPED_EVERY_S) -> None:
+        self._url, self._key, self._probe_every_s = urlsplit(url), key, probe_every_s
         self._process = psutil.Process(pid) if pid is not None else None
         self.cpu_s: list[Moment] = []
         self.memory_mb: list[Moment] = []
@@ -81,25 +82,23 @@ class Watch:
             self._stop.wait(CPU_EVERY_S)
 
     def _probe(self) -> None:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
         while not self._stop.is_set():
-            connection = kind(self._url.hostname or "", self._url.port, timeout=30)
-            path, begun, name = "", time.time(), ""
+            for path in PROBES:
+                self.probes.append(self._probed(path))
+            self._stop.wait(self._probe_every_s)
+
+    def _probed(self, path: str) -> Probe:
+        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
+        name, begun = uuid4().hex, time.time()
+        headers = {"X-Request-Id": name} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        with closing(kind(self._url.hostname or "", self._url.port, timeout=30)) as connection:
             try:
-                while not self._stop.is_set():
-                    for path in PROBES:
-                        begun, name = time.time(), uuid4().hex
-                        connection.request("GET", path, headers=headers | {"X-Request-Id": name})
-                        said = connection.getresponse()
-                        said.read()
-                        self.probes.append(Probe(name, path, said.status, begun, (time.time() - begun) * 1000))
-                    self._stop.wait(PROBE_EVERY_S)
+                connection.request("GET", path, headers=headers)
+                said = connection.getresponse()
+                said.read()
             except (OSError, http.client.HTTPException):
-                self.probes.append(Probe(name, path, 0, begun, math.inf))
-                self._stop.wait(PROBE_EVERY_S)
-            finally:
-                connection.close()
+                return Probe(name, path, 0, begun, math.inf)
+        return Probe(name, path, said.status, begun, (time.time() - begun) * 1000)
 
 
 def at(moments: Sequence[Moment], when: float) -> float:

@@ -137,6 +137,7 @@ def main() -> None:
     asked.add_argument("--run", type=Path, required=True, help="a finished run's folder")
     asked.add_argument("--data", type=Path, required=True, help="the table that it was taught from")
     asked.add_argument("--images", type=Path, help="default: the table's folder")
+    asked.add_argument("--side", type=float, default=0.5, help="of the smaller look, as a share of the taught one's (0.5)")
     args = asked.parse_args()
     table, images = open_table(args.data), args.images or args.data.parent
     config, taught = trained(args.run)
@@ -148,10 +149,10 @@ def main() -> None:
         print(bench.row(name, vectors, change), flush=True)
 
     print(f"| made of {args.run.name} | {COLUMNS} |\n|{'---|' * 7}")
-    whole, small, first = (bench.vectors(look) for look in (Look(taught), Look(taught, 0.75), Look(plain, 0.75)))
-    show("first weights, 3/4 of the side", first)
+    whole, small, first = (bench.vectors(look) for look in (Look(taught), Look(taught, args.side), Look(plain, args.side)))
+    show(f"first weights, {args.side:g} of the side", first)
     show("taught", whole)
-    show("taught, 3/4 of the side", small)
+    show(f"taught, {args.side:g} of the side", small)
     show("taught, with the mirrored photo", bench.vectors(Flipped(taught)))
     show("taught, with its middle 85 %", bench.vectors(Cropped(taught)))
     show("taught, both sides", beside(whole, small))

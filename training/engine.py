@@ -6,7 +6,6 @@ begin with features instead of pixels (256 px, one core: 8 ms where torch takes 
 
 from __future__ import annotations
 
-import copy
 import queue
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import nn
 from encoder.kernels import with_quick_kernels
 from encoder.preprocess import Tensor
 
-from .export import as_onnx, fix_padding, fold_batch_norms
+from .export import as_onnx, slimmed
 
 
 class Engine:
@@ -28,7 +27,7 @@ class Engine:
         import openvino as ov  # heavy: only who runs much needs it
 
         with torch.inference_mode(False):  # the exporter traces, which it cannot do where its caller measures
-            slim = fix_padding(fold_batch_norms(copy.deepcopy(module).eval()))
+            slim = slimmed(module, any_size=size is None)
             width, height = size or (64, 64)
             model = as_onnx(slim, np.zeros((1, 3, height, width), np.float32), ["made"], any_size=size is None)
         settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
@@ -36,8 +35,11 @@ class Engine:
         read = core.read_model(model.SerializeToString())
         compiled = core.compile_model(with_quick_kernels(core, read), "CPU", settings)
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(threads):  # here, not by the threads: one that is made while another works may wait for it for ever
+        # Here, not by the threads: a request that is made while another works may wait for it for ever, and two threads that
+        # are the process's first to hand it an array wait for each other.
+        for _ in range(threads):
             self._free.put(compiled.create_infer_request())
+        self._one(np.zeros((1, 3, height, width), np.float32))
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         # One photo at a time stays in the cache; a batch of 32 takes half as long again.

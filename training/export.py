@@ -67,7 +67,8 @@ def export_bundle(
 ) -> Bundle:
     """With `photos`, as `shape` makes them, the runtimes are held against torch on these too, and `metrics` says how near."""
     reference = Normalised(module).eval()
-    slim = fix_padding(fold_batch_norms(copy.deepcopy(reference)))
+    any_size = shape.rule == "budget"
+    slim = slimmed(reference, any_size=any_size)
     tensors = [to_tensor(golden_photo(n), shape.fit(320, 240), mean, std) for n in GOLDEN_PHOTOS]
     tensors += photos
     with torch.inference_mode():
@@ -77,7 +78,7 @@ def export_bundle(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         made = Path(temporary) / "bundle"
         made.mkdir()
-        model = as_onnx(slim, tensors[0], any_size=shape.rule == "budget")
+        model = as_onnx(slim, tensors[0], any_size=any_size)
         onnx.save(model, made / MODEL)
         bundle = Bundle(
             folder=made,
@@ -124,6 +125,12 @@ def as_text(bundle: Bundle) -> str:
     return f'{body[:-2]},\n  "golden": [\n{lines}\n  ]\n}}\n'
 
 
+def slimmed(module: nn.Module, *, any_size: bool) -> nn.Module:
+    """A copy for `as_onnx`, which gives the same and is written as little but convolutions."""
+    folded = fold_batch_norms(copy.deepcopy(module).eval())
+    return fix_padding(folded) if any_size else folded
+
+
 def fold_batch_norms(module: nn.Module) -> nn.Module:
     """Each batch norm that directly follows a convolution is folded into it; timm's keep their activation."""
     for (_, first), (name, second) in itertools.pairwise(list(module.named_children())):
@@ -139,7 +146,8 @@ def fold_batch_norms(module: nn.Module) -> nn.Module:
 def fix_padding(module: nn.Module) -> nn.Module:
     """Fixed numbers for timm's "same" convolutions, which work their padding out from each input's size.
 
-    Sides that are multiples of 32 always give the same, and the graph is spared 150 nodes of arithmetic on shapes.
+    Sides that are multiples of 32 always give the same, and a graph for any size is spared 150 nodes of arithmetic on shapes.
+    In a graph for one size they are numbers already, and looks may have sides that are no such multiples.
     """
     for name, child in module.named_children():
         if isinstance(child, Conv2dSame):

@@ -42,7 +42,8 @@ class PlainFeatures(nn.Module):
 def scaled(pixels: torch.Tensor, side: float) -> torch.Tensor:
     if side == 1:
         return pixels
-    return nn.functional.interpolate(pixels, scale_factor=side, mode="bilinear", align_corners=False)
+    height, width = (round(length * side) for length in pixels.shape[2:])
+    return nn.functional.interpolate(pixels, size=(height, width), mode="bilinear", align_corners=False)
 
 
 class Look(nn.Module):

@@ -12,6 +12,7 @@ import pytest
 
 from encoder.bundle import load_bundle
 from encoder.kernels import OLDER, with_quick_kernels
+from encoder.session import OpenVinoSession
 
 openvino = pytest.importorskip("openvino")
 F32 = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
@@ -62,6 +63,25 @@ def test_the_same_vectors_by_the_kernels_asked_for(model: Any) -> None:
         kernels = {node.rt_info["primitiveType"].value for node in quick.get_runtime_model().get_ops()}
         assert "jit_avx2_dw_f32" in kernels
         assert not any(kernel.startswith("brgconv") for kernel in kernels)
+
+
+def steps(compiled: Any) -> list[str]:
+    return [node.rt_info["layerType"].value for node in compiled.get_runtime_model().get_ops()]
+
+
+def test_weights_of_16_bits_leave_bias_and_activation_in_their_convolution(starter: Path) -> None:
+    bundle = load_bundle(starter.parent / "beluga-lite0")
+    model = openvino.Core().read_model(bundle.model)
+    model.reshape({"pixels": [1, 3, 320, 320]})
+    plain = openvino.Core().compile_model(model, "CPU", F32)
+    session = OpenVinoSession(bundle, streams=1)
+    request = session._free.get()
+    before, after = steps(plain), steps(request.get_compiled_model())
+    session._free.put(request)
+    assert before.count("Convolution") == after.count("Convolution") > 50
+    assert after.count("Subgraph") < 20 < before.count("Subgraph")
+    pixels = np.random.default_rng(3).standard_normal((1, 3, 320, 320)).astype(np.float32)
+    assert np.abs(plain([pixels])["vector"] - session.run(pixels)[0]).max() <= 1e-5
 
 
 def test_a_processor_with_wider_sums_keeps_its_own_choice(model: Any) -> None:

@@ -24,11 +24,11 @@ from loadtests.figures import Run, Served, figures, percentile
 from loadtests.levels import Figure, Level, judge, read_levels
 from loadtests.own import environment
 from loadtests.plan import Mark, Sample, Stage
-from loadtests.run import Wanted
+from loadtests.run import Wanted, probe_every_s, stages_of
 from loadtests.run import run as run_loadtest
 from loadtests.scenarios import SCENARIOS
 from loadtests.truth import Offline, difference
-from loadtests.watch import Moment, Probe, Watch
+from loadtests.watch import OFTEN_S, SCRAPED_EVERY_S, Moment, Probe, Watch
 from settings import ROOT, read_settings
 
 
@@ -237,10 +237,16 @@ def test_probes_that_fail_are_no_quick_ones() -> None:
 
 
 def test_a_service_that_is_gone_is_probed_now_and_then_and_said_so() -> None:
-    with Watch("http://127.0.0.1:9", None, None) as watch:
-        time.sleep(1.2)
-    assert 1 <= len(watch.probes) <= 4
-    assert {one.status for one in watch.probes} == {0}
+    for every_s, rounds in ((OFTEN_S, (2, 3)), (SCRAPED_EVERY_S, (1, 1))):
+        with Watch("http://127.0.0.1:9", None, None, every_s) as watch:
+            time.sleep(1.2)
+        assert rounds[0] <= len(watch.probes) / 2 <= rounds[1]
+        assert {one.status for one in watch.probes} == {0}
+
+
+def test_probes_come_often_only_where_they_are_judged() -> None:
+    often = {name for name, one in SCENARIOS.items() if probe_every_s(stages_of(one, Wanted(), 2)) == OFTEN_S}
+    assert often == {"overload"}
 
 
 @pytest.mark.parametrize(

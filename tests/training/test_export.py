@@ -28,6 +28,7 @@ from training.card import card  # noqa: E402
 from training.errors import ExportRefused  # noqa: E402
 from training.export import export_bundle, fix_padding, fold_batch_norms  # noqa: E402
 from training.half import halve  # noqa: E402
+from training.mixture import Look, Mixture  # noqa: E402
 
 # The exporter of torch warns of torch's own other parts.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
@@ -75,6 +76,17 @@ def test_a_bundle_gives_torch_s_vectors_at_every_shape_of_its_rule(tmp_path: Pat
         vector, norm = session.run(tensor)
         assert np.abs(vector - embedding / np.linalg.norm(embedding)).max() <= 1e-4
         assert norm == pytest.approx(np.linalg.norm(embedding), rel=1e-4)
+
+
+def test_look_at_a_side_that_is_no_multiple_of_32_is_padded_as_torch_pads_it(tmp_path: Path) -> None:
+    """One encoder at two sizes, whose convolutions need other padding at each: 96 and 43 pixels."""
+    backbone = small_backbone()
+    width = 2 * backbone.num_features
+    looks = [Look(backbone), Look(backbone, 0.45)]
+    module = Mixture(looks, [0.5, 0.5], np.zeros(width), np.eye(width)[:, :8]).eval()
+    bundle = exported(tmp_path / "bundle", module, InputShape("square", 96, 96))
+    assert open_encoder(bundle.folder).golden_difference() <= 1e-4
+    assert "Pad" not in {node.op_type for node in onnx.load(bundle.model).graph.node}
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from timm.layers.conv2d_same import Conv2dSame  # noqa: E402
 from torch import nn  # noqa: E402
 
 from encoder.preprocess import InputShape  # noqa: E402
+from settings import ROOT  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
 from training.config import Config  # noqa: E402
 from training.convolutions import Depthwise, Pointwise, quicken  # noqa: E402
@@ -110,6 +113,33 @@ def test_engine_gives_what_torch_gives() -> None:
     pixels = torch.rand(3, 3, 96, 64) * 2 - 1
     with torch.inference_mode():
         torch.testing.assert_close(Engine(module, 2)(pixels), module(pixels), rtol=1e-4, atol=1e-5)
+
+
+AT_ONCE = """
+import builtins, threading, time, torch
+from training import torchvision_shim
+from training.engine import Engine
+
+engine, plain, together = Engine(torch.nn.Conv2d(3, 4, 3), 2), builtins.__import__, threading.Barrier(2)
+
+def slow(name, *rest, **named):  # OpenVINO looks numpy up when it is first handed an array, and lets go of Python meanwhile
+    if "numpy" in name:
+        time.sleep(0.2)
+    return plain(name, *rest, **named)
+
+def ask():
+    together.wait()
+    engine(torch.zeros(1, 3, 64, 64))
+
+builtins.__import__ = slow
+threads = [threading.Thread(target=ask) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_two_threads_may_be_the_process_s_first_to_ask() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", AT_ONCE], cwd=ROOT, check=True, timeout=100)  # else they hang
 
 
 def test_many_photos_get_the_vectors_that_few_get(images: Path, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
