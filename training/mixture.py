@@ -9,6 +9,7 @@ less what two looks share; stored weights may be rounded to 16 bits to fit a bun
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,8 @@ class PlainFeatures(nn.Module):
 def scaled(pixels: torch.Tensor, side: float) -> torch.Tensor:
     if side == 1:
         return pixels
-    height, width = (round(length * side) for length in pixels.shape[2:])
+    share = Fraction(side).limit_denominator(1000)  # whole numbers: a graph for any size knows no others of its sides
+    height, width = (length * share.numerator // share.denominator for length in pixels.shape[2:])
     return nn.functional.interpolate(pixels, size=(height, width), mode="bilinear", align_corners=False)
 
 

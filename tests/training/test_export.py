@@ -78,15 +78,23 @@ def test_a_bundle_gives_torch_s_vectors_at_every_shape_of_its_rule(tmp_path: Pat
         assert norm == pytest.approx(np.linalg.norm(embedding), rel=1e-4)
 
 
-def test_look_at_a_side_that_is_no_multiple_of_32_is_padded_as_torch_pads_it(tmp_path: Path) -> None:
-    """One encoder at two sizes, whose convolutions need other padding at each: 96 and 43 pixels."""
+def two_looks(side: float) -> Any:
+    """One encoder at two sizes."""
     backbone = small_backbone()
     width = 2 * backbone.num_features
-    looks = [Look(backbone), Look(backbone, 0.45)]
-    module = Mixture(looks, [0.5, 0.5], np.zeros(width), np.eye(width)[:, :8]).eval()
-    bundle = exported(tmp_path / "bundle", module, InputShape("square", 96, 96))
+    return Mixture([Look(backbone), Look(backbone, side)], [0.5, 0.5], np.zeros(width), np.eye(width)[:, :8]).eval()
+
+
+def test_look_at_a_side_that_is_no_multiple_of_32_is_padded_as_torch_pads_it(tmp_path: Path) -> None:
+    """96 and 43 pixels, at which its convolutions need other padding."""
+    bundle = exported(tmp_path / "bundle", two_looks(0.45), InputShape("square", 96, 96))
     assert open_encoder(bundle.folder).golden_difference() <= 1e-4
     assert "Pad" not in {node.op_type for node in onnx.load(bundle.model).graph.node}
+
+
+def test_two_looks_at_photos_of_any_shape(tmp_path: Path) -> None:
+    bundle = exported(tmp_path / "bundle", two_looks(0.5), InputShape("budget", 128, 128))
+    assert open_encoder(bundle.folder).golden_difference() <= 1e-4
 
 
 @pytest.fixture(scope="module")
