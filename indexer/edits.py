@@ -49,8 +49,7 @@ def set_species(catalogue: Catalogue, individual: int | str, species: str | None
         write.rely("individual", one.id, "live")
         write.set("individual", one.id, species=new)
         follow = [s.id for s in write.sightings(write.sightings_of(one.id)) if s.species in (None, one.species)]
-        write.rely_many("sighting", follow, "live")
-        write.set_many("sighting", follow, species=new)
+        _set_species(write, follow, new)
         write.what = f"Set the species of {called(one)} from {one.species or 'unknown'} to {new or 'unknown'}."
     return Done(write.event_id, write.what, one.id, tuple(follow))
 
@@ -70,8 +69,7 @@ def amend(catalogue: Catalogue, individual: int | str, *, who: str, **said: str 
         write.set("individual", one.id, **new)
         if "species" in new:
             follow = [s.id for s in write.sightings(write.sightings_of(one.id)) if s.species in (None, one.species)]
-            write.rely_many("sighting", follow, "live")
-            write.set_many("sighting", follow, species=new["species"])
+            _set_species(write, follow, new["species"])
         told = ", ".join(f"{field} {shown(value) if value else 'unknown'}" for field, value in new.items())
         write.what = f"Amended {called(one)}: {told}."
     return Done(write.event_id, write.what, one.id, tuple(follow))
@@ -210,8 +208,15 @@ def learn_species(write: Write, sighting_ids: Sequence[int], species: str | None
         return ()
     lacking = tuple(s.id for s in write.sightings(sighting_ids) if s.species is None)
     if lacking:
-        write.set_many("sighting", lacking, species=species)
+        _set_species(write, lacking, species)
     return lacking
+
+
+def _set_species(write: Write, sighting_ids: Sequence[int], species: str | None) -> None:
+    """Of sightings because of whose they are: who takes that back first would leave them with another animal's species."""
+    for field in ("live", "individual_id"):
+        write.rely_many("sighting", sighting_ids, field)
+    write.set_many("sighting", sighting_ids, species=species)
 
 
 def _left_empty(write: Write, individuals: Sequence[Individual]) -> str:
