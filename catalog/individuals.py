@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, false, func, select
 
 from catalog.chunks import chunks
 from catalog.errors import NotKnown
@@ -127,6 +127,8 @@ def listing(
 
 def _chosen(query: Select[Any], search: str | None, species: str | None) -> Select[Any]:
     query = query.where(_I.live)
+    if search and "\0" in search:  # where SQLite's text ends; no name has one
+        return query.where(false())
     if search:
         query = query.where(_I.name.icontains(unicodedata.normalize("NFC", search), autoescape=True))  # as names are kept
     return query if species is None else query.where(_I.species == species)

@@ -1,4 +1,4 @@
-"""Enrol photos of one individual: a new one, or one that is known by this name.
+"""Enrol photos of one individual: a new one, or one that is known by this name or number.
 
 Acknowledged means: the photos lie in their folder, SQL has committed with full sync, and the index has taken the points. A
 photo that cannot be used is said to be so and the others go on; where none can be used, nothing is written.
@@ -37,21 +37,25 @@ class Enrolment:
     photos: tuple[Outcome, ...]
 
 
-def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str, new: bool | None = None) -> Enrolment:
+def enrol(station: Station, whom: str | int, sources: Sequence[Source], *, who: str, new: bool = False) -> Enrolment:
     """The photos of one call are one encounter, unless what is given with them says otherwise.
 
-    `new` True refuses a name that is known, False one that is not: who says so has looked, and may be told otherwise.
+    `whom` is a name, or the number of an individual that is known, whatever it is called by then. `new` refuses a name that is
+    known.
     """
-    name = clean_name(name)
+    whom = clean_name(whom) if isinstance(whom, str) else whom
     ready = [_prepared(station, source) for source in sources]
     if usable := [item for item in ready if isinstance(item, Prepared)]:
         station.adopt_bundle()
         settle(station, usable)
     with station.catalogue.write("enrol", who=who, what="") as write:
+        name = whom if isinstance(whom, str) else write.individual(whom).name
         known = write.individual_named(name)
         created = known is None
-        if new is not None and new != created:
-            raise NameRefused(_contradicted(name, known))
+        if new and known is not None:
+            raise NameRefused(
+                f"The name {shown(name)} is taken by individual {known}; choose another, or add the photos to that one."
+            )
         recorder = Recorder(write, station.bundle_id)
         occasion = f"enrolled in event {write.event_id}"
         outcomes = tuple(item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion) for item in ready)
@@ -62,12 +66,6 @@ def enrol(station: Station, name: str, sources: Sequence[Source], *, who: str, n
         return Enrolment(individual_id, name, False, None, outcomes)
     hand_over(station, write.event_id, recorder.enrolled + recorder.learned)
     return Enrolment(individual_id, name, created, write.event_id, outcomes)
-
-
-def _contradicted(name: str, known: int | None) -> str:
-    if known is None:
-        return f"There is no individual {shown(name)} any more: it was renamed, merged or deleted meanwhile. Look again."
-    return f"The name {shown(name)} is taken by individual {known}; choose another, or add the photos to that one."
 
 
 def _prepared(station: Station, source: Source) -> Prepared | Outcome:

@@ -17,7 +17,7 @@ from service.route import role, router
 from service.watching import tell_lanes
 
 routes = router("service")
-COUNTS = {"schema": {"type": "string"}, "example": 'flukeprint_photos_total{state="enrolled"} 180.0\n'}
+COUNTS = {"schema": {"type": "string"}, "example": 'flukeprint_photos_total{outcome="enrolled"} 180.0\n'}
 
 
 @routes.post(

@@ -18,7 +18,7 @@ from fastapi import Path as InPath
 from fastapi import Query, Request
 from pydantic import Field
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from catalog.errors import EditConflict, NotKnown
@@ -29,7 +29,7 @@ from service.archive import read_members
 from service.asking import options_of
 from service.document import form, gives
 from service.errors import Busy, RequestRefused, UploadRefused
-from service.forms import MOST_FIELDS, Sent, file_name, media_type
+from service.forms import LONGEST_FIELD, MOST_FIELDS, Sent, file_name, media_type
 from service.house import House, caller_of, house_of
 from service.jobs import claimed, upload_path
 from service.plan import plan
@@ -42,6 +42,7 @@ from service.shape import NUMBER
 routes = router("batches")
 JobId = Annotated[int, InPath(ge=1, le=NUMBER)]
 MOST_FILES = 500  # in a form; more go as an archive
+MultiPartParser.spool_max_size = 65_536  # not a megabyte of each: of 500 that would be half a gigabyte in memory
 LISTENERS = 64
 LOOK_EVERY_S, SAY_SOMETHING_EVERY_S = 0.5, 15.0
 ENDED = ("done", "cancelled", "failed")
@@ -259,7 +260,7 @@ async def _receive(request: Request, house: House) -> Received:
 async def _take_form(request: Request, house: House, file: Path, fields: dict[str, list[str]]) -> None:
     most = min(MOST_FILES, house.settings.max_archive_entries)
     try:
-        async with request.form(max_files=most, max_fields=MOST_FIELDS) as parts:
+        async with request.form(max_files=most, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD) as parts:
             photos: list[UploadFile] = []
             archives: list[UploadFile] = []
             for name, part in parts.multi_items():

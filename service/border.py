@@ -7,6 +7,7 @@ The last is looked at behind the key too, in `route.py`; here it costs two third
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 
@@ -28,6 +29,8 @@ PROBES = ("/healthz", "/readyz")  # asked by address, from whatever watches the 
 
 
 class Border:
+    silence_s = 20.0  # in which a body has to go on: half of one must not hold memory that others need
+
     def __init__(self, app: ASGIApp, settings: Settings, encoding: Sequence[APIRoute]) -> None:
         self._app, self._settings, self._encoding = app, settings, encoding
         self._places = Places(settings)
@@ -52,14 +55,14 @@ class Border:
         except FlukeprintError as error:
             await of_error(request, error)(scope, receive, send)
             return
-        taken, whole, most_held = 0, False, HELD * self._settings.max_request_bytes
+        taken, held, whole, most_held = 0, 0, False, HELD * self._settings.max_request_bytes
 
         async def bounded() -> Message:
-            nonlocal taken, whole
+            nonlocal taken, held, whole
             if whole:  # what comes now is that the client leaves, which may take as long as it likes
                 return await receive()
             try:
-                async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                async with asyncio.timeout(max(0.0, min(until - time.monotonic(), self.silence_s))):
                     message = await receive()
             except TimeoutError:
                 raise TooSlow("The request did not come to its end in time. Send it again, on a better line.") from None
@@ -70,9 +73,13 @@ class Border:
             if taken > most:
                 raise _too_large(most)
             if not archive:
+                held += here
                 self._held += here
                 if self._held > most_held:
-                    raise Busy("More is being sent at once than there is memory for. Nothing was done; try again in a moment.")
+                    raise Busy(
+                        "More is being sent at once than there is memory for. Nothing was done; try again in a moment.",
+                        retry_after_s=math.ceil(self.silence_s),  # by then those that send nothing have been sent away
+                    )
             whole = not message.get("more_body", False)
             scope["flukeprint.read"] = taken
             return message
@@ -80,7 +87,7 @@ class Border:
         try:
             await self._app(scope, bounded, send)
         finally:
-            self._held -= 0 if archive else taken
+            self._held -= held
 
     def _most_in_memory(self, request: Request) -> int:
         most = self._settings.max_request_bytes

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEADER_BYTES = 65_536
 CROWD = 900  # connections; below uvicorn's bound, where it would refuse the probes too
@@ -20,7 +21,7 @@ MOST_PIPELINED = 100  # requests of one connection that wait for the answer to a
 
 
 class Patient(HttpToolsProtocol):
-    """With an end to its patience: a client who takes too long over its headers is shown out."""
+    """With an end to its patience: a client who takes too long over its headers, or reads nothing, is shown out."""
 
     header_timeout_s = 20
     crowd = CROWD
@@ -32,6 +33,8 @@ class Patient(HttpToolsProtocol):
         self._since = self.loop.time()  # its last answer, or its beginning
         self._watch = self.loop.call_later(self.header_timeout_s, self._look)
         self._no_body = 0  # bytes since the last that belonged to a body
+        self._running: RequestResponseCycle | None = None  # `cycle` is the last that came, which may have to wait for this one
+        self._unread = 0  # bytes of answers that the client had not taken at the last look
 
     def data_received(self, data: bytes) -> None:
         self._no_body += len(data)
@@ -57,8 +60,16 @@ class Patient(HttpToolsProtocol):
         self._since = self.loop.time()
         super().on_response_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True  # or it would go on writing to who has left
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     @property
@@ -68,20 +79,25 @@ class Patient(HttpToolsProtocol):
     @property
     def _asks(self) -> bool:
         """Whether a request has begun whose answer has not ended."""
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._running is not None and not self._running.response_complete
 
     def _show_one_out(self) -> None:
-        """Of the address with the most, the oldest that asks nothing, else the oldest whose request is still coming."""
+        """Of the address with the most, the oldest that asks nothing, else the oldest that still sends, or does not read."""
         everyone = [one for one in self.connections if isinstance(one, Patient) and not one.transport.is_closing()]
         held = Counter(one._address for one in everyone)
-        waiting = [one for one in everyone if not one._asks or one.cycle.more_body]
+        waiting = [one for one in everyone if not one._asks or one._running.more_body or one.flow.write_paused]  # type: ignore[union-attr]
         if waiting:
             one = max(waiting, key=lambda one: (held[one._address], not one._asks, -one._since))
             one.transport.abort()  # which waits for nobody to read
 
     def _look(self) -> None:
+        unread, before = self.transport.get_write_buffer_size(), self._unread
+        if unread and unread == before:  # not a byte of its answer was taken in all that time
+            self.transport.abort()
+            return
+        self._unread = unread
         left_s = self.header_timeout_s - (0.0 if self._asks else self.loop.time() - self._since)
         if left_s <= 0:  # nothing but headers, or less, in all that time
-            self.transport.close()
+            self.transport.abort() if unread else self.transport.close()
             return
         self._watch = self.loop.call_later(left_s, self._look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any
@@ -10,20 +11,21 @@ from fastapi import Path, Request
 from starlette.responses import Response
 
 from catalog.errors import CatalogueRefused, NotKnown
+from catalog.names import shown
 from encoder.errors import PhotoRefused
 from encoder.values import Box, Encoded
 from errors import FlukeprintError
 from indexer.enrol import enrol
 from indexer.errors import NotIndexed
 from indexer.given import given
-from indexer.sightings import Source
+from indexer.sightings import Source, corners
 from matching.identify import QueryPhoto, identify
 from matching.ports import Encodes
 from service import schemas
 from service.asking import Watched
 from service.document import form, gives
 from service.errors import LooksAlike, RequestRefused, UploadRefused
-from service.forms import Photo, Sent, read_sent
+from service.forms import Photo, read_sent
 from service.house import House, caller_of, house_of
 from service.retries import Attempt, Reply, once
 from service.route import role, router
@@ -77,7 +79,7 @@ async def individual_enrol(request: Request) -> Response:
     def work(attempt: Attempt) -> Reply:
         return _enrolled(house, asked.name, sources, attempt, who=caller.name, force=asked.force, new=True, status=201)
 
-    return await once(request, sent.fingerprint(), work, _again(house, sent, 201), encodes=True)
+    return await once(request, sent.fingerprint(), work, _again(house, sources, 201), encodes=True)
 
 
 @routes.post(
@@ -98,10 +100,10 @@ async def individual_enrol_further(request: Request, individual_id: IndividualId
     sources = sources_of(sent.photos, asked)
 
     def work(attempt: Attempt) -> Reply:
-        name = house.station.catalogue.find_individual(individual_id).name
-        return _enrolled(house, name, sources, attempt, who=caller.name, force=asked.force, new=False, status=201)
+        house.station.catalogue.find_individual(individual_id)  # before anything is encoded
+        return _enrolled(house, individual_id, sources, attempt, who=caller.name, force=asked.force, new=False, status=201)
 
-    return await once(request, sent.fingerprint(), work, _again(house, sent, 201), encodes=True)
+    return await once(request, sent.fingerprint(), work, _again(house, sources, 201), encodes=True)
 
 
 def sources_of(photos: Sequence[Photo], asked: schemas.EnrolAsked) -> list[Source]:
@@ -128,13 +130,13 @@ def sources_of(photos: Sequence[Photo], asked: schemas.EnrolAsked) -> list[Sourc
 
 
 def _enrolled(
-    house: House, name: str, sources: Sequence[Source], attempt: Attempt, *, who: str, force: bool, new: bool, status: int
+    house: House, whom: str | int, sources: Sequence[Source], attempt: Attempt, *, who: str, force: bool, new: bool, status: int
 ) -> Reply:
     encoder = Remembering(Watched(house.station.encoder, attempt.gone))
     station = replace(house.station, catalogue=attempt.books, encoder=encoder)  # type: ignore[arg-type]
     if not force:
-        refuse_alike(house, name, sources, encoder)
-    done = enrol(station, name, sources, who=who, new=new)
+        refuse_alike(house, whom, sources, encoder)
+    done = enrol(station, whom, sources, who=who, new=new)
     for photo in done.photos:
         house.measures.photos.labels(photo.state).inc()
     if all(photo.state == "refused" for photo in done.photos):
@@ -143,7 +145,7 @@ def _enrolled(
     return Reply(asdict(done), status)
 
 
-def refuse_alike(house: House, name: str, sources: Sequence[Source], encoder: Encodes) -> None:
+def refuse_alike(house: House, whom: str | int, sources: Sequence[Source], encoder: Encodes) -> None:
     """Where the photos are known as another individual, by the probability at which an answer would say so."""
     house.station.follower.follow()
     try:
@@ -156,17 +158,18 @@ def refuse_alike(house: House, name: str, sources: Sequence[Source], encoder: En
         )
     except PhotoRefused:  # enrolling says so of each
         return
-    if answer.decision != "known" or answer.candidates[0].name == name:
+    if answer.decision != "known" or whom in (answer.candidates[0].name, answer.candidates[0].individual_id):
         return
     best = answer.candidates[0]
+    them = shown(whom) if isinstance(whom, str) else f"individual {whom}"
     raise LooksAlike(
         f'The photos look like "{best.name}" (individual {best.individual_id}), right with {best.probability:.0%}. Add them to '
-        f"that individual, or send force=true to enrol them as {name[:60]} all the same. Nothing was enrolled.",
+        f"that individual, or send force=true to enrol them as {them} all the same. Nothing was enrolled.",
         candidate=answer.to_json()["candidates"][0],
     )
 
 
-def _again(house: House, sent: Sent, status: int) -> Any:
+def _again(house: House, sources: Sequence[Source], status: int) -> Any:
     """The answer to a retry whose first try was enrolled, but not answered: from the event that it left."""
 
     def again(event_id: int) -> Reply:
@@ -176,18 +179,27 @@ def _again(house: House, sent: Sent, status: int) -> Any:
             change.entity_id for change in changes if change.entity == "individual" and change.changed and change.after is True
         ]
         numbers = [change.entity_id for change in changes if change.entity == "sighting" and change.field == "live"]
-        enrolled = {(one.photo_sha256, one.box): one for _, one in sorted(books.sightings(numbers).items())}
+        enrolled = {(one.photo_sha256, one.box): one for _, one in sorted(books.sightings(numbers).items()) if one.live}
         if not enrolled:
-            raise NotKnown(f"Event {event_id} enrolled nothing that is left.")
+            raise NotKnown(f"Event {event_id} enrolled what was asked for, and nothing of it is left.")
         first = next(iter(enrolled.values()))
-        by_name = {one.photo: one.id for one in enrolled.values()}
+        keys = [(hashlib.sha256(source.data or b"").hexdigest(), corners(source.given.box)) for source in sources]
+        there = books.sightings_by_photo(keys)
         photos = [
-            {"photo": photo.name, "state": "enrolled", "sighting_id": by_name.get(photo.name), "reason": None}
-            if photo.name in by_name
-            else {"photo": photo.name, "state": "refused", "sighting_id": None, "reason": "See the first answer."}
-            for photo in sent.photos
+            {"photo": source.name, **_became(key in enrolled and key not in keys[:at], there.get(key))}
+            for at, (source, key) in enumerate(zip(sources, keys, strict=True))
         ]
         done = {"individual_id": born[0] if born else first.individual_id, "name": first.individual}
         return Reply(done | {"created": bool(born), "event_id": event_id, "photos": photos}, status)
 
     return again
+
+
+def _became(enrolled: bool, sighting_id: int | None) -> dict[str, object]:
+    if sighting_id is not None:
+        return {"state": "enrolled" if enrolled else "already", "sighting_id": sighting_id, "reason": None}
+    return {
+        "state": "refused",
+        "sighting_id": None,
+        "reason": "It was refused at the first try; sent by itself, it is told why.",
+    }

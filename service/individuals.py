@@ -18,7 +18,7 @@ from indexer.edits import Done
 from indexer.undo import undo
 from service import schemas
 from service.document import gives
-from service.errors import RequestRefused
+from service.errors import NotAllowed, RequestRefused
 from service.house import caller_of, house_of
 from service.retries import Reply, fingerprint, once
 from service.route import role, router
@@ -194,14 +194,32 @@ async def event_list(
 @routes.post(
     "/v1/events/{event_id}/undo",
     operation_id="event_undo",
-    summary="Take an event back, whatever it was",
+    summary="Take an event back, whatever it was; an admin, where it deletes an individual again",
     response_model=schemas.Done,
     responses=EDITS,
     openapi_extra=role("editor"),
     tags=["events"],
 )
 async def event_undo(request: Request, event_id: EventId) -> Response:
-    return await edited(request, event_id, lambda books, who: undo(books, event_id, who=who))
+    caller = caller_of(request)
+
+    def take_back(books: Catalogue, who: str) -> Done:
+        if not caller.may("admin") and _deletes_again(books, event_id):
+            raise NotAllowed(f'To undo event {event_id} deletes an individual, which needs the role "admin".')
+        return undo(books, event_id, who=who)
+
+    return await edited(request, event_id, take_back)
+
+
+def _deletes_again(books: Catalogue, event_id: int) -> bool:
+    """Whether it brought back an individual that had been deleted, and not one that had been merged."""
+    changes = books.changes_of(event_id)
+    merged = {change.entity_id for change in changes if change.entity == "individual" and change.field == "merged_into"}
+    return any(
+        change.entity == "individual" and change.field == "live" and change.before is False and change.after is True
+        for change in changes
+        if change.entity_id not in merged
+    )
 
 
 async def edited(request: Request, asked: object, edit: Callable[[Catalogue, str], Done], about: int | None = None) -> Response:

@@ -19,6 +19,7 @@ PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99, 
 COSINES = (0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 1)
 How = Literal["livesum", "livemax", "mostrecent"]
 METHODS = frozenset(("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"))
+SENT_AWAY = ("busy", "too-often")  # 429, and 503 where a contract says so
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # by which prometheus_client, when it is imported, keeps its counts in files
 
 
@@ -68,7 +69,7 @@ class Measures:
     def tell_request(self, route: str | None, method: str, status: int, seconds: float, problem: str | None) -> None:
         method = method if route is not None and method in METHODS else "any"
         self.requests.labels(route or "none", method, str(status)).inc()
-        if status != 429:  # sent away at once: many of them would make the others' waits look short
+        if problem not in SENT_AWAY:  # at once: many of them would make the others' waits look short
             self.seconds.labels(route or "none").observe(seconds)
         if problem is not None:
             self.refusals.labels(problem).inc()

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catalog.errors import NameRefused
+from catalog.errors import NameRefused, NotKnown
 from demo import animals
 from encoder.values import Box
+from indexer import edits
 from indexer.enrol import enrol
 from indexer.errors import NotIndexed
 from indexer.given import Given
@@ -162,3 +163,16 @@ def test_a_photo_kept_by_reference_that_moved_is_where_it_lies_now(settings: Set
         (photo,) = station.catalogue.photos()
         assert photo.kept == "original"
         station.photos.verify(photo)
+
+
+def test_a_number_is_the_same_individual_whatever_it_is_called_by_then(station: Station) -> None:
+    one = enrol(station, "Kelp", [photo(0, 0)], who="me")
+    two = enrol(station, "Tide", [photo(1, 0)], who="me")
+    assert one.individual_id is not None
+    edits.rename(station.catalogue, "Kelp", "Weed", who="me")
+    edits.rename(station.catalogue, "Tide", "Kelp", who="me")
+    assert enrol(station, one.individual_id, [photo(0, 1)], who="me").name == "Weed"
+    assert two.individual_id is not None
+    edits.delete_individual(station.catalogue, two.individual_id, who="me")
+    with pytest.raises(NotKnown):
+        enrol(station, two.individual_id, [photo(1, 1)], who="me")

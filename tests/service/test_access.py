@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -211,3 +212,19 @@ def test_a_site_that_was_set_may_ask_from_a_page(start: Start) -> None:
     assert client.options("/v1/identify", headers=asked).headers["access-control-allow-origin"] == "https://app.example"
     assert client.get("/v1/stats", headers={"Origin": "https://app.example"}).status_code == 200
     assert client.get("/v1/stats", headers={"Origin": "https://other.example"}).status_code == 403
+
+
+def test_an_editor_deletes_nobody_by_taking_back_that_somebody_was_brought_back(guarded: Service, photo: Photo) -> None:
+    def ask(role: str, method: str, path: str, **said: Any) -> httpx.Response:
+        return guarded.client.request(method, path, headers={"Authorization": f"Bearer {role}-key"}, **said)
+
+    made = ask(
+        "editor", "POST", "/v1/individuals", data={"name": "Held", "force": "true"}, files={"photos": photo(7, 0)}
+    ).json()
+    address = f"/v1/individuals/{made['individual_id']}"
+    assert ask("editor", "DELETE", address).status_code == 403
+    deleted = ask("admin", "DELETE", address).json()["event_id"]
+    back = ask("admin", "POST", f"/v1/events/{deleted}/undo").json()["event_id"]
+    assert ask("editor", "POST", f"/v1/events/{back}/undo").status_code == 403
+    assert ask("viewer", "GET", address).status_code == 200
+    assert ask("admin", "POST", f"/v1/events/{back}/undo").status_code == 200

@@ -87,7 +87,8 @@ def test_a_retry_of_what_was_made_but_not_answered_is_told_from_the_books(start:
         again = service.client.post(path, headers=key, **said)  # type: ignore[arg-type]
         assert (first.status_code, first.json()) == (again.status_code, again.json())
 
-    files = [("photos", (f"{n}.jpg", photo(1, n))) for n in range(3)]
+    # One name for two photos, one photo under two names.
+    files = [("photos", ("a.jpg", photo(1, 0))), *(("photos", (name, photo(1, 1))) for name in ("a.jpg", "b.jpg"))]
     twice("/v1/individuals", keys[0], data={"name": "Muddy"}, files=files)
     twice("/v1/individuals/1/split", keys[1], json={"sightings": [2], "name": "Other"})
     twice("/v1/individuals/1/merge", keys[2], json={"other": 2})

@@ -14,6 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Photo, Service, Start, process
 
+from service.measures import Measures
+
 Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -131,3 +133,13 @@ def test_several_processes_count_together_and_one_that_is_killed_takes_nothing_w
         found = told(two)
         assert value(found, "requests_total", route="/v1/identify", method="POST", status="200") == 3
         assert value(found, "places", lane="encode") == 2 + 32
+
+
+def test_who_is_sent_away_makes_nobodys_wait_look_short() -> None:
+    measures = Measures()
+    measures.tell_request("/match", "POST", 503, 0.001, "busy")
+    measures.tell_request("/v1/identify", "POST", 429, 0.001, "too-often")
+    measures.tell_request("/match", "POST", 503, 0.5, "index-unavailable")
+    told = measures.text().decode()
+    assert 'flukeprint_request_seconds_count{route="/match"} 1.0' in told
+    assert 'flukeprint_request_seconds_count{route="/v1/identify"}' not in told

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +17,7 @@ import pytest
 from encoder_block import Blocked
 from serving import Photo, Service, Start
 
+from service.border import Border
 from service.errors import Busy
 from service.gate import ARRIVES_WITHIN_S, LONGEST_WAIT_S, Lane
 
@@ -277,3 +279,53 @@ def test_a_jobs_row_is_never_refused_a_place_not_even_in_a_flood(monkeypatch: py
             lane.close()
 
     assert asyncio.run(seen()) == (True, True)
+
+
+def test_who_reads_nothing_keeps_nobody_away_and_is_shown_out(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.connection.Patient.crowd", 20)
+    service = start(header_timeout_s=1)
+    parts = urlsplit(service.url)
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20
+    with ExitStack() as stack:
+        for _ in range(30):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((parts.hostname, parts.port or 80))
+            client.sendall(ask)
+        assert httpx.get(f"{service.url}/healthz").status_code == 200
+        until = time.monotonic() + 30
+        while len(service.server.server_state.connections) > 2 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert len(service.server.server_state.connections) <= 2  # and not when the clients leave
+
+
+def test_half_a_body_that_goes_silent_gives_its_memory_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.border.Border.silence_s", 1.0)
+    service = start(max_request_bytes=100_000, streams=8, queue=30)
+    parts = urlsplit(service.url)
+    head = b"POST /v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 99999\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(4):
+            client = stack.enter_context(socket.create_connection((parts.hostname, parts.port or 80), 10))
+            client.sendall(head + bytes(99_998))
+        time.sleep(0.3)
+        refused = service.client.post("/v1/identify", content=bytes(1000))
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        time.sleep(1.2)
+        assert service.client.post("/v1/identify", content=bytes(1000)).status_code == 415  # read, and no photo
+
+
+def test_bodies_that_are_cut_off_leave_the_bound_as_it_was(start: Start) -> None:
+    service = start(max_request_bytes=100_000)
+    for _ in range(5):
+        httpx.post(f"{service.url}/v1/identify", content=iter([bytes(60_000)] * 5), timeout=10)
+    held = [one._held for one in chain_of(service.server.app) if isinstance(one, Border)]
+    assert held == [0]
+
+
+def chain_of(app: Any) -> Iterator[Any]:
+    """The layers of a running application, from the outside."""
+    layer = app.middleware_stack
+    while layer is not None:
+        yield layer
+        layer = next((getattr(layer, name) for name in ("app", "_app") if hasattr(layer, name)), None)
