@@ -32,7 +32,7 @@ from .manifest import make_manifest
 from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side
 from .model import Embedder, first_backbone, has_one_size
 from .photos import Photos
-from .rows import Row, Table
+from .rows import NEW, Row, Table
 from .splits import Split, key
 from .train import BEFORE, judged, trained
 
@@ -76,12 +76,16 @@ def ship(
     everything = bool(load_checkpoint(run)["everything"])
     if everything and sibling is None:
         raise CheckpointRefused(f"{run} was taught on everything, so nothing is left to measure: name its sibling's bundle.")
+    if sibling is not None and not everything:
+        raise CheckpointRefused(
+            f"{run} has photos that were held back, on which its bundle is measured: leave the sibling out."
+        )
     manifest = make_manifest(table, images)
     split = Split.load(run / "split.json", table, manifest.whole)
     if not (run / "figures.json").exists():
         raise CheckpointRefused(f"{run} has not ended: it has no figures.json. Resume it.")
     earlier = run / BEFORE
-    lessons = table.rows if everything else split.rows(table, "train")
+    lessons = tuple(row for row in table.rows if row.identity != NEW) if everything else split.rows(table, "train")
     shipped = _as_shipped(module, config, lessons, images, taught, sides, half)
     if sibling is not None:
         before = load_bundle(sibling)
@@ -91,7 +95,7 @@ def ship(
         vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)))
         made = judged(vectors, table, split)
         metrics = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
-        calibration = _calibration(vectors, table.rows, set(split.rows(table, "stranger")))
+        calibration = _calibration(vectors, table.rows, {row for row in split.rows(table, "stranger") if row.identity != NEW})
     training = {
         "data": source.data,
         "licence": source.licence,

@@ -6,6 +6,7 @@ make setup EXTRAS=train,mlflow;  mlflow ui --backend-store-uri sqlite:///runs/ml
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ class Tracked:
     """One run, written down as it goes; entered again under the same folder it goes on."""
 
     def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which is sent home otherwise
         from mlflow.tracking import MlflowClient
 
         out = out.absolute()

@@ -31,6 +31,7 @@ from training.export import export_bundle, fold_batch_norms  # noqa: E402
 from training.half import halve  # noqa: E402
 from training.mixture import round_weights  # noqa: E402
 from training.photos import MANY, Photos  # noqa: E402
+from training.rows import NEW  # noqa: E402
 from training.ship import HELD, Source, ship, with_calibration  # noqa: E402
 from training.splits import Split  # noqa: E402
 from training.train import train, trained  # noqa: E402
@@ -105,8 +106,12 @@ def test_card_and_contract_are_written_from_the_bundle(shipped: Path) -> None:
     assert given["examples"][0]["vector_begins"] == pytest.approx(bundle.golden[0].vector[:8])
 
 
-def test_figures_of_a_sibling_are_labelled_so(shipped: Path, images: Path, tmp_path: Path) -> None:
+def test_figures_of_a_sibling_are_labelled_so(shipped: Path, run: Path, images: Path, tmp_path: Path) -> None:
     table = draw_photos(images)
+    named = len(table.rows) - 4
+    table = dataclasses.replace(
+        table, rows=(*table.rows[:named], *(dataclasses.replace(row, identity=NEW) for row in table.rows[named:]))
+    )
     train(SMALL, table, images, tmp_path / "all", everything=True)
     given = {"table": table, "images": images, "name": "drawn", "version": "2", "source": SOURCE}
     with pytest.raises(CheckpointRefused, match="nothing is left to measure: name its sibling"):
@@ -114,7 +119,9 @@ def test_figures_of_a_sibling_are_labelled_so(shipped: Path, images: Path, tmp_p
     bundle = ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, **given)
     judged = load_bundle(shipped)
     assert f"{judged.id}, a sibling that was taught on the split" in str(bundle.metrics["of"])
-    assert bundle.training["photos"] == len(table.rows)
+    assert bundle.training["photos"] == named  # what nobody knows is no animal to learn
+    with pytest.raises(CheckpointRefused, match="leave the sibling out"):
+        ship(run, tmp_path / "other", sibling=shipped, **given)
     assert bundle.metrics["closed"] == judged.metrics["closed"]
 
 
