@@ -9,8 +9,10 @@ nothing heavy is imported before one runs, and `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from flags import every_verb
 VERSION = "0.1.0"
 DONE, REFUSED = 0, 1  # argparse itself leaves with 2 for a wrong command line
 STOPPED = 130
+UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF)  # of the output; rooms say themselves what they cannot write
 Verb = Callable[[argparse.Namespace], int]
 _UNDERSCORED = str.maketrans(" -", "__")  # `bundles list` and `second-opinion` as functions
 GROUPS = {
@@ -34,6 +37,8 @@ GROUPS = {
 def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that cannot be written is spelled out, as on stderr, not died of
         sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:  # closed before we began; what is asked is done all the same
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         code = _verb(args.room, args.function)(args)
@@ -48,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except OSError as error:  # of a file that no room has words of its own for
         if error.filename is None:
-            raise
+            if error.errno not in UNWRITABLE:
+                raise
+            sys.stdout = None
+            return _refused(error, f"The answer could not be written to the output: {error.strerror}.", json=False)
         said = f"{error.filename}: {error.strerror}. Look at the path, at who may write there, and at the space that is left."
         return _refused(error, said, json=args.json)
     return code

@@ -34,6 +34,13 @@ class SettingsRefused(FlukeprintError):
     """A key that is not known, or a value that does not fit; the message names both."""
 
 
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user without one
+        return Path()
+
+
 def _login() -> str:
     try:
         return getpass.getuser()
@@ -49,7 +56,7 @@ def cores() -> int:
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_dir: Path = Field(Path.home() / "flukeprint", description="Where everything is kept: catalogue, photos, index.")
+    data_dir: Path = Field(_home() / "flukeprint", description="Where everything is kept: catalogue, photos, index.")
     user: str = Field(default_factory=_login, description="Who stands in the log as having made a change.")
 
     database_url: str | None = Field(

@@ -51,6 +51,8 @@ def similar(args: argparse.Namespace) -> int:
 
     if (args.photo is None) == (args.sighting is None):
         raise ValueRefused("Say what to compare: a photo, or --sighting ID, and not both.")
+    if args.sighting is not None and args.box:
+        raise ValueRefused("A --box is of a photo; a sighting was cut out when it was enrolled. Leave one of them out.")
     where, boxes = filter_of(args), boxes_of(args, 1)
     with open_station(settings_for(args), create=False) as station:
         if args.sighting is not None:
@@ -142,8 +144,9 @@ def import_(args: argparse.Namespace) -> int:
 
 
 def individuals(args: argparse.Namespace) -> int:
+    species = clean_label(args.species, "species")
     with books(args) as (catalogue, _):
-        found = catalogue.individuals(args.search, args.species)
+        found = catalogue.individuals(args.search, species)
     if args.json:
         terminal.put_json({"individuals": [asdict(one) for one in found]})
     else:

@@ -67,7 +67,7 @@ def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress:
             catalogue_sha256=_sha256(copy),
         )
         whole = Path(scratch) / "backup.tar"
-        with tarfile.open(whole, "w") as tar:
+        with tarfile.open(whole, "w", dereference=True) as tar:
             _add_bytes(tar, MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
             tar.add(copy, CATALOGUE)
             for done, path in enumerate(members, start=1):
@@ -89,14 +89,19 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
         raise BackupRefused(f"{folder} holds something already: restore into a new folder, with --data-dir.")
     with _refusing(f"{file} cannot be restored into {folder}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        coming = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        # Within a folder that is there: it may be a link, a disk of its own, or where somebody stands.
+        coming = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder if folder.exists() else folder.parent))
         try:
             manifest = _unpack(file, coming, on_progress)
             with open_catalogue(coming / CATALOGUE, create=False) as catalogue:
-                catalogue.set_fact(PHOTOS_LEFT_OUT, None if manifest.photos else str(catalogue.last_sighting_id()))
-            if folder.exists():
-                folder.rmdir()
-            coming.rename(folder)
+                if not manifest.photos:  # else it knows itself whether they were left out once before
+                    catalogue.set_fact(PHOTOS_LEFT_OUT, str(catalogue.last_sighting_id()))
+            if coming.parent == folder:
+                for entry in sorted(coming.iterdir(), reverse=True):  # the catalogue last: without it, it is no data folder
+                    entry.rename(folder / entry.name)
+                coming.rmdir()
+            else:
+                coming.rename(folder)
         except BaseException:
             shutil.rmtree(coming, ignore_errors=True)
             raise
@@ -141,7 +146,8 @@ def _read_manifest(file: Path, raw: bytes) -> Manifest:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     """Finished files only: what is being written lies in the photos' folder for it, or has a name that begins with a dot."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not _unfinished(path.relative_to(folder)))
+    there = sorted(Path(where, name) for where, _, names in os.walk(folder, followlinks=True) for name in names)
+    return (path for path in there if path.is_file() and not _unfinished(path.relative_to(folder)))
 
 
 def _unfinished(path: Path) -> bool:

@@ -23,7 +23,7 @@ from indexer.backup import PHOTOS_LEFT_OUT
 from indexer.reconcile import Follower
 from indexer.registry import IN_USE
 from indexer.station import bundle_for, open_books, open_index, photo_store
-from settings import Settings
+from settings import Settings, read_settings
 from vector_db.errors import IndexHeld
 from vector_db.port import VectorIndex
 
@@ -64,7 +64,7 @@ def examine(settings: Settings, *, deep: bool = False) -> list[Finding]:
         check("photos", lambda: _photos(settings, catalogue, deep))
         if check("encoder", lambda: _encoder(settings, catalogue)):
             check("index", lambda: _index(settings, catalogue, bundle_for(settings, catalogue), deep))
-        check("imports", lambda: _imports(catalogue))
+        check("imports", lambda: _imports(settings, catalogue))
     finally:
         catalogue.close()
     return findings
@@ -169,7 +169,7 @@ def _index(settings: Settings, catalogue: Catalogue, bundle: Bundle, deep: bool)
         wrong = _differing(index, catalogue, bundle.id, deep)
         if wrong:
             found = f"vectors or facts differ from the catalogue's: sightings {_some(wrong)}"
-            yield Finding("index", "wrong", found, "flukeprint reindex")
+            yield Finding("index", "wrong", found, _command(settings, "reindex"))
         else:
             yield Finding("index", "well", f"{index.count()} points, level with the catalogue")
     finally:
@@ -196,16 +196,22 @@ def _differing(index: VectorIndex, catalogue: Catalogue, bundle_id: str, deep: b
     return differing
 
 
-def _imports(catalogue: Catalogue) -> Iterator[Finding]:
+def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     for known in catalogue.imports():
         counts = catalogue.import_counts(known.id)
         if counts["waiting"]:
-            again = shlex.join(["flukeprint", "import", known.source, *(["--images", known.images] if known.images else [])])
+            again = _command(settings, "import", known.source, *(["--images", known.images] if known.images else []))
             yield Finding("imports", "note", f"{known.source}: {counts['waiting']} rows wait", again)
         if counts["set_aside"]:
             yield Finding(
                 "imports", "note", f"{known.source}: {counts['set_aside']} rows are set aside, with their reasons in a CSV"
             )
+
+
+def _command(settings: Settings, *words: str) -> str:
+    """A command to paste, on this data folder."""
+    told = [] if settings.data_dir == read_settings().data_dir else ["--data-dir", str(settings.data_dir)]
+    return shlex.join(["flukeprint", *words, *told])
 
 
 def _some(items: list[str] | list[int]) -> str:

@@ -24,7 +24,7 @@ from indexer.errors import TableRefused
 PHOTO_ENDINGS = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 ALIASES = {
     "path": ("path", "image", "file", "filename", "file_name", "photo", "image_path", "filepath"),
-    "identity": ("identity", "individual_id", "individual", "name", "id", "whale_id", "class_animal"),
+    "identity": ("identity", "individual_id", "individual", "name", "whale_id", "class_animal", "id"),
     "species": ("species",),
     "encounter": ("encounter", "encounter_id", "sighting_event"),
     "date": ("date", "taken_on", "eventdate", "datetime", "timestamp"),

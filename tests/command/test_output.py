@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from said import ROOT, Run
 
 
@@ -62,3 +63,27 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writer)
     assert "Traceback" not in done.stderr
+
+
+def test_a_closed_output_is_no_failure(tmp_path: Path) -> None:
+    command = f"exec {sys.executable} -m cli individuals --json --data-dir {tmp_path / 'none'} >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_output_that_is_full_is_said_to_be() -> None:
+    command = f"exec {sys.executable} -m cli datasets --json > /dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "could not be written to the output" in done.stderr
+
+
+def test_a_user_without_a_home_is_served(tmp_path: Path) -> None:
+    """As one that a container runs as is."""
+    code = "import pathlib, sys; pathlib.Path.home = classmethod(lambda _: (_ for _ in ()).throw(RuntimeError())); "
+    code += "from settings import read_settings; print(read_settings(data_dir=sys.argv[1]).data_dir)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert done.stdout.strip() == str(tmp_path)

@@ -163,3 +163,45 @@ def test_a_backup_into_a_folder_that_is_not_there_is_refused_and_leaves_nothing(
         back_up(settings, tmp_path / "none" / "x.flukeprint")
     shutil.rmtree(tmp_path / "none", ignore_errors=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_links_are_packed_as_what_they_lead_to(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    settings, _ = kept
+    here = elsewhere(settings, tmp_path / "here")
+    shutil.copytree(settings.data_dir, here.data_dir)
+    photo = next(path for path in sorted((here.data_dir / "photos").rglob("*")) if path.is_file())
+    (tmp_path / "disk").mkdir()
+    shutil.move(photo.parent, tmp_path / "disk" / "folder")
+    photo.parent.symlink_to(tmp_path / "disk" / "folder")
+    shutil.move(tmp_path / "disk" / "folder" / photo.name, tmp_path / "disk" / "file")
+    photo.symlink_to(tmp_path / "disk" / "file")
+    back_up(here, tmp_path / "b.flukeprint")
+    there = elsewhere(settings, tmp_path / "there")
+    restore(there, tmp_path / "b.flukeprint")
+    assert is_well(examine(there, deep=True))
+
+
+def test_an_empty_folder_that_is_there_is_filled_and_not_replaced(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    settings, file = kept
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    before = (tmp_path / "disk").stat().st_ino
+    restore(elsewhere(settings, tmp_path / "link"), file)
+    assert (tmp_path / "disk").stat().st_ino == before
+    assert is_well(examine(elsewhere(settings, tmp_path / "disk")))
+    (tmp_path / "cut").write_bytes(file.read_bytes()[:5000])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BackupRefused):
+        restore(elsewhere(settings, tmp_path / "empty"), tmp_path / "cut")
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_photos_that_were_left_out_once_are_known_to_be_after_the_next_backup(
+    kept: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    settings, _ = kept
+    back_up(settings, tmp_path / "small", photos=False)
+    restore(elsewhere(settings, tmp_path / "one"), tmp_path / "small")
+    back_up(elsewhere(settings, tmp_path / "one"), tmp_path / "again")
+    restore(elsewhere(settings, tmp_path / "two"), tmp_path / "again")
+    assert is_well(examine(elsewhere(settings, tmp_path / "two")))

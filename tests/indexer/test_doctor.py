@@ -119,4 +119,5 @@ def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> No
         catalogue.add_import_rows(going.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
     (note,) = (finding for finding in examine(filled) if finding.subject == "imports")
     assert note.found.endswith("1 rows wait")
-    assert note.do == "flukeprint import '/some/rows of ours.csv' --images /some/photos"
+    told = f"flukeprint import '/some/rows of ours.csv' --images /some/photos --data-dir {filled.data_dir}"
+    assert note.do == told
