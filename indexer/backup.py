@@ -97,7 +97,8 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
                 if not manifest.photos:  # else it knows itself whether they were left out once before
                     catalogue.set_fact(PHOTOS_LEFT_OUT, str(catalogue.last_sighting_id()))
             if coming.parent == folder:
-                for entry in sorted(coming.iterdir(), reverse=True):  # the catalogue last: without it, it is no data folder
+                # The catalogue last: what it names has to be there, whenever this is killed.
+                for entry in sorted(coming.iterdir(), key=lambda entry: entry.name.startswith(CATALOGUE)):
                     entry.rename(folder / entry.name)
                 coming.rmdir()
             else:

@@ -181,12 +181,22 @@ def test_links_are_packed_as_what_they_lead_to(kept: tuple[Settings, Path], tmp_
     assert is_well(examine(there, deep=True))
 
 
-def test_an_empty_folder_that_is_there_is_filled_and_not_replaced(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+def test_an_empty_folder_that_is_there_is_filled_and_not_replaced(
+    kept: tuple[Settings, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings, file = kept
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk")
-    before = (tmp_path / "disk").stat().st_ino
+    before, moved = (tmp_path / "disk").stat().st_ino, list[str]()
+    rename = Path.rename
+
+    def told(path: Path, target: Path) -> Path:
+        moved.append(path.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", told)
     restore(elsewhere(settings, tmp_path / "link"), file)
+    assert moved[-1] == "catalogue.db"  # which names the others
     assert (tmp_path / "disk").stat().st_ino == before
     assert is_well(examine(elsewhere(settings, tmp_path / "disk")))
     (tmp_path / "cut").write_bytes(file.read_bytes()[:5000])
