@@ -21,6 +21,7 @@ from . import metrics
 from .calibrated import ExactIndex, said
 from .errors import EvaluationRefused
 from .metrics import Ints, Mask
+from .occasions import apart, encounter_of
 from .rows import NEW, Row
 from .splits import key
 
@@ -83,24 +84,21 @@ def figures(gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 
     whole = asked(gallery, query)
     scores = whole.scores()
     isknown = metrics.known(scores, whole.truth)
-    apart = {
-        name: different(gallery.rows, query.rows, of)
-        for name, of in (("encounter", _encounter), ("date", _date), ("occasion", _occasion))
-    }
+    left = apart(gallery.rows, query.rows)
     return {
         "n_query": len(query.rows),
         "n_gallery": len(gallery.rows),
         "n_individuals": len(whole.names),
         "n_known": int(isknown.sum()),
         **_ranking(whole, None, seed, rounds),
-        "cross_encounter": _ranking(whole, apart["encounter"], seed, rounds),
-        "cross_date": _ranking(whole, apart["date"], seed, rounds),
-        "cross_occasion": _ranking(whole, apart["occasion"], seed, rounds),
+        "cross_encounter": _ranking(whole, left.encounter, seed, rounds),
+        "cross_date": _ranking(whole, left.date, seed, rounds),
+        "cross_occasion": _ranking(whole, left.occasion, seed, rounds),
         "open_set": _open_set(whole, None),
-        "open_set_cross_occasion": _open_set(whole, apart["occasion"]),
-        "calibration": _calibration(gallery, query, whole, apart["encounter"]),
-        "by_species": _by(query.rows, lambda row: row.species, whole, apart["encounter"]),
-        "by_viewpoint": _by(query.rows, lambda row: row.viewpoint, whole, apart["encounter"]),
+        "open_set_cross_occasion": _open_set(whole, left.occasion),
+        "calibration": _calibration(gallery, query, whole, left.encounter),
+        "by_species": _by(query.rows, lambda row: row.species, whole, left.encounter),
+        "by_viewpoint": _by(query.rows, lambda row: row.viewpoint, whole, left.encounter),
         "top1_by_gallery": _by_gallery(scores, whole.truth, seed),
     }
 
@@ -112,28 +110,6 @@ def headline(made: Mapping[str, Any]) -> float:
         for part in made.values()
     ]
     return float(np.mean(values)) if values else 0.0
-
-
-def different(gallery: Sequence[Row], query: Sequence[Row], of: Callable[[Row], str | None]) -> Mask:
-    """(n_query, n_gallery): of another occasion, as `of` names them. Where the animal's own photo does not say, it is left out;
-    where the query does not say, all are, and the query is not counted. Neither is ever counted in favour."""
-    theirs = np.array([of(row) or "" for row in gallery])
-    ours = np.array([of(row) or "" for row in query])
-    others = np.array([row.identity for row in query])[:, None] != np.array([row.identity for row in gallery])[None]
-    return np.asarray((ours != "")[:, None] & (ours[:, None] != theirs[None]) & (others | (theirs != "")[None]))
-
-
-def _encounter(row: Row) -> str | None:
-    # The encounters of two animals may share a name: what counts is that it is not this animal's.
-    return row.encounter and f"{row.identity} {row.encounter}"
-
-
-def _date(row: Row) -> str | None:
-    return str(row.date) if row.date else None
-
-
-def _occasion(row: Row) -> str | None:
-    return f"{row.identity} {row.date}" if row.date else None
 
 
 def _ranking(whole: Asked, allowed: Mask | None, seed: int, rounds: int) -> dict[str, Any]:
@@ -185,7 +161,7 @@ def _calibration(gallery: Labelled, query: Labelled, whole: Asked, other_encount
     photo counted once, and each encounter, as a calibration counts them, since the photos of one are no news to each other."""
     scores = whole.scores(other_encounter)
     counted = metrics.known(scores, whole.truth) | (whole.truth < 0)
-    names, encounter = np.unique([_encounter(r) or key(r) for r in gallery.rows], return_inverse=True)
+    names, encounter = np.unique([encounter_of(r) or key(r) for r in gallery.rows], return_inverse=True)
     same = ~(whole.other & (other_encounter | (whole.truth < 0)[:, None]))
     fold, learnt_from = _folds(gallery, query, names, encounter)
     indexes = [ExactIndex(gallery.vectors[some], whole.owner[some].tolist(), encounter[some].tolist()) for some in learnt_from]
@@ -196,7 +172,7 @@ def _calibration(gallery: Labelled, query: Labelled, whole: Asked, other_encount
     mixed = isnew.any() and not isnew.all()
     weight = np.ones(len(right))
     _, of, photos = np.unique(
-        [_encounter(r) or key(r) for r, asks in zip(query.rows, counted, strict=True) if asks],
+        [encounter_of(r) or key(r) for r, asks in zip(query.rows, counted, strict=True) if asks],
         return_inverse=True,
         return_counts=True,
     )
@@ -223,7 +199,7 @@ def _folds(gallery: Labelled, query: Labelled, names: Words, encounter: Ints) ->
         return np.zeros(len(query.rows), np.int64), [np.arange(len(gallery.rows))]
     part = np.random.default_rng(0).permutation(len(names)) % FOLDS
     of = dict(zip(names.tolist(), part.tolist(), strict=True))
-    fold = np.array([of.get(_encounter(row) or key(row), 0) for row in query.rows])
+    fold = np.array([of.get(encounter_of(row) or key(row), 0) for row in query.rows])
     return fold, [np.flatnonzero(part[encounter] != n) for n in range(FOLDS)]
 
 

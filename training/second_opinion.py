@@ -3,8 +3,8 @@
     python -m training.second_opinion TABLE --images DIR --bundle DIR [--split split.json --part stranger] [--queries 400]
 
 Each query is asked of all the other photos three times: of all; without its own encounter; without its own animal's photos of
-its date. Shares are fitted on the questions without the own encounter, in five folds of individuals, as a catalogue fits them.
-`alone` orders by the second look alone.
+its date, and of what an encounter joins with that. Shares are fitted on the questions without the own encounter, in five folds
+of individuals, as a catalogue fits them. `alone` orders by the second look alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from matching.trials import Occasion, Search
 from .calibrated import ExactIndex
 from .evaluate import Labelled
 from .judge import encode_rows
-from .rows import Row
+from .metrics import Mask
+from .occasions import apart
 from .splits import key
 from .table import open_table
 
@@ -64,7 +65,10 @@ def measure(labelled: Labelled, queries: Sequence[int], images: Path) -> dict[st
     local = [local_features(read_photo(images / row.path), row.box) for row in labelled.rows]
     extracted = (time.perf_counter() - began) * 1000 / len(local)
     looked = Looked(labelled, local, {}, [])
-    searches = {name: _searches(labelled, queries, name) for name in ("all", "encounter", "date")}
+    left = apart(labelled.rows, [labelled.rows[query] for query in queries])
+    everything = np.ones_like(left.encounter)
+    kept = {"all": everything, "encounter": left.encounter, "date": left.occasion}
+    searches = {name: _searches(labelled, queries, mask) for name, mask in kept.items()}
     made: dict[str, object] = {}
     for most in MOST:
         asked = {name: [_asked(looked, search, most) for search in some] for name, some in searches.items()}
@@ -87,29 +91,21 @@ def measure(labelled: Labelled, queries: Sequence[int], images: Path) -> dict[st
     return made | {"extract_ms": round(extracted, 2), "compare_ms": round(median(looked.spent_ms), 3)}
 
 
-def _searches(labelled: Labelled, queries: Sequence[int], without: str) -> list[Search]:
+def _searches(labelled: Labelled, queries: Sequence[int], kept: Mask) -> list[Search]:
     """Of the queries that still have a photo of their animal in the gallery."""
     names = {name: number for number, name in enumerate(sorted({row.identity for row in labelled.rows}))}
     individual = [names[row.identity] for row in labelled.rows]
     index = ExactIndex(labelled.vectors, individual, [0] * len(individual))
     found = []
-    for query in queries:
+    for query, seen in zip(queries, kept, strict=True):
         own = [n for n, one in enumerate(individual) if one == individual[query]]
-        gone = {query, *(n for n in own if _same(labelled.rows[n], labelled.rows[query], without))}
+        gone = {query, *(n for n in own if not seen[n])}
         if gone.issuperset(own):
             continue
         occasion = Occasion(individual[query], True, (query,), tuple(sorted(gone)))
         neighbours, owner = gather(index, [labelled.vectors[query]], index.owners, want=WANT, leave_out=occasion.all)
         found.append(Search(occasion, (tuple(neighbours[0]),), owner))
     return found
-
-
-def _same(row: Row, query: Row, of: str) -> bool:
-    """Of the query's own occasion, or not known to be of another."""
-    if of == "all":
-        return False
-    ours, theirs = getattr(query, of), getattr(row, of)
-    return ours is None or theirs is None or ours == theirs
 
 
 def _asked(looked: Looked, search: Search, most: int) -> Asked:

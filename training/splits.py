@@ -1,9 +1,11 @@
 """Which photos teach and which ones ask: seeded, saved, and called what they are.
 
-`closed`     one photo in five of each individual, at random, with all its boxes of that individual. It flatters: most have a
-             photo of the same minute left in the gallery. Published splits are of this kind, so it is kept to compare.
-`occasion`   all photos of the last date (without dates: encounter) of one individual in five that has several, and no photo of
-             which nobody knows when it was taken. Neither the encoder nor the gallery has seen that day of that animal.
+`closed`     one photo in five of each individual, at random, with its copies and all its boxes of that individual. It
+             flatters: most have a photo of the same minute left in the gallery. Published splits are of this kind, so it is
+             kept to compare.
+`occasion`   all photos of the last occasion (a date with the encounters that reach into it; without dates, an encounter) of one
+             individual in five that has several, and no photo of which nobody knows when it was taken. Neither the encoder nor
+             the gallery has seen that day of that animal.
 `stranger`   all photos of one individual in five, which the encoder never sees: they ask as unknown animals, and as known
              ones of a catalogue that was never trained on.
 `train`      the rest: what teaches, and the gallery of the first two.
@@ -21,6 +23,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from .errors import SplitRefused
+from .manifest import Manifest
+from .occasions import occasions
 from .rows import NEW, Row, Table
 
 Part = Literal["train", "closed", "occasion", "stranger"]
@@ -60,12 +64,7 @@ def key(row: Row) -> str:
     return f"{row.path} {row.box.x},{row.box.y},{row.box.width},{row.box.height}" if row.box else row.path
 
 
-def occasion(row: Row) -> str | None:
-    """By date where it is known: an animal's other encounter of the same day shares its light and water."""
-    return str(row.date) if row.date else row.encounter
-
-
-def make_split(table: Table, data: str, seed: int) -> Split:
+def make_split(table: Table, manifest: Manifest, seed: int) -> Split:
     draw = np.random.default_rng(seed)
     of: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(table.rows, key=key):
@@ -73,26 +72,24 @@ def make_split(table: Table, data: str, seed: int) -> Split:
     parts: dict[str, Part] = {key(row): "stranger" for row in of.pop(NEW, [])}
     if len(of) < 2:
         raise SplitRefused(f"{table.source} names {len(of)} individual: a split needs at least two.")
+    when = {name: occasions(rows) for name, rows in of.items()}
+    days = {name: sorted({one for one in some if one}, key=lambda one: one.order) for name, some in when.items()}
     # Neighbours in this order are alike in occasions and photos, so that one in five of them is a fair sample.
-    order = sorted(of, key=lambda name: (len(_occasions(of[name])), len(of[name]), name))
+    order = sorted(of, key=lambda name: (len(days[name]), len(of[name]), name))
     strangers = _one_in_five(order, draw)
     for name in strangers:
         parts |= {key(row): "stranger" for row in of[name]}
-    several = [name for name in order if name not in strangers and len(_occasions(of[name])) > 1 and _is_told(of[name])]
+    several = [name for name in order if name not in strangers and len(days[name]) > 1 and _is_told(of[name])]
     for name in sorted(_one_in_five(several, draw)):
-        last = _occasions(of[name])[-1]
-        parts |= {key(row): "occasion" for row in of[name] if occasion(row) == last}
+        last = days[name][-1]
+        parts |= {key(row): "occasion" for row, occasion in zip(of[name], when[name], strict=True) if occasion == last}
     for name in sorted(set(order) - strangers):
-        left = list(dict.fromkeys(row.path for row in of[name] if key(row) not in parts))
+        left = list(dict.fromkeys(manifest.photos[row.path] for row in of[name] if key(row) not in parts))
         whole, rest = divmod(len(left), ONE_IN)
         asked = whole + int(len(left) > 1 and draw.random() < rest / ONE_IN)
         chosen = {left[i] for i in draw.permutation(len(left))[:asked]}
-        parts |= {key(row): "closed" for row in of[name] if row.path in chosen and key(row) not in parts}
-    return Split(seed, data, {key(row): parts.get(key(row), "train") for row in table.rows})
-
-
-def _occasions(rows: Sequence[Row]) -> list[str]:
-    return sorted({when for row in rows if (when := occasion(row)) is not None})
+        parts |= {key(row): "closed" for row in of[name] if manifest.photos[row.path] in chosen and key(row) not in parts}
+    return Split(seed, manifest.whole, {key(row): parts.get(key(row), "train") for row in table.rows})
 
 
 def _is_told(rows: Sequence[Row]) -> bool:

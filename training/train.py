@@ -77,7 +77,7 @@ def train(
         if before["everything"] and not everything:
             raise CheckpointRefused(f"{begin} was taught everything: nothing can be held back from it. Say --everything.")
         split = Split.load(begin / "split.json", table, manifest.whole)  # else it would be asked what it was taught
-    split = split or make_split(table, manifest.whole, config.seed)
+    split = split or make_split(table, manifest, config.seed)
     taught = [row for row in table.rows if row.identity != NEW] if everything else list(split.rows(table, "train"))
     taught.sort(key=key)  # what a step draws are places in this list: the table's order must not matter
     if len({row.identity for row in taught}) < 2:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from training.errors import EvaluationRefused
-from training.evaluate import Labelled, _folds, different, figures, headline
+from training.evaluate import Labelled, _folds, figures, headline
+from training.occasions import apart
 from training.rows import NEW, Row
 
 DAY, NEXT = date(2020, 1, 1), date(2020, 1, 2)
@@ -62,9 +63,9 @@ def test_animal_without_other_occasions_is_not_counted_there() -> None:
     assert made["open_set_cross_occasion"]["n_known"] == 0
 
 
-def test_occasion_that_is_not_known_is_left_out_rather_than_counted() -> None:
+def test_encounter_that_is_not_known_is_left_out_rather_than_counted() -> None:
     gallery = [row("x", "a", None), row("y", "a", "e1"), row("z", "b", None), row("w", "b", "e2")]
-    allowed = different(gallery, [row("q", "a", "e1"), row("r", "a", None), row("s", "a", "e3")], lambda r: r.encounter)
+    allowed = apart(gallery, [row("q", "a", "e1"), row("r", "a", None), row("s", "a", "e3")]).encounter
     assert allowed.tolist() == [[False, False, True, True], [False] * 4, [False, True, True, True]]
 
 
