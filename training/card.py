@@ -91,6 +91,8 @@ def _figures(bundle: Bundle) -> str:
         seed = bundle.training.get("split_seed")
         said += [f"Of {metrics['of']}; split seed {seed}. Ninety-five per cent intervals stand in `{CONTRACT}`."]
         said += [_table(metrics)]
+        if bundle.training.get("config", {}).get("patience"):
+            said += ["The run was stopped where these same figures were best, which flatters them."]
     elif "how" in metrics:
         said += [f"By {metrics['how']}."]
         said += [

@@ -8,13 +8,15 @@ wrong animals. (The third is the easier of the two for an encoder that knows day
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from encoder.values import Box
 from matching.calibration import NEW_SHARE
 
 from . import metrics
@@ -37,6 +39,7 @@ class Labelled:
 
     rows: Sequence[Row]
     vectors: npt.NDArray[np.float32]  # (n, dim), unit norm
+    bytes_of: Mapping[str, str] = field(default_factory=dict)  # by path, a hash of its bytes: the same for copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Asked:
     truth: Ints  # of each query, that column or -1
     names: tuple[str, ...]  # of the columns
     individual: Ints  # of each query, whoever it is: what the bootstrap draws
-    other: Mask  # (n_query, n_gallery): not the query itself
+    other: Mask  # (n_query, n_gallery): not the query itself, nor a copy of it
 
     def scores(self, allowed: Mask | None = None) -> npt.NDArray[np.floating]:
         seen = self.other if allowed is None else self.other & allowed
@@ -68,15 +71,40 @@ def asked(gallery: Labelled, query: Labelled) -> Asked:
             f"The gallery has {len(gallery.rows) - len(kept)} photos of {NEW}: name them, or leave them out."
         )
     everyone = {name: index for index, name in enumerate(sorted({row.identity for row in query.rows}))}
-    keys = np.array([key(row) for row in gallery.rows])
     return Asked(
         query.vectors @ gallery.vectors.T,
         np.array([column[row.identity] for row in gallery.rows]),
         np.array([column.get(row.identity, -1) for row in query.rows]),
         names,
         np.array([everyone[row.identity] for row in query.rows]),
-        keys[None] != np.array([key(row) for row in query.rows])[:, None],
+        ~_itself(gallery, query),
     )
+
+
+def _itself(gallery: Labelled, query: Labelled) -> Mask:
+    """(n_query, n_gallery): the same photo or a copy of it, with the same animal in it. Two boxes around it differ a little."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, row in enumerate(gallery.rows):
+        places[gallery.bytes_of.get(row.path, row.path)].append(place)
+    same = np.zeros((len(query.rows), len(gallery.rows)), dtype=bool)
+    for number, row in enumerate(query.rows):
+        for place in places.get(query.bytes_of.get(row.path, row.path), ()):
+            same[number, place] = overlap(row.box, gallery.rows[place].box) > 0.5
+    return same
+
+
+def overlap(one: Box | None, other: Box | None) -> float:
+    """What two boxes share of what they cover together; a photo without one is all in it.
+
+    >>> overlap(Box(0, 0, 100, 50), Box(1, 0, 99, 50))
+    0.99
+    """
+    if one is None or other is None:
+        return 1.0
+    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    shared = max(width, 0) * max(height, 0)
+    return shared / (one.width * one.height + other.width * other.height - shared)
 
 
 def figures(gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 1000) -> dict[str, Any]:

@@ -6,7 +6,8 @@ then they give what they gave before training, which keeps the encoder usable fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 
 from . import torchvision_shim  # noqa: F401  # before timm
 from .config import Config
-from .errors import ConfigRefused
+from .errors import CheckpointRefused, ConfigRefused
 from .weights import pretrained
 
 import timm  # isort: skip
@@ -113,6 +114,16 @@ def make_embedder(config: Config) -> Embedder:
     backbone = first_backbone(config)
     width = int(backbone.num_features)  # type: ignore[arg-type]
     return Embedder(backbone, width, config.dimension, list(_first(backbone, config.frozen_stages)), config.frozen_norms)
+
+
+def embedder_of(config: Config, weights: Mapping[str, torch.Tensor]) -> Embedder:
+    """With the weights of a run that was begun before: those it began from itself need not be at hand any more."""
+    made = make_embedder(replace(config, weights="none"))
+    try:
+        made.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointRefused(f"The run has another encoder than this configuration makes: {error}") from error
+    return made
 
 
 def first_backbone(config: Config) -> nn.Module:

@@ -19,9 +19,8 @@ import torch
 from torch import nn
 
 from .config import Config, refuse_absent_device
-from .errors import CheckpointRefused
 from .losses import SpeciesHead, among, make_loss
-from .model import Embedder, make_embedder
+from .model import Embedder, embedder_of, make_embedder
 from .photos import Batch, Photos, stage_shape
 from .rows import Row
 from .sampler import Sampling
@@ -43,13 +42,17 @@ class Progress:
 class Run:
     """`steps` advances it; `average` is what is judged and shipped; `state` and `restore` are its whole memory."""
 
-    def __init__(self, config: Config, rows: Sequence[Row], images: Path) -> None:
+    def __init__(
+        self, config: Config, rows: Sequence[Row], images: Path, begun: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """`begun` are the encoder's weights where it goes on from some. What is frozen of them is given to an engine here."""
         refuse_absent_device(config.device)
         if threads := 1 if takes_apart(config) else config.threads:  # before anything is drawn, or its bits would differ
             torch.set_num_threads(threads)
         torch.manual_seed(config.seed)
         self.config, self.step = config, 0
         self.best, self.worse = -math.inf, 0  # the best figure so far, and how many evaluations since were no better
+        self._kept: Mapping[str, torch.Tensor] = {}  # the average of then
         names = sorted({row.identity for row in rows})
         counts = Counter(row.identity for row in rows)
         sides = 2 if config.augment.mirror == "other" else 1
@@ -61,7 +64,8 @@ class Run:
             self._seen_on[self._days[row.date], self._label[row.identity] :: len(names)] = True
         if None in self._days:
             self._seen_on[self._days[None]] = True  # of an unknown day all are rivals
-        self.model = make_embedder(config).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = make_embedder(config) if begun is None else embedder_of(config, begun)
+        self.model = model.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = make_loss(config, [counts[name] for name in names] * sides).to(config.device)
         self.species = (
             SpeciesHead([row.species for row in rows], config.dimension).to(config.device) if config.species else None
@@ -151,11 +155,22 @@ class Run:
         parts = range(step * self.config.accumulate, (step + 1) * self.config.accumulate)
         return [self._photos.batch(self._sampling.indices(part), self._sampling.draw(part), shape) for part in parts]
 
+    def judge(self, figure: float) -> None:
+        """How good the average is now; the best one is kept."""
+        if figure > self.best:
+            self.best, self.worse, self._kept = figure, 0, copy.deepcopy(self.average.state_dict())
+        else:
+            self.worse += 1
+
+    def take_best(self) -> None:
+        self.average.load_state_dict(self._kept)
+
     def state(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "best": self.best,
             "worse": self.worse,
+            "kept": self._kept,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "loss": self.loss.state_dict(),
@@ -164,18 +179,11 @@ class Run:
         }
 
     def begin_with(self, state: Mapping[str, Any]) -> None:
-        """The averaged weights of another run's `state`, and its loss's where it was taught the same individuals.
+        """The loss's weights of another run's `state`, where it was taught the same individuals.
 
         Where it was taught others, each individual begins at the mean of its photos' vectors: learning the loss's weights
         from nothing would take half of a short run, and pull the encoder about meanwhile.
         """
-        try:
-            self.model.load_state_dict(state["average"])
-        except RuntimeError as error:
-            raise CheckpointRefused(
-                f"The run to begin with has another encoder than this configuration makes: {error}"
-            ) from error
-        self.average.load_state_dict(state["average"])
         shapes = {name: tensor.shape for name, tensor in self.loss.state_dict().items()}
         if shapes == {name: tensor.shape for name, tensor in state["loss"].items()}:
             self.loss.load_state_dict(state["loss"])
@@ -199,7 +207,7 @@ class Run:
         weight.copy_(centers.repeat_interleave(weight.shape[1] // centers.shape[1], dim=1) + 0.3 * apart)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
+        self.step, self.best, self.worse, self._kept = state["step"], state["best"], state["worse"], state.get("kept", {})
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.loss.load_state_dict(state["loss"])

@@ -93,7 +93,7 @@ def ship(
         calibration = before.calibration
     else:
         vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)))
-        made = judged(vectors, table, split)
+        made = judged(vectors, table, split, manifest)
         metrics = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
         calibration = _calibration(vectors, table.rows, {row for row in split.rows(table, "stranger") if row.identity != NEW})
     training = {

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -246,6 +247,8 @@ def _whole(source: str, rows: list[Row], findings: list[Finding]) -> Table:
 
 
 def _take(given: Mapping[str, str], line: int, rows: list[Row], findings: list[Finding]) -> None:
+    # Names are told apart as a catalogue tells them; a path is as the folder has it.
+    given = {name: value if name == "path" else unicodedata.normalize("NFC", value) for name, value in given.items()}
     path = given["path"].replace("\\", "/")
     path = PurePosixPath(path).as_posix() if path else ""  # ./a.jpg is a.jpg: one photo must not be taken for two
     problems = list(_problems({**given, "path": path}))

@@ -24,13 +24,14 @@ from .config import Config, differences
 from .errors import CheckpointRefused, DataRefused
 from .evaluate import Labelled, figures, headline
 from .manifest import Manifest, make_manifest
-from .model import Embedder, make_embedder
+from .model import Embedder, embedder_of
 from .photos import Photos
 from .rows import NEW, Table
 from .run import Progress, Run
 from .splits import Part, Split, key, make_split
 from .table import write_csv
 
+FIGURES = "figures.json"  # what only a run that has ended has
 BEFORE = "before.json"  # the runs that this one goes on from
 SHOWN = 3
 
@@ -62,6 +63,7 @@ def train(
 
     With `everything`, all named photos teach and nothing is measured: how a bundle is made once its sibling was judged.
     `begin` is the folder of a finished run, whose encoder this one goes on with, and on whose split it is judged.
+    With `patience`, the best of the averages that were measured is the one that stays.
     """
     out.mkdir(parents=True, exist_ok=True)
     manifest = make_manifest(table, images)
@@ -72,46 +74,76 @@ def train(
         split = Split.load(out / "split.json", table, manifest.whole)
     elif (out / NAME).exists():
         raise CheckpointRefused(f"{out} holds a run already. Resume it, or choose another folder.")
-    before = None if begin is None or state is not None else load_checkpoint(begin)
+    before = None if begin is None or state is not None else _ended(begin, everything)
     if begin is not None and before is not None:
-        if before["everything"] and not everything:
-            raise CheckpointRefused(f"{begin} was taught everything: nothing can be held back from it. Say --everything.")
         split = Split.load(begin / "split.json", table, manifest.whole)  # else it would be asked what it was taught
     split = split or make_split(table, manifest, config.seed)
     taught = [row for row in table.rows if row.identity != NEW] if everything else list(split.rows(table, "train"))
     taught.sort(key=key)  # what a step draws are places in this list: the table's order must not matter
     if len({row.identity for row in taught}) < 2:
         raise DataRefused(f"{len(taught)} photos of one individual are left to teach: expected two individuals or more.")
-    run = Run(config, taught, images)
-    if begin is not None and before is not None:
+    run = Run(config, taught, images, state["model"] if state else before and before["average"])
+    if before is not None:
         run.begin_with(before)
-        (out / BEFORE).write_text(json.dumps(history(begin, before), indent=1), "utf-8")
     if state is not None:
         run.restore(state)
     else:  # a run that goes on has them: a kill while they are written again would lose them
         manifest.save(out / "manifest.json")
         _write_plan(config, table, split, out)
+        (out / BEFORE).unlink(missing_ok=True)  # of a run that was killed here before it saved anything
+        if begin is not None and before is not None:
+            (out / BEFORE).write_text(json.dumps(history(begin, before), indent=1), "utf-8")
 
-    saved = time.monotonic()
+    def save() -> None:
+        save_checkpoint(run.state() | made_of, out)
+
+    def look() -> dict[str, Any]:
+        made = {} if everything else measure(run.average, config, table, images, split, manifest)
+        report.evaluated(run.step, made)
+        return made
+
+    final = _taught(run, 0 if everything else config.evaluate_every, look, save, report.progress)
+    (out / FIGURES).write_text(json.dumps(final, indent=1), "utf-8")
+    return final
+
+
+def _taught(
+    run: Run,
+    every: int,
+    look: Callable[[], dict[str, Any]],
+    save: Callable[[], object],
+    tell: Callable[[Progress], object],
+) -> Mapping[str, Any]:
+    """Through all steps, or until patience ends; a look each `every` photos that were shown. The figures of what stays."""
+    config, saved = run.config, time.monotonic()
+    each = config.batch * config.accumulate
     stopped = bool(config.patience) and run.worse >= config.patience  # before this process began
     for progress in run.steps() if not stopped else ():
-        report.progress(progress)
-        shown = run.step * config.batch * config.accumulate
-        if not everything and config.evaluate_every and run.step < config.steps and _crossed(shown, config):
-            measured = measure(run.average, config, table, images, split)
-            report.evaluated(run.step, measured)
-            run.worse = 0 if headline(measured) > run.best else run.worse + 1
-            run.best = max(run.best, headline(measured))
+        tell(progress)
+        if every and run.step < config.steps and run.step * each // every > (run.step - 1) * each // every:
+            run.judge(headline(look()))
             if config.patience and run.worse >= config.patience:
                 break
         if time.monotonic() - saved > config.save_every_s:
-            save_checkpoint(run.state() | made_of, out)
+            save()
             saved = time.monotonic()
-    save_checkpoint(run.state() | made_of, out)
-    final = {} if everything else measure(run.average, config, table, images, split)
-    (out / "figures.json").write_text(json.dumps(final, indent=1), "utf-8")
-    report.evaluated(run.step, final)
+    save()
+    final = look()
+    if config.patience and headline(final) < run.best:
+        run.take_best()
+        save()
+        final = look()
     return final
+
+
+def _ended(begin: Path, everything: bool) -> Mapping[str, Any]:
+    """The state of a run that another may go on with."""
+    state = load_checkpoint(begin)
+    if not (begin / FIGURES).exists():
+        raise CheckpointRefused(f"{begin} has not ended: it has no {FIGURES}. Resume it first.")
+    if state["everything"] and not everything:
+        raise CheckpointRefused(f"{begin} was taught everything: nothing can be held back from it. Say --everything.")
+    return state
 
 
 def _refuse_other_run(state: Mapping[str, Any], config: Config, manifest: Manifest, everything: bool, out: Path) -> None:
@@ -137,19 +169,21 @@ def _write_plan(config: Config, table: Table, split: Split, out: Path) -> None:
         write_csv(split.rows(table, part), out / f"{part}.csv")
 
 
-def measure(module: torch.nn.Module, config: Config, table: Table, images: Path, split: Split) -> dict[str, Any]:
+def measure(
+    module: torch.nn.Module, config: Config, table: Table, images: Path, split: Split, manifest: Manifest
+) -> dict[str, Any]:
     """The figures of each part that asks, by its name."""
     vectors = Photos(table.rows, images, config).embed(module.eval(), range(len(table.rows)), config.device)
-    return judged(vectors, table, split)
+    return judged(vectors, table, split, manifest)
 
 
-def judged(vectors: npt.NDArray[np.float32], table: Table, split: Split) -> dict[str, Any]:
+def judged(vectors: npt.NDArray[np.float32], table: Table, split: Split, manifest: Manifest) -> dict[str, Any]:
     """The same, of the rows' vectors."""
     place = {id(row): index for index, row in enumerate(table.rows)}
 
     def part(*names: str, named: bool = False) -> Labelled:
         rows = [row for row in split.rows(table, *names) if not named or row.identity != NEW]  # type: ignore[arg-type]
-        return Labelled(rows, vectors[[place[id(row)] for row in rows]])
+        return Labelled(rows, vectors[[place[id(row)] for row in rows]], manifest.photos)
 
     made = {}
     for name in ("closed", "occasion"):
@@ -166,7 +200,8 @@ def without_some(strangers: Labelled) -> Labelled | None:
     """A catalogue of animals that were never taught, as most users have one: two in three, so that the others are new to it."""
     new = {NEW, *sorted({row.identity for row in strangers.rows} - {NEW})[::3]}
     kept = [index for index, row in enumerate(strangers.rows) if row.identity not in new]
-    return Labelled([strangers.rows[index] for index in kept], strangers.vectors[kept]) if kept else None
+    rows = [strangers.rows[index] for index in kept]
+    return Labelled(rows, strangers.vectors[kept], strangers.bytes_of) if kept else None
 
 
 def history(source: Path, state: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -180,11 +215,4 @@ def trained(source: Path) -> tuple[Config, Embedder]:
     """The averaged encoder of a run, in eval mode, and the configuration that it was trained with."""
     state = load_checkpoint(source)
     config = Config.from_json(json.loads(state["config"]))
-    module = make_embedder(config)
-    module.load_state_dict(state["average"])
-    return config, module.eval()
-
-
-def _crossed(shown: int, config: Config) -> bool:
-    each = config.batch * config.accumulate
-    return shown // config.evaluate_every > (shown - each) // config.evaluate_every
+    return config, embedder_of(config, state["average"]).eval()

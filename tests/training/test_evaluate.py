@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
+from encoder.values import Box
 from training.errors import EvaluationRefused
 from training.evaluate import Labelled, _folds, figures, headline
 from training.occasions import apart
@@ -53,6 +55,20 @@ def test_own_encounter_and_own_date_are_left_out_of_the_gallery() -> None:
 def test_query_that_is_itself_in_the_gallery_does_not_find_itself() -> None:
     made = figures(GALLERY, Labelled((GALLERY.rows[2],), towards(60)), rounds=10)
     assert made["top1"] == 0.0  # b at 30 degrees away twice over, a at 40
+
+
+def test_neither_a_copy_nor_another_box_of_the_same_animal_finds_the_photo() -> None:
+    whole = Row("a.jpg", "a", box=Box(10, 10, 100, 50))
+    gallery = Labelled((whole, Row("b.jpg", "b")), towards(0, 10), {"a.jpg": "1", "b.jpg": "2"})
+    cases = {
+        "a pixel less": (replace(whole, box=Box(11, 10, 99, 50)), {"a.jpg": "1"}),
+        "no box": (replace(whole, box=None), {"a.jpg": "1"}),
+        "a copy": (replace(whole, path="c.jpg"), {"c.jpg": "1"}),
+    }
+    for case, (asking, bytes_of) in cases.items():
+        assert figures(gallery, Labelled((asking,), towards(0), bytes_of), rounds=10)["n_known"] == 0, case
+    another = Labelled((replace(whole, box=Box(200, 10, 100, 50)),), towards(0), {"a.jpg": "1"})  # its companion
+    assert figures(gallery, another, rounds=10)["top1"] == 1.0
 
 
 def test_animal_without_other_occasions_is_not_counted_there() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from drawn_photos import draw_photos
@@ -76,6 +77,17 @@ def test_robustness_states_the_drop_of_each_corruption(judged: Judged) -> None:
     for made in judged.figures["robustness"].values():
         assert made["middle"]["n"] == 8
         assert made["middle"]["drop"] == pytest.approx(1 - made["middle"]["top1"] / judged.figures["top1"])
+
+
+def test_photo_that_serving_refuses_once_it_is_damaged_is_one_that_is_not_found(encoder: Encoder, tmp_path: Path) -> None:
+    rows = draw_photos(tmp_path, individuals=2, encounters=1, photos=2).rows
+    for row in rows:  # so bright that more light leaves an even white
+        path = str(tmp_path / row.path)
+        cv2.imwrite(path, (190 + cv2.imread(path) / 5).astype(np.uint8))
+    made = judge(encoder, Table("g", rows[::2]), Table("q", rows[1::2]), tmp_path, robustness=True).figures
+    assert made["top1"] == 1.0
+    assert made["robustness"]["brighter"]["middle"] == {"n": 2, "refused": 2, "top1": 0.0, "drop": 1.0}
+    assert made["robustness"]["darker"]["middle"]["refused"] == 0
 
 
 def test_report_stands_alone_and_shows_the_worst_confusions_as_pairs(judged: Judged, images: Path, tmp_path: Path) -> None:

@@ -177,6 +177,19 @@ def test_parts_side_by_side_repeat_and_resume_to_the_same_bits(images: Path, tab
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_what_is_frozen_is_what_the_run_before_taught(images: Path, table: Table) -> None:
+    torch.manual_seed(8)
+    begun = make_embedder(replace(SMALL, frozen_stages=0)).state_dict()
+    run, afresh = Run(SMALL, table.rows, images, begun), Run(SMALL, table.rows, images)
+    pixels = torch.rand(1, 3, 64, 64)
+    trunk = run.model.trunk()
+    assert trunk is not None
+    assert run._step.first is not None
+    assert afresh._step.first is not None
+    torch.testing.assert_close(run._step.first(pixels), trunk.eval()(pixels), rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(run._step.first(pixels), afresh._step.first(pixels), atol=1e-2)
+
+
 def test_frozen_norms_keep_their_statistics(images: Path, table: Table) -> None:
     run = Run(SMALL, table.rows, images)
     before = {name: value.clone() for name, value in run.model.backbone.named_buffers()}

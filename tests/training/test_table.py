@@ -150,6 +150,16 @@ def test_bad_row_is_named_by_its_line_and_the_rest_is_read(tmp_path: Path, kind:
     assert said in finding.message
 
 
+def test_a_name_has_one_spelling_and_a_path_that_of_its_folder(tmp_path: Path) -> None:
+    composed, apart = "Ré", "Re\u0301"
+    (tmp_path / "t.csv").write_text(
+        f"path,identity,encounter\n{apart}.jpg,{apart},{apart}\n{composed}.jpg,{composed},{composed}\n"
+    )
+    one, two = open_table(tmp_path / "t.csv").rows
+    assert (one.identity, one.encounter) == (two.identity, two.encounter) == (composed, composed)
+    assert (one.path, two.path) == (f"{apart}.jpg", f"{composed}.jpg")
+
+
 def test_annotation_of_an_unlisted_image_is_a_finding(tmp_path: Path) -> None:
     given = {
         "images": [{"id": 1, "file_name": "a.jpg"}],

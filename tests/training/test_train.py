@@ -26,14 +26,15 @@ from encoder.preprocess import InputShape  # noqa: E402
 from training.checkpoint import NAME, load_checkpoint, save_checkpoint  # noqa: E402
 from training.config import Augment, Config  # noqa: E402
 from training.errors import CheckpointRefused, ConfigRefused, DataRefused  # noqa: E402
-from training.evaluate import Labelled  # noqa: E402
+from training.evaluate import Labelled, headline  # noqa: E402
 from training.manifest import make_manifest  # noqa: E402
+from training.model import first_backbone  # noqa: E402
 from training.photos import Photos, stage_shape  # noqa: E402
 from training.rows import NEW, Row, Table  # noqa: E402
 from training.run import Progress, Run, schedule  # noqa: E402
 from training.splits import Split  # noqa: E402
 from training.table import open_table  # noqa: E402
-from training.train import Report, train, trained, without_some  # noqa: E402
+from training.train import Report, judged, train, trained, without_some  # noqa: E402
 
 SMALL = Config(
     backbone="test_efficientnet",
@@ -120,6 +121,35 @@ def test_run_goes_on_with_another_at_another_size(images: Path, table: Table, fi
     assert json.loads((tmp_path / "more" / "before.json").read_text())[0]["config"] == json.loads(json.dumps(SMALL.as_json()))
     split = [(folder / "split.json").read_text() for folder in (finished, tmp_path / "more")]
     assert split[0] == split[1]  # though its own seed would draw another
+
+
+def test_run_needs_its_first_weights_once(images: Path, table: Table, tmp_path: Path) -> None:
+    weights, run = tmp_path / "first.pt", tmp_path / "run"
+    torch.save(first_backbone(SMALL).state_dict(), weights)
+    config = replace(SMALL, weights=str(weights), photos=16)
+    train(config, table, images, run)
+    weights.unlink()
+    train(config, table, images, run, resume=True)
+    assert trained(run)[0] == config
+    with pytest.raises(ConfigRefused, match=r"no file of weights"):
+        train(config, table, images, tmp_path / "another")
+
+
+def test_only_a_run_that_has_ended_is_gone_on_with(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "before")
+    (tmp_path / "before" / "figures.json").unlink()
+    with pytest.raises(CheckpointRefused, match="has not ended"):
+        train(SMALL, table, images, tmp_path / "run", begin=tmp_path / "before")
+
+
+def test_what_a_killed_run_said_of_those_before_it_is_not_said_of_the_next(
+    images: Path, table: Table, finished: Path, tmp_path: Path
+) -> None:
+    short = replace(SMALL, photos=8)
+    train(short, table, images, tmp_path, begin=finished)
+    (tmp_path / "checkpoint.pt").unlink()  # as where it was killed before its first
+    train(short, table, images, tmp_path)
+    assert not (tmp_path / "before.json").exists()
 
 
 @pytest.mark.parametrize(("loss", "mirror"), [("arcface", "never"), ("subcenter", "other"), ("softmax", "other")])
@@ -316,6 +346,21 @@ def test_run_that_gets_no_better_stops_early_and_says_its_figures(images: Path, 
     assert 3 <= len(said) < config.steps // 2
     assert said[:3] == [2, 4, 6]
     assert load_checkpoint(tmp_path)["step"] == said[-1] < config.steps
+
+
+def test_run_that_stops_early_keeps_the_best_that_was_measured(images: Path, table: Table, tmp_path: Path) -> None:
+    config = replace(SMALL, photos=8 * 40, lr=0.05, head_lr=0.5, ema=0.0, evaluate_every=16, patience=3, stages=())
+    said: list[float] = []
+    made = train(config, table, images, tmp_path, report=Report(evaluated=lambda _, figures: said.append(headline(figures))))
+    *during, final = said
+    assert len(during) > 3
+    assert during[-1] < max(during)  # such steps spoil what they had
+    assert final == headline(made) == max(during)
+    _, encoder = trained(tmp_path)
+    rows = Photos(table.rows, images, config).embed(encoder, range(len(table.rows)))
+    manifest = make_manifest(table, images)
+    split = Split.load(tmp_path / "split.json", table, manifest.whole)
+    assert headline(judged(rows, table, split, manifest)) == pytest.approx(final)
 
 
 def test_run_that_has_stopped_early_is_done_also_when_it_is_resumed(images: Path, table: Table, tmp_path: Path) -> None:
