@@ -122,8 +122,8 @@ def figures(gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 
         "cross_encounter": _ranking(whole, left.encounter, seed, rounds),
         "cross_date": _ranking(whole, left.date, seed, rounds),
         "cross_occasion": _ranking(whole, left.occasion, seed, rounds),
-        "open_set": _open_set(whole, None),
-        "open_set_cross_occasion": _open_set(whole, left.occasion),
+        "open_set": _open_set(whole, None, seed, rounds),
+        "open_set_cross_occasion": _open_set(whole, left.occasion, seed, rounds),
         "calibration": _calibration(gallery, query, whole, left.encounter),
         "by_species": _by(query.rows, lambda row: row.species, whole, left.encounter),
         "by_viewpoint": _by(query.rows, lambda row: row.viewpoint, whole, left.encounter),
@@ -144,18 +144,18 @@ def _ranking(whole: Asked, allowed: Mask | None, seed: int, rounds: int) -> dict
     scores = whole.scores(allowed)
     isknown = metrics.known(scores, whole.truth)
     seen = whole.other if allowed is None else whole.other & allowed
-    first = metrics.hits(scores, whole.truth)
     counted = (isknown | (whole.truth < 0)) & seen.any(axis=1)  # others were only left out, or do not say when they are of
     threshold = _threshold(scores[counted], whole.truth[counted], 0.05)
-    bootstrap = metrics.interval(
-        lambda drawn: metrics.share(first[drawn]), whole.individual[isknown], np.random.default_rng(seed), rounds
-    )
+    drawn = metrics.Bootstrap(whole.individual[isknown], seed, rounds)
+    of: dict[str, Mask | metrics.Floats] = {
+        "top1": metrics.hits(scores, whole.truth),
+        "top5": metrics.hits(scores, whole.truth, 5),
+        "map": metrics.average_precisions(whole.similarity, whole.owner[None] == whole.truth[:, None], seen),
+    }
     return {
         "n": int(isknown.sum()),
-        "top1": metrics.share(first),
-        "top1_95": bootstrap and list(bootstrap),
-        "top5": metrics.share(metrics.hits(scores, whole.truth, 5)),
-        "map": metrics.mean_average_precision(whole.similarity, whole.owner[None] == whole.truth[:, None], seen),
+        **{name: metrics.share(values) for name, values in of.items()},
+        **{f"{name}_95": drawn.mean(values) for name, values in of.items()},
         "map5_new": None if threshold is None else metrics.map_at_5(scores[counted], whole.truth[counted], threshold),
     }
 
@@ -165,22 +165,39 @@ def _threshold(scores: npt.NDArray[np.floating], truth: Ints, false_positives: f
     return metrics.threshold_at(scores[new].max(axis=1), false_positives) if new.any() else None
 
 
-def _open_set(whole: Asked, allowed: Mask | None) -> dict[str, Any]:
+def _open_set(whole: Asked, allowed: Mask | None, seed: int, rounds: int) -> dict[str, Any]:
     """Queries whose own animal was only left out of the gallery are in neither group, nor those of which nobody knows when."""
     scores, truth = whole.scores(allowed), whole.truth
     isknown, isnew = metrics.known(scores, truth), truth < 0
     if allowed is not None:
         isnew &= (whole.other & allowed).any(axis=1)
-    best = scores.max(axis=1)
+    right = np.zeros(len(truth), dtype=bool)
+    right[isknown] = metrics.hits(scores, truth)
+    either = np.flatnonzero(isknown | isnew)
+    best, right, new = scores.max(axis=1)[either], right[either], isnew[either]
+    drawn = metrics.Bootstrap(whole.individual[either], seed, rounds)
+
+    def auroc(some: Ints | slice = slice(None)) -> float | None:
+        return metrics.auroc(best[some][~new[some]], best[some][new[some]])
+
+    def at(share: float, some: Ints | slice = slice(None)) -> metrics.OperatingPoint | None:
+        if not new[some].any():
+            return None
+        threshold = metrics.threshold_at(best[some][new[some]], share)
+        return metrics.operating_point(best[some], right[some], new[some], threshold)
+
     made: dict[str, Any] = {
         "n_known": int(isknown.sum()),
         "n_new": int(isnew.sum()),
-        "auroc": metrics.auroc(best[isknown], best[isnew]),
+        "auroc": auroc(),
+        "auroc_95": drawn.interval(auroc),
     }
-    either = isknown | isnew
-    for share in FALSE_POSITIVES if isnew.any() else ():
-        threshold = metrics.threshold_at(best[isnew], share)
-        made[f"at_{share:.0%}_false_positives"] = asdict(metrics.operating_point(scores[either], truth[either], threshold))
+    for share in FALSE_POSITIVES:
+        if point := at(share):
+            made[f"at_{share:.0%}_false_positives"] = asdict(point) | {
+                f"{name}_95": drawn.interval(lambda some, s=share, n=name: getattr(at(s, some), n, None))  # type: ignore[misc]
+                for name in ("precision", "recall", "f1")
+            }
     return made
 
 

@@ -146,7 +146,7 @@ def measure_robustness(
     threads: int = 1,
     tick: Tick = lambda: None,
 ) -> dict[str, Any]:
-    """Top-1 of damaged queries against the sound gallery, and the relative drop from `plain`: what serving refuses is a miss."""
+    """Top-1 of damaged queries against the sound gallery, and the relative drop from `plain`: what is refused is a miss."""
     made: dict[str, Any] = {}
     for name, corruption in CORRUPTIONS.items():
         damaged, refused = encode_rows(encoder, query.rows, images, tick, damage(corruption, MIDDLE), threads=threads)

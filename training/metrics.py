@@ -46,15 +46,14 @@ def share(values: Mask | Floats) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def mean_average_precision(similarity: Floats, same: Mask, allowed: Mask | None = None) -> float | None:
-    """Over the photos of the gallery: precision at each right one, averaged a query, then over queries that have any."""
+def average_precisions(similarity: Floats, same: Mask, allowed: Mask | None = None) -> Floats:
+    """Over the photos of the gallery: precision at each right one, averaged a query; of the queries that have any."""
     seen = np.ones_like(same) if allowed is None else allowed
     order = np.argsort(np.where(seen, -similarity, np.inf), axis=1, kind="stable")
     right = np.take_along_axis(same & seen, order, axis=1)
-    asked = right.any(axis=1)
-    right = right[asked]
+    right = right[right.any(axis=1)]
     precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
-    return share((precision * right).sum(axis=1) / right.sum(axis=1))
+    return np.asarray((precision * right).sum(axis=1) / right.sum(axis=1))
 
 
 def map_at_5(scores: Floats, truth: Ints, threshold: float) -> float | None:
@@ -102,16 +101,13 @@ class OperatingPoint:
     f1: float | None
 
 
-def operating_point(scores: Floats, truth: Ints, threshold: float) -> OperatingPoint:
-    isknown = known(scores, truth)
-    named = scores.max(axis=1, initial=-np.inf) >= threshold
-    right = np.zeros(len(truth), dtype=bool)
-    right[np.flatnonzero(isknown)] = hits(scores, truth)
-    right &= named
-    precision, recall = share(right[named]), share(right[isknown])
+def operating_point(best: Floats, right: Mask, isnew: Mask, threshold: float) -> OperatingPoint:
+    """Of each query its best score, whether that is its own animal's, and whether it is new; who is not is known."""
+    named = best >= threshold
+    precision, recall = share((right & named)[named]), share((right & named)[~isnew])
     both = precision is not None and recall is not None and precision + recall > 0
     f1 = 2 * precision * recall / (precision + recall) if both else None  # type: ignore[operator]
-    return OperatingPoint(threshold, precision, recall, share(~named[~isknown]), f1)
+    return OperatingPoint(threshold, precision, recall, share(~named[isnew]), f1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +141,21 @@ def expected_calibration_error(probability: Floats, right: Mask, bins: int = 10,
     return sum(b.weight * abs(b.said - b.right) for b in reliability(probability, right, bins, weight))
 
 
-def interval(
-    statistic: Callable[[Ints], float | None], individual: Ints, draw: np.random.Generator, rounds: int = 1000
-) -> tuple[float, float] | None:
-    """95 % by bootstrap over individuals: photos of one animal are not independent, so animals are drawn, not photos.
+class Bootstrap:
+    """Queries drawn again and again by their individuals: photos of one animal are not independent, so animals are drawn."""
 
-    `statistic` is handed the drawn queries' indices, with repetition.
-    """
-    names, inverse = np.unique(individual, return_inverse=True)
-    if len(names) < 2:
-        return None
-    members = [np.flatnonzero(inverse == n) for n in range(len(names))]
-    drawn = (np.concatenate([members[n] for n in draw.integers(len(names), size=len(names))]) for _ in range(rounds))
-    values = [value for queries in drawn if (value := statistic(queries)) is not None]
-    if not values:
-        return None
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+    def __init__(self, individual: Ints, seed: int, rounds: int) -> None:
+        names, inverse = np.unique(individual, return_inverse=True)
+        members = [np.flatnonzero(inverse == n) for n in range(len(names))]
+        draw = np.random.default_rng(seed)
+        many = rounds if len(names) > 1 else 0
+        # Each round the drawn queries' indices, with repetition.
+        self._rounds = [np.concatenate([members[n] for n in draw.integers(len(names), size=len(names))]) for _ in range(many)]
+
+    def interval(self, statistic: Callable[[Ints], float | None]) -> list[float] | None:
+        """The 95 % of the statistic, which is handed the drawn queries' indices."""
+        values = [value for drawn in self._rounds if (value := statistic(drawn)) is not None]
+        return np.quantile(values, [0.025, 0.975]).tolist() if values else None
+
+    def mean(self, values: Mask | Floats) -> list[float] | None:
+        return self.interval(lambda drawn: share(values[drawn]))

@@ -54,7 +54,7 @@ def as_page(judged: Judged, images: Path) -> str:
     parts = [
         f"<h1>{html.escape(str(made.get('bundle', 'An encoder')))}</h1>",
         f"<p>{made['n_query']} queries, {made['n_known']} of animals that are among the {made['n_individuals']} individuals "
-        f"({made['n_gallery']} photos) of the gallery.</p>",
+        f"({made['n_gallery']} photos) of the gallery. In brackets what 95 of 100 draws of individuals span.{_cost(made)}</p>",
         _table(made),
         "<h2>Known or new</h2>",
         _plot("ROC: known animals accepted against new ones accepted", [roc(best[isknown], best[isnew])], (0, 1)),
@@ -64,6 +64,7 @@ def as_page(judged: Judged, images: Path) -> str:
             (0, 1),
         ),
         _plot("Best scores of known (blue) and of new animals (red)", *histograms(best[isknown], best[isnew])),
+        _open_set(made["open_set"]),
         _targets(made.get("targets", {})),
         "<h2>Said and true</h2>",
         _plot(
@@ -77,6 +78,9 @@ def as_page(judged: Judged, images: Path) -> str:
             [[(size["individuals"], size["top1"]) for size in made["top1_by_gallery"] if size["top1"] is not None]],
             (0, max(size["individuals"] for size in made["top1_by_gallery"])),
         ),
+        _by("species", made["by_species"]),
+        _by("viewpoint", made["by_viewpoint"]),
+        _robustness(made.get("robustness", {})),
         "<h2>The worst confusions</h2><p>Left the query, right the photo of another animal that was preferred.</p>",
         *(_pair(query, other, score, images) for query, other, score in worst(judged, whole)),
     ]
@@ -123,17 +127,55 @@ def _table(made: dict[str, Any]) -> str:
     ]
     lines = [
         f"<tr><td>{name}<td>{part.get('n', made['n_known'])}"
-        + "".join(f"<td>{_figure(part[f])}" for f in ("top1", "top5", "map", "map5_new"))
+        + "".join(f"<td>{_spanned(part, f)}" for f in ("top1", "top5", "map", "map5_new"))
         for name, part in rows
     ]
-    head = "<tr><th>gallery<th>queries<th>top-1<th>top-5<th>mAP<th>MAP@5 with new"
-    ranking = f"<table>{head}{''.join(lines)}</table>"
-    auroc, calibration = _figure(made["open_set"]["auroc"]), made["calibration"]
+    calibration = made["calibration"]
     photo, encounter = _figure(calibration["ece"]), _figure(calibration["ece_by_encounter"])
     return (
-        f"{ranking}<p>Known against new: AUROC {auroc}. "
-        f"Calibration error, own encounter left out: {photo} counting photos, {encounter} counting encounters.</p>"
+        f"<table><tr>{_heads('gallery', 'queries', 'top-1', 'top-5', 'mAP', 'MAP@5 with new')}{''.join(lines)}</table>"
+        f"<p>Calibration error, own encounter left out: {photo} counting photos, {encounter} counting encounters.</p>"
     )
+
+
+def _open_set(made: dict[str, Any]) -> str:
+    """What a threshold costs that takes so many new animals for known ones."""
+    points = {name.removeprefix("at_").split("_")[0]: point for name, point in made.items() if name.startswith("at_")}
+    lines = [
+        f"<tr><td>{share}<td>{point['threshold']:.3f}"
+        + "".join(f"<td>{_spanned(point, f)}" for f in ("precision", "recall", "specificity", "f1"))
+        for share, point in points.items()
+    ]
+    head = _heads("new animals accepted", "score", "precision", "recall", "specificity", "F1")
+    return f"<p>AUROC {_spanned(made, 'auroc')}.</p><table><tr>{head}{''.join(lines)}</table>"
+
+
+def _by(what: str, made: dict[str, Any]) -> str:
+    lines = [
+        f"<tr><td>{html.escape(name)}<td>{one['n']}<td>{_figure(one['top1'])}"
+        f"<td>{one['cross_encounter']['n']}<td>{_figure(one['cross_encounter']['top1'])}"
+        for name, one in made.items()
+    ]
+    head = _heads(what, "queries", "top-1", "with other encounters", "top-1 without their own")
+    return f"<h2>By {what}</h2><table><tr>{head}{''.join(lines)}</table>" if lines else ""
+
+
+def _robustness(made: dict[str, Any]) -> str:
+    lines = [
+        f"<tr><td>{name}, {strength}<td>{_figure(one['top1'])}<td>{_figure(one['drop'])}<td>{one['refused']}"
+        for name, by in made.items()
+        for strength, one in by.items()
+    ]
+    head = _heads("damage", "top-1", "relative drop", "refused")
+    return f"<h2>Damaged photos</h2><table><tr>{head}{''.join(lines)}</table>" if lines else ""
+
+
+def _cost(made: dict[str, Any]) -> str:
+    aside = made.get("set_aside", 0)
+    told = f" {aside} {'row was' if aside == 1 else 'rows were'} set aside." if aside else ""
+    if "photos_per_s" not in made:
+        return told
+    return f"{told} {made['photos_per_s']:.3g} photos a second, {made['peak_memory_mb']:,.0f} MB at the most."
 
 
 def _targets(made: dict[str, Any]) -> str:
@@ -141,7 +183,16 @@ def _targets(made: dict[str, Any]) -> str:
     lines = [
         f"<tr><td>{name}<td>{one['target']}<td>{_figure(one['value'])}<td>{said[one['met']]}" for name, one in made.items()
     ]
-    return f"<table><tr><th>at 5 % of new animals accepted<th>target<th>measured<th>{''.join(lines)}</table>"
+    return f"<table><tr>{_heads('at 5 % of new animals accepted', 'target', 'measured', '')}{''.join(lines)}</table>"
+
+
+def _heads(*names: str) -> str:
+    return "".join(f"<th>{name}" for name in names)
+
+
+def _spanned(made: dict[str, Any], name: str) -> str:
+    span = made.get(f"{name}_95")
+    return _figure(made[name]) + (f" <small>({span[0]:.3f}–{span[1]:.3f})</small>" if span else "")
 
 
 def _figure(value: float | None) -> str:

@@ -205,6 +205,7 @@ def summary(made: Mapping[str, Any]) -> dict[str, Any]:
         **ranking,
         **across,
         "auroc": made["open_set"]["auroc"],
+        "auroc_95": made["open_set"]["auroc_95"],
         "auroc_cross_occasion": made["open_set_cross_occasion"]["auroc"],
         "ece": made["calibration"]["ece"],
         "ece_by_encounter": made["calibration"]["ece_by_encounter"],

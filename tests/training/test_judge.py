@@ -102,6 +102,18 @@ def test_report_stands_alone_and_shows_the_worst_confusions_as_pairs(judged: Jud
     assert page.count(" taken for ") >= 3
     assert "http" not in page
     assert page.count("<svg") == 5
+    for said in (
+        "top-1 without their own",
+        "<td>drawn<td>4",
+        "<td>top<td>4",
+        "noise, middle",
+        "photos a second",
+        "1 row was set aside",
+    ):
+        assert said in page, said
+    for share in ("1%", "5%"):
+        point = judged.figures["open_set"][f"at_{share}_false_positives"]
+        assert f"<tr><td>{share}<td>{point['threshold']:.3f}<td>" in page
 
 
 def test_roc_runs_from_nothing_accepted_to_everything() -> None:

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from training.metrics import (
+    Bootstrap,
     auroc,
+    average_precisions,
     expected_calibration_error,
     hits,
     individual_scores,
-    interval,
     known,
     map_at_5,
-    mean_average_precision,
     operating_point,
     reliability,
     share,
@@ -26,6 +26,7 @@ from training.metrics import (
 # Four queries against three individuals; the last query's animal is not among them.
 SCORES = np.array([[0.9, 0.2, 0.1], [0.6, 0.5, 0.4], [0.3, 0.8, 0.7], [0.65, 0.1, 0.2]])
 TRUTH = np.array([0, 1, 2, -1])
+BEST, RIGHT = SCORES.max(axis=1), np.array([True, False, False, False])
 
 
 def test_individuals_score_by_their_best_allowed_photo() -> None:
@@ -55,9 +56,9 @@ def test_a_tie_counts_against_the_encoder() -> None:
 def test_average_precision_by_hand() -> None:
     similarity = np.array([[0.9, 0.8, 0.7, 0.6]])
     same = np.array([[True, False, True, False]])
-    assert mean_average_precision(similarity, same) == pytest.approx((1 / 1 + 2 / 3) / 2)
-    assert mean_average_precision(similarity, same, np.array([[False, True, True, True]])) == pytest.approx(1 / 2)
-    assert mean_average_precision(similarity, np.zeros_like(same)) is None
+    assert average_precisions(similarity, same) == pytest.approx([(1 / 1 + 2 / 3) / 2])
+    assert average_precisions(similarity, same, np.array([[False, True, True, True]])) == pytest.approx([1 / 2])
+    assert len(average_precisions(similarity, np.zeros_like(same))) == 0
 
 
 def test_map_at_5_places_new_individual_where_scores_fall_below() -> None:
@@ -92,17 +93,17 @@ def test_threshold_lets_at_most_its_share_pass_and_is_the_lowest(new: np.ndarray
 
 
 def test_operating_point_by_hand() -> None:
-    point = operating_point(SCORES, TRUTH, 0.62)
+    point = operating_point(BEST, RIGHT, TRUTH < 0, 0.62)
     # named: queries 0 (right), 2 (wrong), 3 (new, wrongly); query 1 is called new.
     assert (point.precision, point.recall, point.specificity) == (pytest.approx(1 / 3), pytest.approx(1 / 3), 0.0)
     assert point.f1 == pytest.approx(1 / 3)
-    nothing = operating_point(SCORES, TRUTH, 2.0)
+    nothing = operating_point(BEST, RIGHT, TRUTH < 0, 2.0)
     assert (nothing.precision, nothing.recall, nothing.specificity, nothing.f1) == (None, 0.0, 1.0, None)
 
 
 @given(st.floats(0, 1), st.floats(0, 0.5))
 def test_raising_the_threshold_never_raises_recall_or_lowers_specificity(threshold: float, by: float) -> None:
-    low, high = operating_point(SCORES, TRUTH, threshold), operating_point(SCORES, TRUTH, threshold + by)
+    low, high = (operating_point(BEST, RIGHT, TRUTH < 0, at) for at in (threshold, threshold + by))
     assert low.recall is not None
     assert high.recall is not None
     assert high.recall <= low.recall
@@ -126,9 +127,21 @@ def test_interval_draws_animals_not_photos() -> None:
     # One animal with 99 right photos and one with a single wrong one: over photos the figure is sure, over animals it is not.
     right = np.array([True] * 99 + [False])
     individual = np.array([0] * 99 + [1])
-    low, high = interval(lambda q: share(right[q]), individual, np.random.default_rng(0)) or (None, None)
-    assert (low, high) == (0.0, 1.0)
-    assert interval(lambda q: share(right[q]), np.zeros(100, dtype=np.int64), np.random.default_rng(0)) is None
+    assert Bootstrap(individual, 0, 1000).mean(right) == [0.0, 1.0]
+    assert Bootstrap(np.zeros(100, dtype=np.int64), 0, 1000).mean(right) is None
+    large = Bootstrap(individual, 0, 1000).interval(lambda drawn: None if len(drawn) < 100 else share(right[drawn]))
+    assert large == [0.99, 1.0]  # a round of which there is no figure is none of 0
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(2)
+    covered = 0
+    for seed in range(200):
+        skill = draw.beta(2, 2, 60)  # of each animal; its photos are not independent
+        right = draw.random((60, 10)) < skill[:, None]
+        low, high = Bootstrap(np.repeat(np.arange(60), 10), seed, 200).mean(right.ravel()) or (0.0, 0.0)
+        covered += low <= 0.5 <= high
+    assert 0.9 <= covered / 200 <= 0.99
 
 
 def test_retrieval_figures_equal_pytorch_metric_learning() -> None:
@@ -146,4 +159,6 @@ def test_retrieval_figures_equal_pytorch_metric_learning() -> None:
     ).get_accuracy(*(torch.from_numpy(a) for a in (query, truth, gallery, owner)))
     similarity = query @ gallery.T
     assert share(hits(individual_scores(similarity, owner, 9), truth)) == pytest.approx(theirs["precision_at_1"])
-    assert mean_average_precision(similarity, truth[:, None] == owner[None]) == pytest.approx(theirs["mean_average_precision"])
+    assert average_precisions(similarity, truth[:, None] == owner[None]).mean() == pytest.approx(
+        theirs["mean_average_precision"]
+    )
