@@ -5,7 +5,7 @@ So the calibration error that is reported is that of the answers that a person w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,6 @@ from matching.ranking import rank
 from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
 
 Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 
@@ -54,13 +53,15 @@ class Said:
     reason: str
 
 
-def said(index: ExactIndex, queries: Floats, left_out: Mask, learnt_from: Sequence[ExactIndex], fold: Ints) -> Said:
-    """`left_out` (n_query, n_gallery): photos that a query must not find, such as those of its own encounter. `fold` says of
-    each query which catalogue of `learnt_from` its calibration is fitted on: one that the query itself is not in."""
+def said(
+    index: ExactIndex, queries: Floats, left_out: Callable[[int], Ints], learnt_from: Sequence[ExactIndex], fold: Ints
+) -> Said:
+    """`left_out` names the photos that a query must not find, such as those of its own encounter. `fold` says of each query
+    which catalogue of `learnt_from` its calibration is fitted on: one that the query itself is not in."""
     calibrations = [calibrate(one, one) for one in learnt_from]
     made = np.zeros(len(queries))
     for row, vector in enumerate(queries):
-        found, owner = gather(index, [vector], index.owners, want=DEPTH + 1, leave_out=np.flatnonzero(left_out[row]).tolist())
+        found, owner = gather(index, [vector], index.owners, want=DEPTH + 1, leave_out=left_out(row).tolist())
         ranking = rank(found[0], owner)
         seen, calibration = features(ranking, [ranking]), calibrations[fold[row]]
         made[row] = calibration.chances(calibration.confidence(seen))[0] if seen is not None else 0.0

@@ -19,9 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from .answers import Labelled
 from .config import Config
 from .discriminant import Kind, discriminant
-from .evaluate import Labelled, figures
+from .evaluate import figures
 from .manifest import make_manifest
 from .mixture import Look, PlainFeatures, side_by_side
 from .model import first_backbone

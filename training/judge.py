@@ -25,9 +25,10 @@ from encoder.errors import PhotoRefused
 from encoder.photo import read_photo
 from encoder.values import Pixels
 
+from .answers import Labelled
 from .corruptions import CORRUPTIONS, STRENGTHS, Corruption
 from .errors import EvaluationRefused
-from .evaluate import Labelled, figures
+from .evaluate import figures
 from .rows import Row, Table
 from .targets import targets
 from .validate import read_crop

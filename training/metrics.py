@@ -1,8 +1,7 @@
-"""The figures, as pure functions of scores: no photo, no model, no file.
+"""The figures, as pure functions of what queries were answered: no photo, no model, no file.
 
-Most take `scores` (n_query, n_individuals) float, the best cosine of each individual's allowed gallery photos, -inf where
-it has none, and `truth` (n_query,) int, the right column, -1 where the gallery lacks the animal. A query whose animal is in
-the gallery is *known*, another *new*. A figure over nothing is None, never 0 or NaN.
+Scores are the best cosine of an individual's photos. A query whose animal is in the gallery is *known*, another *new*. A figure
+over nothing is None, never 0 or NaN.
 """
 
 from __future__ import annotations
@@ -18,60 +17,30 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
-def individual_scores(similarity: Floats, owner: Ints, individuals: int, allowed: Mask | None = None) -> Floats:
-    """(n_query, n_gallery) cosines to (n_query, individuals): the best of each individual's photos that are allowed."""
-    scores = np.full((len(similarity), individuals), -np.inf, dtype=similarity.dtype)
-    seen = similarity if allowed is None else np.where(allowed, similarity, -np.inf)
-    order = np.argsort(owner, kind="stable")
-    present, starts = np.unique(owner[order], return_index=True)
-    if len(present):
-        scores[:, present] = np.maximum.reduceat(seen[:, order], starts, axis=1)
-    return scores
-
-
-def known(scores: Floats, truth: Ints) -> Mask:
-    """Whether the right individual has an allowed photo."""
-    return (truth >= 0) & np.isfinite(scores[np.arange(len(truth)), np.maximum(truth, 0)])
-
-
-def hits(scores: Floats, truth: Ints, k: int = 1) -> Mask:
-    """Of each known query: whether its individual is among the best k. A tie counts against it."""
-    rows = np.flatnonzero(known(scores, truth))
-    own = scores[rows, truth[rows]][:, None]
-    better = (scores[rows] >= own).sum(axis=1) - 1
-    return np.asarray(better < k)
-
-
 def share(values: Mask | Floats) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def average_precisions(similarity: Floats, same: Mask, allowed: Mask | None = None) -> Floats:
-    """Over the photos of the gallery: precision at each right one, averaged a query; of the queries that have any."""
-    seen = np.ones_like(same) if allowed is None else allowed
-    order = np.argsort(np.where(seen, -similarity, np.inf), axis=1, kind="stable")
-    right = np.take_along_axis(same & seen, order, axis=1)
-    right = right[right.any(axis=1)]
-    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
-    return np.asarray((precision * right).sum(axis=1) / right.sum(axis=1))
+def average_precision(own: Floats, others: Floats) -> float:
+    """Of one query, by the scores of its own animal's photos and of others': the precision at each of its own, averaged. A tie
+    counts against it.
+
+    >>> average_precision(np.array([0.9, 0.7]), np.array([0.8, 0.6]))
+    0.8333333333333333
+    """
+    ranked = np.sort(own)[::-1]
+    ahead = len(others) - np.searchsorted(np.sort(others), ranked, side="left")
+    places = np.arange(1, len(ranked) + 1)
+    return float((places / (places + ahead)).mean())
 
 
-def map_at_5(scores: Floats, truth: Ints, threshold: float) -> float | None:
-    """HappyWhale's metric: five guesses, `new_individual` placed where the scores fall below the threshold; 1 / place."""
-    if not len(truth):
-        return None
-    isknown = known(scores, truth)
-    points = np.zeros(len(truth))
-    for row in range(len(truth)):
-        ranked = np.sort(scores[row])[::-1]
-        new_at = int((ranked >= threshold).sum())
-        if isknown[row]:
-            place = int((scores[row] >= scores[row, truth[row]]).sum()) - 1
-            place += place >= new_at
-        else:
-            place = new_at
-        points[row] = 1 / (place + 1) if place < 5 else 0
-    return float(points.mean())
+def map_at_5(five: Floats, rank: Ints, isknown: Mask, threshold: float) -> float | None:
+    """HappyWhale's metric: five guesses, `new_individual` placed where the scores fall below the threshold; 1 / place.
+
+    `five` (n, 5) are the highest scores of individuals, `rank` (n,) how many are before a known query's own."""
+    new_at = (five >= threshold).sum(axis=1)
+    place = np.where(isknown, rank + (rank >= new_at), new_at)
+    return share(np.where(place < 5, 1 / (place + 1), 0.0))
 
 
 def auroc(known_best: Floats, new_best: Floats) -> float | None:

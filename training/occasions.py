@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
-
-from .metrics import Mask
 from .rows import Row
 
 Said = tuple[str, date | str]  # of an animal: a date, or an encounter's name
@@ -64,37 +61,6 @@ def _occasion(rows: Sequence[Row]) -> Occasion:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Apart:
-    """What may be asked of a gallery, (n_query, n_gallery) each. Where the animal's own photo does not say when it is of, it is
-    left out; where the query does not say, all are, and the query is not counted. Neither is ever counted in favour."""
-
-    encounter: Mask  # without the photos of the query's own encounter
-    date: Mask  # without all photos of its date, and its own animal's of that occasion
-    occasion: Mask  # without its own animal's photos of that occasion; others' of that day stay
-
-
-def apart(gallery: Sequence[Row], query: Sequence[Row]) -> Apart:
-    when = occasions([*gallery, *query])
-    dated = [None if one is None or one.last is None else f"{one.identity} {one.last}" for one in when]
-    others = np.array([row.identity for row in query])[:, None] != np.array([row.identity for row in gallery])[None]
-
-    def different(theirs: Sequence[str | None], ours: Sequence[str | None]) -> Mask:
-        asked, found = np.array([one or "" for one in ours]), np.array([one or "" for one in theirs])
-        return np.asarray((asked != "")[:, None] & (asked[:, None] != found[None]) & (others | (found != "")[None]))
-
-    occasion = different(dated[: len(gallery)], dated[len(gallery) :])
-    return Apart(
-        # The encounters of two animals may share a name: what counts is that it is not this animal's.
-        different([encounter_of(row) for row in gallery], [encounter_of(row) for row in query]),
-        occasion & different([_day(row) for row in gallery], [_day(row) for row in query]),
-        occasion,
-    )
-
-
 def encounter_of(row: Row) -> str | None:
-    return row.encounter and f"{row.identity} {row.encounter}"
-
-
-def _day(row: Row) -> str | None:
-    return str(row.date) if row.date else None
+    """A name for it that no other animal's encounter has."""
+    return f"{row.identity} {row.encounter}" if row.encounter else None

@@ -18,9 +18,8 @@ import numpy.typing as npt
 
 from encoder.photo import read_photo
 
-from .evaluate import Asked, asked
+from .answers import Answers, Asked, answers, ask
 from .judge import Judged
-from .metrics import known
 from .rows import Row
 from .validate import read_crop
 
@@ -48,22 +47,22 @@ def write_report(judged: Judged, images: Path, folder: Path) -> Path:
 
 def as_page(judged: Judged, images: Path) -> str:
     made = judged.figures
-    whole = asked(judged.gallery, judged.query)
-    scores = whole.scores()
-    best, isknown, isnew = scores.max(axis=1), known(scores, whole.truth), whole.truth < 0
+    asked = ask(judged.gallery, judged.query)
+    whole = answers(asked, ["whole"])["whole"]
+    known, new = whole.best[whole.known], whole.best[asked.truth < 0]
     parts = [
         f"<h1>{html.escape(str(made.get('bundle', 'An encoder')))}</h1>",
         f"<p>{made['n_query']} queries, {made['n_known']} of animals that are among the {made['n_individuals']} individuals "
         f"({made['n_gallery']} photos) of the gallery. In brackets what 95 of 100 draws of individuals span.{_cost(made)}</p>",
         _table(made),
         "<h2>Known or new</h2>",
-        _plot("ROC: known animals accepted against new ones accepted", [roc(best[isknown], best[isnew])], (0, 1)),
+        _plot("ROC: known animals accepted against new ones accepted", [roc(known, new)], (0, 1)),
         _plot(
             "DET: known animals refused against new ones accepted",
-            [[(accepted, 1 - kept) for accepted, kept in roc(best[isknown], best[isnew])]],
+            [[(accepted, 1 - kept) for accepted, kept in roc(known, new)]],
             (0, 1),
         ),
-        _plot("Best scores of known (blue) and of new animals (red)", *histograms(best[isknown], best[isnew])),
+        _plot("Best scores of known (blue) and of new animals (red)", *histograms(known, new)),
         _open_set(made["open_set"]),
         _targets(made.get("targets", {})),
         "<h2>Said and true</h2>",
@@ -82,7 +81,7 @@ def as_page(judged: Judged, images: Path) -> str:
         _by("viewpoint", made["by_viewpoint"]),
         _robustness(made.get("robustness", {})),
         "<h2>The worst confusions</h2><p>Left the query, right the photo of another animal that was preferred.</p>",
-        *(_pair(query, other, score, images) for query, other, score in worst(judged, whole)),
+        *(_pair(query, other, score, images) for query, other, score in worst(asked, whole)),
     ]
     title = "<!doctype html><meta charset=utf-8><title>How well animals are told apart</title>"
     return f"{title}<style>{STYLE}</style>{''.join(parts)}\n"
@@ -108,14 +107,11 @@ def histograms(
     return [list(zip(middles, share.tolist(), strict=True)) for share in shares], (float(edges[0]), float(edges[-1]))
 
 
-def worst(judged: Judged, whole: Asked) -> list[tuple[Row, Row, float]]:
+def worst(asked: Asked, whole: Answers) -> list[tuple[Row, Row, float]]:
     """Known queries whose best photo is another animal's, the surest first."""
-    scores = whole.scores()
-    seen = np.where(whole.other, whole.similarity, -np.inf)
-    nearest = seen.argmax(axis=1)
-    wrong = np.flatnonzero(known(scores, whole.truth) & (whole.owner[nearest] != whole.truth))
-    order = wrong[np.argsort(-seen[wrong, nearest[wrong]], kind="stable")][:WORST]
-    return [(judged.query.rows[q], judged.gallery.rows[nearest[q]], float(seen[q, nearest[q]])) for q in order]
+    wrong = np.flatnonzero(whole.known & (asked.owner[whole.nearest] != asked.truth))
+    order = wrong[np.argsort(-whole.best[wrong], kind="stable")][:WORST]
+    return [(asked.query.rows[q], asked.gallery.rows[whole.nearest[q]], float(whole.best[q])) for q in order]
 
 
 def _table(made: dict[str, Any]) -> str:

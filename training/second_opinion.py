@@ -31,11 +31,10 @@ from matching.second import candidates
 from matching.second_fit import Asked, across, fitted_share, pairs_of
 from matching.trials import Occasion, Search
 
+from .answers import Apart, Labelled
 from .calibrated import ExactIndex
-from .evaluate import Labelled
 from .judge import encode_rows
 from .metrics import Mask
-from .occasions import apart
 from .splits import key
 from .table import open_table
 
@@ -65,9 +64,9 @@ def measure(labelled: Labelled, queries: Sequence[int], images: Path) -> dict[st
     local = [local_features(read_photo(images / row.path), row.box) for row in labelled.rows]
     extracted = (time.perf_counter() - began) * 1000 / len(local)
     looked = Looked(labelled, local, {}, [])
-    left = apart(labelled.rows, [labelled.rows[query] for query in queries])
-    everything = np.ones_like(left.encounter)
-    kept = {"all": everything, "encounter": left.encounter, "date": left.occasion}
+    asking = Labelled([labelled.rows[query] for query in queries], labelled.vectors[list(queries)])
+    left = Apart(labelled, asking).masks()
+    kept = {"all": left["whole"], "encounter": left["encounter"], "date": left["occasion"]}
     searches = {name: _searches(labelled, queries, mask) for name, mask in kept.items()}
     made: dict[str, object] = {}
     for most in MOST:

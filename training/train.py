@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .answers import Labelled
 from .checkpoint import NAME, load_checkpoint, save_checkpoint
 from .config import Config, differences
 from .errors import CheckpointRefused, DataRefused
-from .evaluate import Labelled, figures, headline
+from .evaluate import figures, headline
 from .manifest import Manifest, make_manifest
 from .model import Embedder, embedder_of
 from .photos import Photos

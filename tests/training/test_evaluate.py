@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
-from encoder.values import Box
+from training.answers import Apart, Labelled
 from training.errors import EvaluationRefused
-from training.evaluate import Labelled, _folds, figures, headline
-from training.occasions import apart
+from training.evaluate import _folds, figures, headline
 from training.rows import NEW, Row
 
 DAY, NEXT = date(2020, 1, 1), date(2020, 1, 2)
@@ -57,20 +55,6 @@ def test_query_that_is_itself_in_the_gallery_does_not_find_itself() -> None:
     assert made["top1"] == 0.0  # b at 30 degrees away twice over, a at 40
 
 
-def test_neither_a_copy_nor_another_box_of_the_same_animal_finds_the_photo() -> None:
-    whole = Row("a.jpg", "a", box=Box(10, 10, 100, 50))
-    gallery = Labelled((whole, Row("b.jpg", "b")), towards(0, 10), {"a.jpg": "1", "b.jpg": "2"})
-    cases = {
-        "a pixel less": (replace(whole, box=Box(11, 10, 99, 50)), {"a.jpg": "1"}),
-        "no box": (replace(whole, box=None), {"a.jpg": "1"}),
-        "a copy": (replace(whole, path="c.jpg"), {"c.jpg": "1"}),
-    }
-    for case, (asking, bytes_of) in cases.items():
-        assert figures(gallery, Labelled((asking,), towards(0), bytes_of), rounds=10)["n_known"] == 0, case
-    another = Labelled((replace(whole, box=Box(200, 10, 100, 50)),), towards(0), {"a.jpg": "1"})  # its companion
-    assert figures(gallery, another, rounds=10)["top1"] == 1.0
-
-
 def test_animal_without_other_occasions_is_not_counted_there() -> None:
     gallery = Labelled((row("a0", "a", "a1"), row("b0", "b", "b1")), towards(0, 90))
     made = figures(gallery, Labelled((row("q", "a", "a1"),), towards(1)), rounds=10)
@@ -82,7 +66,8 @@ def test_animal_without_other_occasions_is_not_counted_there() -> None:
 
 def test_encounter_that_is_not_known_is_left_out_rather_than_counted() -> None:
     gallery = [row("x", "a", None), row("y", "a", "e1"), row("z", "b", None), row("w", "b", "e2")]
-    allowed = apart(gallery, [row("q", "a", "e1"), row("r", "a", None), row("s", "a", "e3")]).encounter
+    queries = [row("q", "a", "e1"), row("r", "a", None), row("s", "a", "e3")]
+    allowed = Apart(Labelled(gallery, towards()), Labelled(queries, towards())).masks()["encounter"]
     assert allowed.tolist() == [[False, False, True, True], [False] * 4, [False, True, True, True]]
 
 

@@ -11,11 +11,8 @@ from hypothesis.extra import numpy as hnp
 from training.metrics import (
     Bootstrap,
     auroc,
-    average_precisions,
+    average_precision,
     expected_calibration_error,
-    hits,
-    individual_scores,
-    known,
     map_at_5,
     operating_point,
     reliability,
@@ -29,45 +26,21 @@ TRUTH = np.array([0, 1, 2, -1])
 BEST, RIGHT = SCORES.max(axis=1), np.array([True, False, False, False])
 
 
-def test_individuals_score_by_their_best_allowed_photo() -> None:
-    similarity = np.array([[0.1, 0.9, 0.5], [0.8, 0.2, 0.3]])
-    owner = np.array([2, 0, 2])
-    assert individual_scores(similarity, owner, 3).tolist() == [[0.9, -np.inf, 0.5], [0.2, -np.inf, 0.8]]
-    allowed = np.array([[True, False, True], [False, True, True]])
-    assert individual_scores(similarity, owner, 3, allowed).tolist() == [[-np.inf, -np.inf, 0.5], [0.2, -np.inf, 0.3]]
-
-
-def test_top_k_counts_known_queries_only() -> None:
-    assert known(SCORES, TRUTH).tolist() == [True, True, True, False]
-    assert hits(SCORES, TRUTH, 1).tolist() == [True, False, False]
-    assert hits(SCORES, TRUTH, 2).tolist() == [True, True, True]
-
-
-def test_known_query_whose_gallery_was_left_out_is_new() -> None:
-    scores = np.array([[-np.inf, 0.3]])
-    assert known(scores, np.array([0])).tolist() == [False]
-    assert len(hits(scores, np.array([0]))) == 0
-
-
-def test_a_tie_counts_against_the_encoder() -> None:
-    assert hits(np.array([[0.5, 0.5]]), np.array([0])).tolist() == [False]
-
-
 def test_average_precision_by_hand() -> None:
-    similarity = np.array([[0.9, 0.8, 0.7, 0.6]])
-    same = np.array([[True, False, True, False]])
-    assert average_precisions(similarity, same) == pytest.approx([(1 / 1 + 2 / 3) / 2])
-    assert average_precisions(similarity, same, np.array([[False, True, True, True]])) == pytest.approx([1 / 2])
-    assert len(average_precisions(similarity, np.zeros_like(same))) == 0
+    assert average_precision(np.array([0.7, 0.9]), np.array([0.8, 0.6])) == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert average_precision(np.array([0.7]), np.array([0.8, 0.6])) == pytest.approx(1 / 2)
+    assert average_precision(np.array([0.8, 0.8]), np.array([0.8])) == pytest.approx((1 / 2 + 2 / 3) / 2)  # ties are against
 
 
 def test_map_at_5_places_new_individual_where_scores_fall_below() -> None:
     # .9 | new: place 1. new first, then .6, .5: place 3. .8, .7 above: place 2. .65 is above: new is second.
-    assert map_at_5(SCORES, TRUTH, 0.62) == pytest.approx((1 + 1 / 3 + 1 / 2 + 1 / 2) / 4)
-    six = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4]])
-    assert map_at_5(six, np.array([5]), 0.0) == 0
-    assert map_at_5(six, np.array([4]), 0.0) == pytest.approx(1 / 5)
-    assert map_at_5(six, np.array([4]), 0.95) == 0  # new_individual has taken a place
+    five = np.pad(-np.sort(-SCORES, axis=1), ((0, 0), (0, 2)), constant_values=-np.inf)
+    rank = np.array([0, 1, 1, 0])
+    assert map_at_5(five, rank, TRUTH >= 0, 0.62) == pytest.approx((1 + 1 / 3 + 1 / 2 + 1 / 2) / 4)
+    of_six, isknown = np.array([[0.9, 0.8, 0.7, 0.6, 0.5]]), np.array([True])
+    assert map_at_5(of_six, np.array([5]), isknown, 0.0) == 0
+    assert map_at_5(of_six, np.array([4]), isknown, 0.0) == pytest.approx(1 / 5)
+    assert map_at_5(of_six, np.array([4]), isknown, 0.95) == 0  # new_individual has taken a place
 
 
 def test_auroc_by_hand() -> None:
@@ -142,23 +115,3 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
         low, high = Bootstrap(np.repeat(np.arange(60), 10), seed, 200).mean(right.ravel()) or (0.0, 0.0)
         covered += low <= 0.5 <= high
     assert 0.9 <= covered / 200 <= 0.99
-
-
-def test_retrieval_figures_equal_pytorch_metric_learning() -> None:
-    torch = pytest.importorskip("torch", reason="needs the extra train")
-    accuracy = pytest.importorskip("pytorch_metric_learning.utils.accuracy_calculator", reason="needs the extra train")
-    inference = pytest.importorskip("pytorch_metric_learning.utils.inference")
-    draw = np.random.default_rng(5)
-    gallery, query = (
-        v / np.linalg.norm(v, axis=1, keepdims=True) for v in (draw.normal(size=(60, 8)), draw.normal(size=(25, 8)))
-    )
-    owner, truth = draw.integers(0, 9, 60), draw.integers(0, 9, 25)
-    find = inference.CustomKNN(__import__("pytorch_metric_learning").distances.CosineSimilarity())
-    theirs = accuracy.AccuracyCalculator(
-        include=("precision_at_1", "mean_average_precision"), k=60, knn_func=find
-    ).get_accuracy(*(torch.from_numpy(a) for a in (query, truth, gallery, owner)))
-    similarity = query @ gallery.T
-    assert share(hits(individual_scores(similarity, owner, 9), truth)) == pytest.approx(theirs["precision_at_1"])
-    assert average_precisions(similarity, truth[:, None] == owner[None]).mean() == pytest.approx(
-        theirs["mean_average_precision"]
-    )

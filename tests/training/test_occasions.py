@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import networkx
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.occasions import apart, occasions
+from training.occasions import occasions
 from training.rows import Row
 
 DAY = date(2020, 1, 1)
@@ -55,24 +54,3 @@ def test_occasions_are_what_dates_and_encounters_connect(given_rows: list[tuple[
             assert (made[n] is not None and made[n] == made[m]) == (
                 n in graph and m in graph and networkx.has_path(graph, n, m)
             )
-
-
-def test_what_midnight_parted_is_left_out_by_date_and_by_occasion() -> None:
-    gallery = [
-        Row("before", "w", encounter="e", date=DAY),
-        Row("after", "w", encounter="e", date=NEXT),
-        Row("undated", "w", encounter="e"),
-        Row("later", "w", encounter="f", date=NEXT + timedelta(days=1)),
-        Row("other", "v", encounter="e", date=DAY),
-        Row("never", "w"),
-    ]
-    left = apart(gallery, [Row("q", "w", encounter="e", date=DAY), Row("r", "w")])
-    assert left.occasion.tolist() == [[False, False, False, True, True, False], [False] * 6]
-    assert left.date.tolist() == [[False, False, False, True, False, False], [False] * 6]
-    assert left.encounter.tolist() == [[False, False, False, True, True, False], [False] * 6]
-
-
-@pytest.mark.parametrize("joining", [Row("q", "w", encounter="e", date=NEXT), Row("q", "w", encounter="e")])
-def test_a_query_may_join_what_the_gallery_alone_does_not(joining: Row) -> None:
-    gallery = [Row("a", "w", encounter="e", date=DAY), Row("b", "w", date=NEXT)]
-    assert apart(gallery, [joining]).occasion.tolist() == [[False, joining.date is None]]

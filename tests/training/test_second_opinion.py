@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from demo import animals
-from training.evaluate import Labelled
+from training.answers import Labelled
 from training.rows import Row
 from training.second_opinion import measure
 

@@ -23,10 +23,11 @@ from encoder.bundle import load_bundle  # noqa: E402
 from encoder.encode import open_encoder  # noqa: E402
 from encoder.photo import read_photo  # noqa: E402
 from encoder.preprocess import InputShape  # noqa: E402
+from training.answers import Labelled  # noqa: E402
 from training.card import CARD, YAML, card  # noqa: E402
 from training.config import Config  # noqa: E402
 from training.errors import CheckpointRefused, ExportRefused  # noqa: E402
-from training.evaluate import Labelled, figures  # noqa: E402
+from training.evaluate import figures  # noqa: E402
 from training.export import export_bundle, fold_batch_norms  # noqa: E402
 from training.half import halve  # noqa: E402
 from training.mixture import round_weights  # noqa: E402

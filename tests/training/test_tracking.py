@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.evaluate import Labelled, figures
+from training.answers import Labelled
+from training.evaluate import figures
 from training.rows import Row
 from training.tracking import EVERY, EXPERIMENT, Tracked, fit, leaves
 

@@ -23,10 +23,11 @@ pytest.importorskip("timm", reason="needs the extra train")
 from drawn_photos import draw_photos  # noqa: E402
 
 from encoder.preprocess import InputShape  # noqa: E402
+from training.answers import Labelled  # noqa: E402
 from training.checkpoint import NAME, load_checkpoint, save_checkpoint  # noqa: E402
 from training.config import Augment, Config  # noqa: E402
 from training.errors import CheckpointRefused, ConfigRefused, DataRefused  # noqa: E402
-from training.evaluate import Labelled, headline  # noqa: E402
+from training.evaluate import headline  # noqa: E402
 from training.manifest import make_manifest  # noqa: E402
 from training.model import first_backbone  # noqa: E402
 from training.photos import Photos, stage_shape  # noqa: E402
