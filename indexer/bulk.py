@@ -24,7 +24,7 @@ from indexer.errors import RowRefused
 from indexer.given import Given, day_in, given
 from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station
-from indexer.tables import Row, as_csv, read_folder, read_table
+from indexer.tables import Row, as_csv, flaw, read_folder, read_table
 
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
@@ -147,6 +147,8 @@ def _waiting(station: Station, import_id: int) -> Iterator[ImportRow]:
 def _work(station: Station, root: Path, row: ImportRow) -> Work | Refusal:
     try:
         said = row.given
+        if why := flaw(said):
+            raise RowRefused(why)
         path, identity = said.get("path"), said.get("identity")
         if path is None or identity is None:
             raise RowRefused(f"The row has no {'path' if path is None else 'identity'}: fill it in, or leave the row out.")
