@@ -133,6 +133,8 @@ def import_(args: argparse.Namespace) -> int:
         rate = f", {done.enrolled / done.seconds:.1f} a second" if done.enrolled else ""
         aside = f"{done.set_aside} set aside" + (f", {done.repeated} repeated" if done.repeated else "")
         print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {aside}.")
+        if done.put_back:
+            print(f"{done.put_back} photos that were lost are there again.")
         print(f"The catalogue now has {done.individuals} individuals.")
     if csv is not None:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)

@@ -3,7 +3,8 @@
 A pipeline of three: the rows wait in SQL; `streams` threads read, decode, encode and write photos (all of it outside Python's
 lock); one writer makes the files durable and commits them in batches, sightings and row states in one transaction, and hands
 the points to the index. So a crash loses at most the work of one batch, never a row. One bad photo is one row set aside with
-its reason; those are tried again at the next run, since the photo may have been mended in its place.
+its reason; those are tried again at the next run, since the photo may have been mended in its place. A photo that was lost
+since is put back from the source.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from catalog.values import GivenRow, ImportRow
 from encoder.errors import PhotoRefused
 from indexer.errors import RowRefused
 from indexer.given import Given, day_in, given
+from indexer.lost import put_back
 from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station
 from indexer.tables import Row, as_csv, flaw, read_folder, read_table
@@ -49,6 +51,7 @@ class Summary:
     enrolled: int  # by this run
     already: int  # known before: an earlier run's rows, or photos enrolled otherwise
     set_aside: int
+    put_back: int  # photos known before, whose file was lost and is there again
     individuals: int  # now in the catalogue
     seconds: float
 
@@ -72,6 +75,7 @@ def import_rows(
     root = source if source.is_dir() else (images or source.parent).absolute()
     station.adopt_bundle()
     import_id = _begin(station, source, root, rows)
+    back = put_back(station, import_id, root, who=who)
     before = station.catalogue.import_counts(import_id)
     settled, set_aside, enrolled = len(rows) - before["waiting"], 0, 0
     if on_progress is not None:
@@ -92,6 +96,7 @@ def import_rows(
         enrolled=enrolled,
         already=len(rows) - enrolled - set_aside,
         set_aside=set_aside,
+        put_back=back,
         individuals=station.catalogue.counts().individuals,
         seconds=time.monotonic() - began,
     )
@@ -193,7 +198,7 @@ def _commit(station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]],
     works = [work for _, work in batch if isinstance(work, Work)]
     settle(station, (work.prepared for work in works))
     with station.catalogue.write("import", who=who, what="") as write:
-        recorder = Recorder(write, station.bundle_id)
+        recorder = Recorder(write, station)
         write.individuals_named(work.identity for work in works)
         write.sightings_by_photo((work.prepared.encoded.sha256, corners(work.prepared.given.box)) for work in works)
         for row, work in batch:

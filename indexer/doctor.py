@@ -132,7 +132,8 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
             "photos",
             "wrong",
             f"{len(gone)} of {number} are missing or damaged: {_some(gone)}",
-            "enrol them again, or put them back from a backup; identifying works without them",
+            "import or enrol them again from where they came (an import sees what is gone or cut short, enrol every change), "
+            "or put them back from a backup; identifying works without them",
         )
     elif not left_out:
         yield Finding("photos", "well", f"{number}, all there" + (" and unchanged" if deep else ""))

@@ -56,7 +56,7 @@ def enrol(station: Station, whom: str | int, sources: Sequence[Source], *, who: 
             raise NameRefused(
                 f"The name {shown(name)} is taken by individual {known}; choose another, or add the photos to that one."
             )
-        recorder = Recorder(write, station.bundle_id)
+        recorder = Recorder(write, station)
         occasion = f"enrolled in event {write.event_id}"
         outcomes = tuple(item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion) for item in ready)
         individual_id = write.individual_named(name)

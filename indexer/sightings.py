@@ -88,8 +88,8 @@ def settle(station: Station, prepared: Iterable[Prepared]) -> None:
 class Recorder:
     """Records prepared photos in one write, and remembers what it enrolled."""
 
-    def __init__(self, write: Write, bundle_id: str) -> None:
-        self._write, self._bundle_id = write, bundle_id
+    def __init__(self, write: Write, station: Station) -> None:
+        self._write, self._photos, self._bundle_id = write, station.photos, station.bundle_id
         self._species: dict[int, str | None] = {}  # of the individuals met in this write
         self.enrolled: list[int] = []
         self.learned: list[int] = []  # sightings of before, which have a species since this write
@@ -111,7 +111,9 @@ class Recorder:
                     f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". If that is wrong: '
                     f"flukeprint reassign {known} --to ID. If it shows two animals, give each its box."
                 )
-            write.add_photo(prepared.incoming.row)  # which may lie elsewhere now
+            kept = write.photo(encoded.sha256)
+            lost = kept is not None and not self._photos.looks_whole(kept)
+            write.add_photo(prepared.incoming.row, anew=lost)  # which may lie elsewhere now
             return Recorded("already", known)
         individual_id, species = self._individual(individual_id, name, given.species)
         label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)

@@ -87,6 +87,17 @@ def test_each_harm_is_found_and_named(filled: Settings, harm: Callable[[Path], N
     assert subject in wrong(filled, deep=deep)
 
 
+def test_photos_that_are_gone_or_cut_short_are_back_after_the_import_that_doctor_speaks_of(
+    filled: Settings, whales: Path
+) -> None:
+    delete_a_photo(filled.data_dir)
+    cut_a_photo_short(filled.data_dir)
+    assert wrong(filled)["photos"].do.startswith("import or enrol them again")
+    with open_station(filled) as station:
+        assert import_rows(station, whales, who="me").put_back == 2
+    assert is_well(examine(filled, deep=True))
+
+
 def test_what_was_corrected_in_sql_alone_is_well(filled: Settings) -> None:
     with open_books(filled) as catalogue:
         event = set_species(catalogue, "W0", "orca", who="me").event_id
