@@ -44,6 +44,16 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlike:
+    """A row of a photo that was enrolled already, given with other facts, which were not taken."""
+
+    row: int
+    photo: str
+    sighting_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     import_id: int
     rows: int
@@ -54,6 +64,7 @@ class Summary:
     put_back: int  # photos known before, whose file was lost and is there again
     individuals: int  # now in the catalogue
     seconds: float
+    unlike: tuple[Unlike, ...]  # of this run
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +88,11 @@ def import_rows(
     import_id = _begin(station, source, root, rows)
     back = put_back(station, import_id, root, who=who)
     before = station.catalogue.import_counts(import_id)
-    settled, set_aside, enrolled = len(rows) - before["waiting"], 0, 0
+    settled, set_aside, enrolled, unlike = len(rows) - before["waiting"], 0, 0, list[Unlike]()
     if on_progress is not None:
         on_progress(Progressed(settled, len(rows), 0))
     for batch in _batches(_prepared(station, root, import_id)):
-        done, refused = _commit(station, batch, who)
+        done, refused = _commit(station, batch, who, unlike)
         enrolled, set_aside, settled = enrolled + done, set_aside + refused, settled + len(batch)
         if on_progress is not None:
             on_progress(Progressed(settled, len(rows), set_aside))
@@ -99,6 +110,7 @@ def import_rows(
         put_back=back,
         individuals=station.catalogue.counts().individuals,
         seconds=time.monotonic() - began,
+        unlike=tuple(unlike),
     )
 
 
@@ -192,8 +204,10 @@ def _batches(items: Iterable[tuple[ImportRow, Work | Refusal]]) -> Iterator[list
         yield batch
 
 
-def _commit(station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str) -> tuple[int, int]:
-    """The photos to disk, one transaction, then the index. How many were enrolled, and how many set aside."""
+def _commit(
+    station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str, unlike: list[Unlike]
+) -> tuple[int, int]:
+    """The photos to disk, one transaction, then the index. How many were enrolled, and how many set aside; `unlike` grows."""
     refused = 0
     works = [work for _, work in batch if isinstance(work, Work)]
     settle(station, (work.prepared for work in works))
@@ -205,6 +219,8 @@ def _commit(station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]],
             outcome = _recorded(recorder, work) if isinstance(work, Work) else work
             if isinstance(outcome, Recorded):
                 write.mark_row(row.id, outcome.state, sighting_id=outcome.sighting_id)
+                if outcome.unlike:
+                    unlike.append(Unlike(row.number, row.given["path"], outcome.sighting_id, outcome.unlike))
             else:
                 refused += 1
                 write.mark_row(row.id, "set_aside", str(outcome))

@@ -17,15 +17,17 @@ from indexer.errors import RowRefused
 from indexer.sightings import Prepared, Recorder, Source, hand_over, prepare, settle
 from indexer.station import Station
 
+State = Literal["enrolled", "already", "refused"]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one photo."""
 
     photo: str
-    state: Literal["enrolled", "already", "refused"]
+    state: State
     sighting_id: int | None = None
-    reason: str | None = None
+    reason: str | None = None  # why it is refused; what was given with one that is enrolled already, and was not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,5 @@ def _recorded(recorder: Recorder, name: str, item: Prepared, occasion: str) -> O
         done = recorder.record(name, item, occasion=occasion)
     except RowRefused as error:
         return Outcome(item.incoming.row.name, "refused", reason=str(error))
-    return Outcome(item.incoming.row.name, "enrolled" if done.state == "done" else "already", done.sighting_id)
+    state: State = "enrolled" if done.state == "done" else "already"
+    return Outcome(item.incoming.row.name, state, done.sighting_id, done.unlike or None)

@@ -45,12 +45,14 @@ class Prepared:
     given: Given  # completed from the photo's own metadata
     encoded: Encoded
     incoming: Incoming
+    said: Given  # by a person or a table alone
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     state: Literal["done", "already"]
     sighting_id: int
+    unlike: str = ""  # what was given with a photo that is enrolled already, and was not taken
 
 
 def prepare(station: Station, source: Source) -> Prepared:
@@ -69,7 +71,7 @@ def prepare(station: Station, source: Source) -> Prepared:
         creator=encoded.taken.creator,
         source=source.path,
     )
-    return Prepared(given, encoded, incoming)
+    return Prepared(given, encoded, incoming, source.given)
 
 
 def _refuse_wrong_clock(known: Given) -> None:
@@ -114,7 +116,7 @@ class Recorder:
             kept = write.photo(encoded.sha256)
             lost = kept is not None and not self._photos.looks_whole(kept)
             write.add_photo(prepared.incoming.row, anew=lost)  # which may lie elsewhere now
-            return Recorded("already", known)
+            return Recorded("already", known, prepared.said.unlike(sighting))
         individual_id, species = self._individual(individual_id, name, given.species)
         label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)
         write.add_photo(prepared.incoming.row)
