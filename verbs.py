@@ -122,6 +122,11 @@ def import_(args: argparse.Namespace) -> int:
     from indexer.bulk import Progressed, import_rows
 
     settings = settings_for(args)
+    if args.images is not None and args.source.is_dir():
+        raise CommandWrong(
+            f"--images is for a table, and {args.source} is a folder, whose own photos are imported. Leave --images out, or "
+            "give the CSV table that names the photos."
+        )
     if args.set_aside is not None:
         refuse_source(args.source, args.set_aside)
     with open_station(settings, streams=settings.streams) as station, terminal.Bar("photos") as bar:

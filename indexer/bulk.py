@@ -21,7 +21,7 @@ from catalog.errors import CatalogueRefused
 from catalog.names import clean_name, shown
 from catalog.values import GivenRow, ImportRow
 from encoder.errors import PhotoRefused
-from indexer.errors import RowRefused
+from indexer.errors import RowRefused, TableRefused
 from indexer.given import Given, day_in, given
 from indexer.lost import put_back
 from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
@@ -81,6 +81,8 @@ def import_rows(
     """Enrol a folder an individual, or a table whose paths are relative to `images` (its own folder, where not given)."""
     began = time.monotonic()
     source = source.absolute()
+    if images is not None and not images.is_dir():
+        raise TableRefused(f"--images {images} is no folder: give the one that the table's paths are relative to.")
     given_rows = list(read_folder(source) if source.is_dir() else read_table(source))
     rows = list({row.key: row for row in given_rows}.values())
     root = source if source.is_dir() else (images or source.parent).absolute()

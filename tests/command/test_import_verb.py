@@ -71,6 +71,17 @@ def test_mended_rows_are_not_written_over(run: Run, photos: Path, tmp_path: Path
     assert run("import", aside / "import-1.csv", "--images", photos).code == 0
 
 
+def test_images_of_a_folder_and_images_that_are_not_there_are_refused_at_once(run: Run, photos: Path, tmp_path: Path) -> None:
+    folder = run("import", photos, "--images", photos)
+    assert (folder.code, "Leave --images out" in folder.err) == (2, True)
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\n")
+    for images in (tmp_path / "none", table):
+        lost = run("import", table, "--images", images)
+        assert (lost.code, f"--images {images} is no folder" in lost.err) == (1, True)
+    assert run("import", table, "--images", photos, "--json").json["set_aside"] == 0
+
+
 def test_the_table_itself_is_no_place_for_its_refused_rows(run: Run, photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
     table.write_text("path,identity\nW0/none.jpg,Kelp\n")
