@@ -28,7 +28,7 @@ from vector_db.port import Filter, Place, Radius
 
 DONE, REFUSED = 0, 1
 SET_RIGHT = "To set it right: flukeprint amend SIGHTING, or flukeprint species ID SPECIES."
-UNLIKE = 5  # rows that say otherwise than the catalogue, on the screen
+NAMED = 5  # rows and photos that are told on the screen
 
 
 def identify(args: argparse.Namespace) -> int:
@@ -146,11 +146,11 @@ def import_(args: argparse.Namespace) -> int:
         if done.put_back:
             print(f"{done.put_back} photos that were lost are there again.")
         print(f"The catalogue now has {done.individuals} individuals.")
-    for one in done.unlike[:UNLIKE]:
+    for one in done.unlike[:NAMED]:
         said = f"flukeprint: {one.photo} is already sighting {one.sighting_id}; {one.reason}"
         terminal.say(said, stream=sys.stderr)
     if done.unlike:
-        more = f"{len(done.unlike) - UNLIKE} more rows are told with --json. " if len(done.unlike) > UNLIKE else ""
+        more = f"{len(done.unlike) - NAMED} more rows are told with --json. " if len(done.unlike) > NAMED else ""
         print(f"flukeprint: {more}{SET_RIGHT}", file=sys.stderr)
     if csv is not None:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)
@@ -232,11 +232,20 @@ def backup(args: argparse.Namespace) -> int:
         done = back_up(settings_for(args), args.file, photos=not args.no_photos, on_progress=bar.at)
     size = args.file.stat().st_size
     if args.json:
-        terminal.put_json(asdict(done) | {"file": str(args.file), "bytes": size})
+        flaws = {"missing_photos": done.missing, "damaged_bundle": done.bundle_flaw}
+        terminal.put_json(asdict(done.manifest) | {"file": str(args.file), "bytes": size} | flaws)
     else:
-        left_out = "" if done.photos else ", without the photos"
+        left_out = "" if done.manifest.photos else ", without the photos"
         terminal.say(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
-    return DONE
+    if done.missing:
+        some = ", ".join(done.missing[:NAMED]) + (" and others" if len(done.missing) > NAMED else "")
+        said = f"flukeprint: {len(done.missing)} photos are gone or cut short, and so they are in {args.file}: {some}. "
+        terminal.say(said + f"What to do about it: {command(args, 'doctor')}", stream=sys.stderr)
+    if done.bundle_flaw is not None:
+        mended = command(args, "bundles", "add", "FOLDER")
+        said = f"flukeprint: The bundle in {args.file} is damaged: {done.bundle_flaw} With a sound original: {mended}"
+        terminal.say(said, stream=sys.stderr)
+    return REFUSED if done.missing or done.bundle_flaw else DONE
 
 
 def restore(args: argparse.Namespace) -> int:

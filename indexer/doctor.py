@@ -20,7 +20,7 @@ from catalog.values import Import
 from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from errors import FlukeprintError
-from indexer.backup import PHOTOS_LEFT_OUT
+from indexer.lost import left_out
 from indexer.reconcile import Follower, point_of
 from indexer.registry import IN_USE
 from indexer.station import bundle_for, open_books, open_index, photo_store
@@ -113,17 +113,16 @@ def _catalogue(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
 
 def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Finding]:
     store = photo_store(settings)
-    until = catalogue.fact(PHOTOS_LEFT_OUT)
-    expected = None if until is None else catalogue.photos_since(int(until))  # None: all of them
+    done_without = left_out(catalogue)
     gone: list[str] = []
-    number = left_out = 0
+    number = not_here = 0
     for number, photo in enumerate(catalogue.photos(), start=1):  # noqa: B007 (the count is the last one)
         path = store.path_of(photo)
         if not path.is_file():
-            if expected is None or photo.sha256 in expected:
-                gone.append(f"{photo.name} ({path})")
+            if done_without(photo):
+                not_here += 1
             else:
-                left_out += 1
+                gone.append(f"{photo.name} ({path})")
         elif deep:
             try:
                 store.verify(photo)
@@ -131,8 +130,8 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
                 gone.append(str(error))
         elif photo.kept != "reduced" and (size := path.stat().st_size) != photo.bytes:
             gone.append(f"{photo.name} ({path} has {size:,} of its {photo.bytes:,} bytes)")
-    if left_out:
-        yield Finding("photos", "note", f"{left_out} of {number} are not here: restored from a backup without photos")
+    if not_here:
+        yield Finding("photos", "note", f"{not_here} of {number} are not here: restored from a backup without photos")
     if gone:
         yield Finding(
             "photos",
@@ -141,7 +140,7 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
             "import or enrol them again from where they came (an import sees what is gone or cut short, enrol every change), "
             "or put them back from a backup; identifying works without them",
         )
-    elif not left_out:
+    elif not not_here:
         yield Finding("photos", "well", f"{number}, all there" + (" and unchanged" if deep else ""))
 
 

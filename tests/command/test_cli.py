@@ -350,6 +350,21 @@ def test_what_became_of_the_merged_and_the_deleted_is_in_the_history_that_refusa
     assert "not both" in run("history", "W0", "--sighting", 1).err
 
 
+def test_a_backup_of_what_is_flawed_is_made_and_says_so(run: Run, photos: Path, tmp_path: Path) -> None:
+    run("import", photos)
+    next((tmp_path / "data" / "photos").glob("??/*.jpg")).unlink()
+    told = run("backup", tmp_path / "one.flukeprint")
+    assert (told.code, (tmp_path / "one.flukeprint").is_file()) == (1, True)
+    assert "1 photos are gone or cut short" in told.err
+    model = next((tmp_path / "data" / "bundles").glob("*/model.onnx"))
+    model.write_bytes(model.read_bytes() + b"!")
+    told = run("backup", tmp_path / "two.flukeprint", "--json")
+    assert (told.code, len(told.json["missing_photos"])) == (1, 1)
+    assert told.json["damaged_bundle"] in told.err
+    assert "flukeprint bundles add FOLDER" in told.err
+    assert run("restore", tmp_path / "two.flukeprint", "--data-dir", tmp_path / "other").code == 0
+
+
 def test_a_restore_is_of_the_bundle_in_the_file_whatever_is_set(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
