@@ -232,6 +232,7 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
         (["delete", "Kelp", "--sighting", "1"], 2, "not both"),
         (["history", "Kelp", "--sighting", "1"], 2, "not both"),
         (["amend", "1"], 2, "--viewpoint"),
+        (["bundles", "make", "--licence", "x", "--out", "o"], 2, "--timm NAME, or --run DIR"),
         (["identify", "x.jpg", "--near", "1,2"], 1, "LATITUDE,LONGITUDE,KILOMETRES"),
         (["identify", "x.jpg", "--near", "nan,2,3"], 1, "latitude"),
         (["identify", "x.jpg", "--after", "2020-13-01"], 1, "2020-13-01"),
