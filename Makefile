@@ -5,7 +5,7 @@
 export PYTHON EXTRAS
 
 RUN = .venv/bin/python -m
-ROOMS = encoder vector_db catalog matching indexer service training demo loadtests bench scripts cli.py flags.py arguments.py verbs.py verbs_bundles.py verbs_service.py verbs_training.py terminal.py settings.py errors.py
+ROOMS = encoder vector_db catalog matching indexer service training demo loadtests bench scripts cli.py flags.py arguments.py verbs.py verbs_bundles.py verbs_edits.py verbs_service.py verbs_training.py terminal.py settings.py errors.py
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12

@@ -6,14 +6,23 @@ A type refuses with what was given and what was expected; argparse names the fla
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
+
+from errors import FlukeprintError
+
+_NEGATIVE = re.compile(r"-\.?\d")
+
+
+class CommandWrong(FlukeprintError):
+    """The command line lacks a word or contradicts itself, which argparse cannot tell; the exit code is 2 as for its own."""
 
 
 def joined(argv: Sequence[str]) -> list[str]:
     """`--near -17.5,-149.8,50` as `--near=-17.5,…`: argparse takes what begins with a minus for an unknown flag."""
     words: list[str] = []
     for word in argv:
-        if words and words[-1] in ("--near", "--lat", "--lon", "--box") and word[:1] == "-" and word[1:2].isdigit():
+        if words and words[-1] in ("--near", "--lat", "--lon", "--box") and _NEGATIVE.match(word):
             words[-1] += f"={word}"
         else:
             words.append(word)

@@ -2,8 +2,8 @@
 
 Answers go to stdout, as a table for a person or as JSON with `--json`; everything else goes to stderr. The exit code is 0
 when it was done, 1 when the input was refused or something did not work, 2 when the command line itself is wrong. The verbs'
-flags stand in `flags.py`, the verbs themselves in `verbs.py`, `verbs_bundles.py`, `verbs_training.py` and `verbs_service.py`:
-nothing heavy is imported before one runs, and `--help` answers at once.
+flags stand in `flags.py`, the verbs themselves in `verbs.py`, `verbs_edits.py`, `verbs_bundles.py`, `verbs_training.py` and
+`verbs_service.py`: nothing heavy is imported before one runs, and `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from arguments import joined
+from arguments import CommandWrong, joined
 from errors import FlukeprintError
 from flags import every_verb
 
 VERSION = "0.1.0"
-DONE, REFUSED = 0, 1  # argparse itself leaves with 2 for a wrong command line
+DONE, REFUSED, WRONG = 0, 1, 2  # argparse itself leaves with 2 for a wrong command line
 STOPPED = 130
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF)  # of the output; rooms say themselves what they cannot write
 Verb = Callable[[argparse.Namespace], int]
@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _verb(args.room, args.function)(args)
         sys.stdout.flush()
     except FlukeprintError as error:
-        return _refused(error, str(error), json=args.json)
+        _refused(error, str(error), json=args.json)
+        return WRONG if isinstance(error, CommandWrong) else REFUSED
     except KeyboardInterrupt:
         print("flukeprint: stopped. What was acknowledged is kept; an import goes on where it was.", file=sys.stderr)
         return STOPPED

@@ -87,29 +87,46 @@ def _catalogue(add: Add) -> None:
     verb = add("show", "show one individual with its sightings", "flukeprint show Kelp-07")
     verb.add_argument("individual", metavar="ID", help="its number or its name")
 
-    verb = add("rename", "give an individual another name", "flukeprint rename 7 'Old Notch'")
+    room = "verbs_edits"
+    verb = add("rename", "give an individual another name", "flukeprint rename 7 'Old Notch'", room)
     verb.add_argument("individual", metavar="ID")
     verb.add_argument("name", metavar="NAME")
 
-    verb = add("species", "say what species an individual is", "flukeprint species Kelp-07 humpback")
+    verb = add("species", "say what species an individual is", "flukeprint species Kelp-07 humpback", room)
     verb.add_argument("individual", metavar="ID")
     verb.add_argument("species", metavar="SPECIES")
 
-    verb = add("merge", "two individuals are one: B's sightings go to A", "flukeprint merge Kelp-07 Kelp-12")
+    verb = add("merge", "two individuals are one: B's sightings go to A", "flukeprint merge Kelp-07 Kelp-12", room)
     verb.add_argument("individual", metavar="A", help="the one that stays")
     verb.add_argument("other", metavar="B", help="the one that goes into it")
 
-    verb = add("split", "some sightings of an individual are another animal", "flukeprint split 7 31 32 --name Kelp-40")
+    verb = add("split", "some sightings of an individual are another animal", "flukeprint split 7 31 32 --name Kelp-40", room)
     verb.add_argument("individual", metavar="ID")
     verb.add_argument("sightings", nargs="+", type=count, metavar="SIGHTING")
     verb.add_argument("--name", required=True, help="the name of the new individual")
 
-    verb = add("reassign", "give sightings to another known individual", "flukeprint reassign 31 32 --to Kelp-12")
+    verb = add("reassign", "give sightings to another known individual", "flukeprint reassign 31 32 --to Kelp-12", room)
     verb.add_argument("sightings", nargs="+", type=count, metavar="SIGHTING")
     verb.add_argument("--to", required=True, metavar="ID", help="the individual that they show")
 
     verb = add(
-        "delete", "delete an individual, or single sightings", "flukeprint delete Kelp-40\nflukeprint delete --sighting 31"
+        "amend",
+        "set right what is known of a sighting beside its photo",
+        'flukeprint amend 31 --date 2026-07-14 --lat -17.5 --lon -149.8\nflukeprint amend 31 --viewpoint ""',
+        room,
+    )
+    verb.add_argument("sighting", type=count, metavar="SIGHTING")
+    verb.add_argument("--date", metavar="D", help='when it was taken, like 2026-07-14; "" where that is not known')
+    verb.add_argument("--lat", metavar="DEGREES", help='latitude, with --lon; "" for both where the place is not known')
+    verb.add_argument("--lon", metavar="DEGREES", help="longitude, with --lat")
+    verb.add_argument("--viewpoint", metavar="V", help='what side is seen, a word of your choice kept alike; "" for none')
+    verb.add_argument("--encounter", metavar="E", help="a label for the occasion")
+
+    verb = add(
+        "delete",
+        "delete an individual, or single sightings",
+        "flukeprint delete Kelp-40\nflukeprint delete --sighting 31",
+        room,
     )
     verb.add_argument("individual", nargs="?", metavar="ID")
     verb.add_argument("--sighting", type=count, action="append", metavar="ID", help="a sighting to delete; may be repeated")
@@ -118,6 +135,7 @@ def _catalogue(add: Add) -> None:
         "history",
         "the log: who did what, and when",
         "flukeprint history\nflukeprint history Kelp-07\nflukeprint history --sighting 31",
+        room,
     )
     verb.add_argument(
         "individual", nargs="?", metavar="ID", help="only what concerned this individual, also a merged or deleted one"
@@ -125,7 +143,7 @@ def _catalogue(add: Add) -> None:
     verb.add_argument("--sighting", type=count, metavar="ID", help="only what concerned this sighting")
     verb.add_argument("--limit", type=count, default=50, metavar="N", help="how many of the newest events (default: 50)")
 
-    verb = add("undo", "take back one event of the log", "flukeprint undo 12")
+    verb = add("undo", "take back one event of the log", "flukeprint undo 12", room)
     verb.add_argument("event", type=count, metavar="EVENT")
 
 

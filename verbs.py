@@ -8,25 +8,27 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import terminal
+from arguments import CommandWrong
 from catalog.catalogue import Catalogue
 from catalog.errors import ValueRefused
 from catalog.names import clean_label, clean_place
-from catalog.values import EventRow, Sighting
+from catalog.values import Sighting
 from encoder.errors import PhotoRefused
 from encoder.values import Box
-from indexer.edits import Done
 from indexer.given import bound, crop
 from indexer.station import open_books, open_station
 from settings import Settings, read_settings
 from vector_db.port import Filter, Place, Radius
 
 DONE, REFUSED = 0, 1
+SET_RIGHT = "To set it right: flukeprint amend SIGHTING, or flukeprint species ID SPECIES."
+NAMED = 5  # rows and photos that are told on the screen
 
 
 def identify(args: argparse.Namespace) -> int:
@@ -50,9 +52,9 @@ def similar(args: argparse.Namespace) -> int:
     from indexer.asking import similar_to_photo, similar_to_sighting
 
     if (args.photo is None) == (args.sighting is None):
-        raise ValueRefused("Say what to compare: a photo, or --sighting ID, and not both.")
+        raise CommandWrong("Say what to compare: a photo, or --sighting ID, and not both.")
     if args.sighting is not None and args.box:
-        raise ValueRefused("A --box is of a photo; a sighting was cut out when it was enrolled. Leave one of them out.")
+        raise CommandWrong("A --box is of a photo; a sighting was cut out when it was enrolled. Leave one of them out.")
     where, boxes = filter_of(args), boxes_of(args, 1)
     with open_station(settings_for(args), create=False) as station:
         if args.sighting is not None:
@@ -99,7 +101,10 @@ def enrol(args: argparse.Namespace) -> int:
         for photo in done.photos:
             if photo.state != "refused":
                 became = "enrolled as" if photo.state == "enrolled" else "is already"
-                terminal.say(f"{photo.photo}: {became} sighting {photo.sighting_id}")
+                unlike = f"; {photo.reason}" if photo.reason else ""
+                terminal.say(f"{photo.photo}: {became} sighting {photo.sighting_id}{unlike}")
+        if any(photo.state == "already" and photo.reason for photo in done.photos):
+            print(SET_RIGHT)
         if done.event_id is not None:
             new = "New individual" if done.created else "Individual"
             undo = f"to take it back: {command(args, 'undo', done.event_id)}"
@@ -117,6 +122,11 @@ def import_(args: argparse.Namespace) -> int:
     from indexer.bulk import Progressed, import_rows
 
     settings = settings_for(args)
+    if args.images is not None and args.source.is_dir():
+        raise CommandWrong(
+            f"--images is for a table, and {args.source} is a folder, whose own photos are imported. Leave --images out, or "
+            "give the CSV table that names the photos."
+        )
     if args.set_aside is not None:
         refuse_source(args.source, args.set_aside)
     with open_station(settings, streams=settings.streams) as station, terminal.Bar("photos") as bar:
@@ -133,7 +143,15 @@ def import_(args: argparse.Namespace) -> int:
         rate = f", {done.enrolled / done.seconds:.1f} a second" if done.enrolled else ""
         aside = f"{done.set_aside} set aside" + (f", {done.repeated} repeated" if done.repeated else "")
         print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {aside}.")
+        if done.put_back:
+            print(f"{done.put_back} photos that were lost are there again.")
         print(f"The catalogue now has {done.individuals} individuals.")
+    for one in done.unlike[:NAMED]:
+        said = f"flukeprint: {one.photo} is already sighting {one.sighting_id}; {one.reason}"
+        terminal.say(said, stream=sys.stderr)
+    if done.unlike:
+        more = f"{len(done.unlike) - NAMED} more rows are told with --json. " if len(done.unlike) > NAMED else ""
+        print(f"flukeprint: {more}{SET_RIGHT}", file=sys.stderr)
     if csv is not None:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)
         mended = command(args, "import", csv, "--images", root)
@@ -166,70 +184,6 @@ def show(args: argparse.Namespace) -> int:
         print(f'Individual {individual.id}, "{individual.name}"' + (f", {individual.species}" if individual.species else ""))
         rows = [(one.id, one.taken_on, one.encounter, one.viewpoint, place_text(one), one.photo) for one in sightings]
         terminal.put_table(rows, ("sighting", "date", "encounter", "viewpoint", "place", "photo"))
-    return DONE
-
-
-def rename(args: argparse.Namespace) -> int:
-    from indexer import edits
-
-    return edited(args, lambda catalogue, who: edits.rename(catalogue, args.individual, args.name, who=who))
-
-
-def species(args: argparse.Namespace) -> int:
-    from indexer import edits
-
-    return edited(args, lambda catalogue, who: edits.set_species(catalogue, args.individual, args.species, who=who))
-
-
-def merge(args: argparse.Namespace) -> int:
-    from indexer import edits
-
-    return edited(args, lambda catalogue, who: edits.merge(catalogue, args.individual, args.other, who=who))
-
-
-def split(args: argparse.Namespace) -> int:
-    from indexer import edits
-
-    return edited(args, lambda catalogue, who: edits.split(catalogue, args.individual, args.sightings, args.name, who=who))
-
-
-def reassign(args: argparse.Namespace) -> int:
-    from indexer import edits
-
-    return edited(args, lambda catalogue, who: edits.reassign(catalogue, args.sightings, args.to, who=who))
-
-
-def delete(args: argparse.Namespace) -> int:
-    from indexer import edits
-
-    if (args.individual is None) == (args.sighting is None):
-        raise ValueRefused("Say what to delete: an individual, or --sighting ID, and not both.")
-    if args.sighting is not None:
-        return edited(args, lambda catalogue, who: edits.delete_sightings(catalogue, args.sighting, who=who))
-    return edited(args, lambda catalogue, who: edits.delete_individual(catalogue, args.individual, who=who))
-
-
-def undo(args: argparse.Namespace) -> int:
-    from indexer.undo import undo as undo_event
-
-    return edited(args, lambda catalogue, who: undo_event(catalogue, args.event, who=who))
-
-
-def history(args: argparse.Namespace) -> int:
-    if args.individual is not None and args.sighting is not None:
-        raise ValueRefused("Say whose history: an individual's, or --sighting ID, and not both.")
-    with books(args) as (catalogue, _):
-        if args.sighting is not None:
-            events = catalogue.history("sighting", catalogue.sighting(args.sighting).id, limit=args.limit)
-        elif args.individual is not None:
-            events = catalogue.history("individual", catalogue.find_any_individual(args.individual).id, limit=args.limit)
-        else:
-            events = catalogue.history(limit=args.limit)
-    if args.json:
-        terminal.put_json({"events": [event_json(event) for event in events]})
-    else:
-        rows = [(e.id, f"{e.at:%Y-%m-%d %H:%M}", e.who, e.verb, e.what + (" (undone)" if e.undone else "")) for e in events]
-        terminal.put_table(rows, ("event", "when (UTC)", "who", "verb", "what"))
     return DONE
 
 
@@ -278,11 +232,20 @@ def backup(args: argparse.Namespace) -> int:
         done = back_up(settings_for(args), args.file, photos=not args.no_photos, on_progress=bar.at)
     size = args.file.stat().st_size
     if args.json:
-        terminal.put_json(asdict(done) | {"file": str(args.file), "bytes": size})
+        flaws = {"missing_photos": done.missing, "damaged_bundle": done.bundle_flaw}
+        terminal.put_json(asdict(done.manifest) | {"file": str(args.file), "bytes": size} | flaws)
     else:
-        left_out = "" if done.photos else ", without the photos"
+        left_out = "" if done.manifest.photos else ", without the photos"
         terminal.say(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
-    return DONE
+    if done.missing:
+        some = ", ".join(done.missing[:NAMED]) + (" and others" if len(done.missing) > NAMED else "")
+        said = f"flukeprint: {len(done.missing)} photos are gone or cut short, and so they are in {args.file}: {some}. "
+        terminal.say(said + f"What to do about it: {command(args, 'doctor')}", stream=sys.stderr)
+    if done.bundle_flaw is not None:
+        mended = command(args, "bundles", "add", "FOLDER")
+        said = f"flukeprint: The bundle in {args.file} is damaged: {done.bundle_flaw} With a sound original: {mended}"
+        terminal.say(said, stream=sys.stderr)
+    return REFUSED if done.missing or done.bundle_flaw else DONE
 
 
 def restore(args: argparse.Namespace) -> int:
@@ -338,16 +301,6 @@ def books(args: argparse.Namespace) -> Iterator[tuple[Catalogue, str]]:
         catalogue.close()
 
 
-def edited(args: argparse.Namespace, edit: Callable[[Catalogue, str], Done]) -> int:
-    with books(args) as (catalogue, who):
-        done = edit(catalogue, who)
-    if args.json:
-        terminal.put_json({"event_id": done.event_id, "what": done.what, "individual_id": done.individual_id})
-    else:
-        print(f"{done.what} To take it back: {command(args, 'undo', done.event_id)}")
-    return DONE
-
-
 def filter_of(args: argparse.Namespace) -> Filter:
     near = None
     if args.near is not None:
@@ -372,7 +325,7 @@ def boxes_of(args: argparse.Namespace, photos: int) -> list[Box | None]:
     if args.box is None:
         return [None] * photos
     if len(args.box) != photos:
-        raise ValueRefused(
+        raise CommandWrong(
             f"{len(args.box)} boxes for {photos} photos: give one --box for each, in their order, or - for none."
         )
     return [crop(text) for text in args.box]
@@ -380,10 +333,6 @@ def boxes_of(args: argparse.Namespace, photos: int) -> list[Box | None]:
 
 def sighting_json(one: Sighting) -> dict[str, object]:
     return asdict(one) | {"taken_on": one.taken_on and str(one.taken_on), "taken_at": one.taken_at and one.taken_at.isoformat()}
-
-
-def event_json(event: EventRow) -> dict[str, object]:
-    return asdict(event) | {"at": event.at.isoformat()}
 
 
 def place_text(one: Sighting) -> str | None:

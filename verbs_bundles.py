@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import terminal
+from arguments import CommandWrong
 from catalog.catalogue import Catalogue
 from catalog.errors import CatalogueMissing, ValueRefused
 from encoder.bundle import LABEL, is_label
@@ -117,7 +118,7 @@ def bundles_remove(args: argparse.Namespace) -> int:
 
 def bundles_make(args: argparse.Namespace) -> int:
     if (args.timm is None) == (args.run is None):
-        raise ValueRefused("Say of what: --timm NAME, or --run DIR of a training run, and not both.")
+        raise CommandWrong("Say of what: --timm NAME, or --run DIR of a training run, and not both.")
     name = args.name or (args.timm.replace("/", "-").replace(":", "-")[:48] if args.timm is not None else args.run.name)
     for flag, given in (("--name", name), ("--version", args.version)):  # before the minutes that making takes
         if not is_label(given):
@@ -141,7 +142,7 @@ def bundles_make(args: argparse.Namespace) -> int:
             from training.ship import Source, ship
 
             if args.data is None:
-                raise ValueRefused("--run wants --data TABLE, the photos that it was taught, and --images DIR.")
+                raise CommandWrong("--run wants --data TABLE, the photos that it was taught, and --images DIR.")
             from training.table import open_table
 
             table = open_table(args.data)

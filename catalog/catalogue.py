@@ -388,6 +388,11 @@ class Catalogue:
             yield from page
             last = page[-1].id
 
+    def imported_photos(self, import_id: int) -> list[tuple[str, PhotoRow]]:
+        """(path in the source, photo) of each photo that came of a row."""
+        with self.transactions.reading() as connection:
+            return imports.imported_photos(connection, import_id)
+
     def import_counts(self, import_id: int) -> dict[RowState, int]:
         with self.transactions.reading() as connection:
             return imports.counts(connection, import_id)

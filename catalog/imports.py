@@ -16,8 +16,8 @@ from catalog import events
 from catalog.chunks import chunks
 from catalog.errors import NotKnown, ValueRefused
 from catalog.names import storable
-from catalog.schema import changes, import_rows, imports, sightings
-from catalog.values import GivenRow, Import, ImportRow, RowState
+from catalog.schema import changes, import_rows, imports, photos, sightings
+from catalog.values import GivenRow, Import, ImportRow, PhotoRow, RowState
 
 _R = import_rows.c
 
@@ -116,6 +116,13 @@ def rows(connection: Connection, import_id: int, state: RowState | None, after: 
     if state is not None:
         query = query.where(_R.state == state)
     return [ImportRow(*row) for row in connection.execute(query.order_by(_R.id).limit(limit))]
+
+
+def imported_photos(connection: Connection, import_id: int) -> list[tuple[str, PhotoRow]]:
+    """(path in the source, photo) of the rows that were enrolled, each photo once; also those whose sighting was deleted."""
+    query = select(photos, _R.given).select_from(import_rows.join(sightings, sightings.c.id == _R.sighting_id).join(photos))
+    rows = connection.execute(query.where(_R.import_id == import_id).order_by(_R.id))
+    return list({row.sha256: (row.given["path"], PhotoRow(*row[:-1])) for row in rows}.values())
 
 
 def counts(connection: Connection, import_id: int) -> dict[RowState, int]:

@@ -23,6 +23,7 @@ class Outbox:
         self._next: dict[str, int] = {}
         self._rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in _IN_ORDER}
         self._photos: dict[str, PhotoRow] = {}
+        self._anew: set[str] = set()  # of these, whose file lay elsewhere and is lost
         self._marks: list[dict[str, Any]] = []
 
     def number(self, table: Table) -> int:
@@ -36,9 +37,11 @@ class Outbox:
     def add(self, table: Table, **row: Any) -> None:
         self._rows[table.name].append(row)
 
-    def add_photo(self, photo: PhotoRow) -> None:
-        """A photo that is there already stays as it is, unless it was kept by reference: then it is where it lies now."""
+    def add_photo(self, photo: PhotoRow, *, anew: bool = False) -> None:
+        """A photo that is there already stays as it is, unless it was kept by reference or is put back (`anew`)."""
         self._photos.setdefault(photo.sha256, photo)
+        if anew:
+            self._anew.add(photo.sha256)
 
     def mark(self, **mark: Any) -> None:
         self._marks.append(mark)
@@ -62,11 +65,12 @@ class Outbox:
             for row in self._connection.execute(query).all():
                 known.add(row.sha256)
                 now = self._photos[row.sha256]
-                if row.kept == "reference" and (now.kept, now.path) != (row.kept, row.path):
+                movable = row.kept == "reference" or row.sha256 in self._anew
+                if movable and (now.kept, now.path) != (row.kept, row.path):
                     moved = update(schema.photos).where(columns.sha256 == row.sha256)
                     self._connection.execute(moved.values(kept=now.kept, path=_kept(now.path)))
         new = [photo for sha256, photo in self._photos.items() if sha256 not in known]
-        self._photos = {}
+        self._photos, self._anew = {}, set()
         return [{name: _kept(getattr(photo, name)) for name in names} for photo in new]
 
 

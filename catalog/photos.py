@@ -137,6 +137,11 @@ class PhotoStore:
     def path_of(self, photo: PhotoRow) -> Path:
         return Path(photo.path) if photo.kept == "reference" else self.folder / photo.path
 
+    def looks_whole(self, photo: PhotoRow) -> bool:
+        """Whether its file is there, and as long as it was; `verify` reads it."""
+        path = self.path_of(photo)
+        return path.is_file() and (photo.kept == "reduced" or path.stat().st_size == photo.bytes)
+
     def open(self, photo: PhotoRow) -> BufferedReader:
         path = self.path_of(photo)
         try:

@@ -144,9 +144,13 @@ class Write:
     def encounter(self, label: str) -> int:
         return self.encounters([label])[label]
 
-    def add_photo(self, photo: PhotoRow) -> None:
-        """A photo that is there already stays as it is, unless it was kept by reference: then it is where it lies now."""
-        self._outbox.add_photo(photo)
+    def photo(self, sha256: str) -> PhotoRow | None:
+        return sightings.photo(self.connection, sha256)
+
+    def add_photo(self, photo: PhotoRow, *, anew: bool = False) -> None:
+        """A photo that is there already stays as it is, unless it was kept by reference, or is put back (`anew`): then it is
+        where it lies now."""
+        self._outbox.add_photo(photo, anew=anew)
 
     def add_sighting(
         self,

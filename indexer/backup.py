@@ -3,6 +3,10 @@
 A backup may be taken while others work: SQL gives a consistent copy, and photo files are never changed once written. It is a
 plain tar with a manifest, so that it can be opened without Flukeprint. The index is not in it: it is made again
 from the vectors in SQL, and answers as before. A restore makes a new data folder or none.
+
+A folder that has lost photos, or whose bundle is damaged, is backed up all the same, since that is worth more than nothing;
+what is flawed in it is told. A restore needs the bundle: a damaged one is replaced by the same that ships with Flukeprint, or
+nothing is restored.
 """
 
 from __future__ import annotations
@@ -20,10 +24,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from catalog.catalogue import Catalogue
 from catalog.open import open_catalogue
 from catalog.photos import INCOMING
+from encoder.bundle import load_bundle
+from encoder.errors import BundleRefused
+from indexer import registry
 from indexer.errors import BackupRefused
-from indexer.station import open_books
+from indexer.lost import PHOTOS_LEFT_OUT, lost
+from indexer.registry import IN_USE, bundles_folder
+from indexer.station import open_books, photo_store
 from settings import Settings
 
 FORMAT = 1
@@ -31,7 +41,6 @@ MANIFEST = "flukeprint.json"
 CATALOGUE = "catalogue.db"
 ROOMS = ("bundles", "photos")
 CHUNK = 1 << 20
-PHOTOS_LEFT_OUT = "photos left out until"  # the catalogue's fact after a restore without photos: the last sighting then
 Progress = Callable[[int, int], None]
 
 
@@ -45,7 +54,16 @@ class Manifest:
     catalogue_sha256: str
 
 
-def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress: Progress | None = None) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A file that is written, and what is flawed in it because it is flawed in the data folder."""
+
+    manifest: Manifest
+    missing: tuple[str, ...] = ()  # names of photos that are gone or cut short
+    bundle_flaw: str | None = None
+
+
+def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress: Progress | None = None) -> BackedUp:
     """Write `file`, whole or not at all; an existing one is not overwritten."""
     if file.exists():
         raise BackupRefused(f"{file} exists already: choose another name, or remove it first.")
@@ -54,6 +72,9 @@ def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress:
         open_books(settings) as catalogue,
         tempfile.TemporaryDirectory(dir=file.absolute().parent) as scratch,
     ):
+        # Before the copy: whatever is enrolled from here on has its photo.
+        missing = _missing(settings, catalogue) if photos else ()
+        bundle_flaw = _bundle_flaw(settings, catalogue)
         copy = Path(scratch) / CATALOGUE
         catalogue.snapshot(copy)
         rooms = [room for room in ROOMS if photos or room != "photos"]
@@ -77,7 +98,24 @@ def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress:
         with whole.open("rb") as written:
             os.fsync(written.fileno())
         whole.rename(file)
-    return manifest
+    return BackedUp(manifest, missing, bundle_flaw)
+
+
+def _missing(settings: Settings, catalogue: Catalogue) -> tuple[str, ...]:
+    """Those kept by reference are not in a backup anyway."""
+    return tuple(photo.name for photo in lost(photo_store(settings), catalogue) if photo.kept != "reference")
+
+
+def _bundle_flaw(settings: Settings, catalogue: Catalogue) -> str | None:
+    in_use = catalogue.fact(IN_USE)
+    if in_use is None:
+        return None
+    folder = bundles_folder(settings) / in_use
+    try:
+        found = load_bundle(folder).id
+    except BundleRefused as error:
+        return str(error)
+    return None if found == in_use else f"{folder} holds the bundle {found}. Copy the bundle again."
 
 
 def restore(settings: Settings, file: Path, *, on_progress: Progress | None = None) -> Manifest:
@@ -94,6 +132,7 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
         try:
             manifest = _unpack(file, coming, on_progress)
             with open_catalogue(coming / CATALOGUE, create=False) as catalogue:
+                _mend_bundle(settings.model_copy(update={"data_dir": coming}), catalogue, file)
                 if not manifest.photos:  # else it knows itself whether they were left out once before
                     catalogue.set_fact(PHOTOS_LEFT_OUT, str(catalogue.last_sighting_id()))
             if coming.parent == folder:
@@ -107,6 +146,20 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
             shutil.rmtree(coming, ignore_errors=True)
             raise
     return manifest
+
+
+def _mend_bundle(settings: Settings, catalogue: Catalogue, file: Path) -> None:
+    flaw, in_use = _bundle_flaw(settings, catalogue), catalogue.fact(IN_USE)
+    if flaw is None:
+        return
+    sound = next((one.bundle for one in registry.held(settings, None) if one.bundle.id == in_use), None)
+    if sound is None:
+        raise BackupRefused(
+            f"The bundle {in_use} in {file} is damaged, nothing can be compared without it, and Flukeprint has no other copy: "
+            "nothing was restored. If you have a sound original, unpack the file by hand, since it is a plain tar "
+            "(tar -xf FILE -C FOLDER), and then: flukeprint bundles add ORIGINAL --data-dir FOLDER"
+        )
+    registry.keep(settings, sound)
 
 
 def _unpack(file: Path, into: Path, on_progress: Progress | None) -> Manifest:

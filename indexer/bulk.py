@@ -3,7 +3,8 @@
 A pipeline of three: the rows wait in SQL; `streams` threads read, decode, encode and write photos (all of it outside Python's
 lock); one writer makes the files durable and commits them in batches, sightings and row states in one transaction, and hands
 the points to the index. So a crash loses at most the work of one batch, never a row. One bad photo is one row set aside with
-its reason; those are tried again at the next run, since the photo may have been mended in its place.
+its reason; those are tried again at the next run, since the photo may have been mended in its place. A photo that was lost
+since is put back from the source.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from catalog.errors import CatalogueRefused
 from catalog.names import clean_name, shown
 from catalog.values import GivenRow, ImportRow
 from encoder.errors import PhotoRefused
-from indexer.errors import RowRefused
+from indexer.errors import RowRefused, TableRefused
 from indexer.given import Given, day_in, given
+from indexer.lost import put_back
 from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station
-from indexer.tables import Row, as_csv, read_folder, read_table
+from indexer.tables import Row, as_csv, flaw, read_folder, read_table
 
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
@@ -42,6 +44,16 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlike:
+    """A row of a photo that was enrolled already, given with other facts, which were not taken."""
+
+    row: int
+    photo: str
+    sighting_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     import_id: int
     rows: int
@@ -49,8 +61,10 @@ class Summary:
     enrolled: int  # by this run
     already: int  # known before: an earlier run's rows, or photos enrolled otherwise
     set_aside: int
+    put_back: int  # photos known before, whose file was lost and is there again
     individuals: int  # now in the catalogue
     seconds: float
+    unlike: tuple[Unlike, ...]  # of this run
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +81,20 @@ def import_rows(
     """Enrol a folder an individual, or a table whose paths are relative to `images` (its own folder, where not given)."""
     began = time.monotonic()
     source = source.absolute()
+    if images is not None and not images.is_dir():
+        raise TableRefused(f"--images {images} is no folder: give the one that the table's paths are relative to.")
     given_rows = list(read_folder(source) if source.is_dir() else read_table(source))
     rows = list({row.key: row for row in given_rows}.values())
     root = source if source.is_dir() else (images or source.parent).absolute()
     station.adopt_bundle()
     import_id = _begin(station, source, root, rows)
+    back = put_back(station, import_id, root, who=who)
     before = station.catalogue.import_counts(import_id)
-    settled, set_aside, enrolled = len(rows) - before["waiting"], 0, 0
+    settled, set_aside, enrolled, unlike = len(rows) - before["waiting"], 0, 0, list[Unlike]()
     if on_progress is not None:
         on_progress(Progressed(settled, len(rows), 0))
     for batch in _batches(_prepared(station, root, import_id)):
-        done, refused = _commit(station, batch, who)
+        done, refused = _commit(station, batch, who, unlike)
         enrolled, set_aside, settled = enrolled + done, set_aside + refused, settled + len(batch)
         if on_progress is not None:
             on_progress(Progressed(settled, len(rows), set_aside))
@@ -92,8 +109,10 @@ def import_rows(
         enrolled=enrolled,
         already=len(rows) - enrolled - set_aside,
         set_aside=set_aside,
+        put_back=back,
         individuals=station.catalogue.counts().individuals,
         seconds=time.monotonic() - began,
+        unlike=tuple(unlike),
     )
 
 
@@ -147,6 +166,8 @@ def _waiting(station: Station, import_id: int) -> Iterator[ImportRow]:
 def _work(station: Station, root: Path, row: ImportRow) -> Work | Refusal:
     try:
         said = row.given
+        if why := flaw(said):
+            raise RowRefused(why)
         path, identity = said.get("path"), said.get("identity")
         if path is None or identity is None:
             raise RowRefused(f"The row has no {'path' if path is None else 'identity'}: fill it in, or leave the row out.")
@@ -185,19 +206,23 @@ def _batches(items: Iterable[tuple[ImportRow, Work | Refusal]]) -> Iterator[list
         yield batch
 
 
-def _commit(station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str) -> tuple[int, int]:
-    """The photos to disk, one transaction, then the index. How many were enrolled, and how many set aside."""
+def _commit(
+    station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str, unlike: list[Unlike]
+) -> tuple[int, int]:
+    """The photos to disk, one transaction, then the index. How many were enrolled, and how many set aside; `unlike` grows."""
     refused = 0
     works = [work for _, work in batch if isinstance(work, Work)]
     settle(station, (work.prepared for work in works))
     with station.catalogue.write("import", who=who, what="") as write:
-        recorder = Recorder(write, station.bundle_id)
+        recorder = Recorder(write, station)
         write.individuals_named(work.identity for work in works)
         write.sightings_by_photo((work.prepared.encoded.sha256, corners(work.prepared.given.box)) for work in works)
         for row, work in batch:
             outcome = _recorded(recorder, work) if isinstance(work, Work) else work
             if isinstance(outcome, Recorded):
                 write.mark_row(row.id, outcome.state, sighting_id=outcome.sighting_id)
+                if outcome.unlike:
+                    unlike.append(Unlike(row.number, row.given["path"], outcome.sighting_id, outcome.unlike))
             else:
                 refused += 1
                 write.mark_row(row.id, "set_aside", str(outcome))

@@ -16,22 +16,24 @@ import numpy as np
 
 from catalog.catalogue import Catalogue
 from catalog.errors import CatalogueUnavailable, PhotoStoreFailed
+from catalog.values import Import
 from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from errors import FlukeprintError
-from indexer.backup import PHOTOS_LEFT_OUT
-from indexer.reconcile import Follower
+from indexer.lost import left_out
+from indexer.reconcile import Follower, point_of
 from indexer.registry import IN_USE
 from indexer.station import bundle_for, open_books, open_index, photo_store
 from settings import Settings, read_settings
 from vector_db.errors import IndexHeld
-from vector_db.port import VectorIndex
+from vector_db.port import Place, VectorIndex
 
 Level = Literal["well", "note", "wrong"]
 LOW_DISK = 1 << 30
 GOLDEN_WITHIN = 1e-3  # another processor rounds otherwise; a wrong model is off by 0.05 and more
 VECTORS_COMPARED = 1000  # spread over the whole catalogue; all with `deep`
 SAME_WITHIN = 1e-5
+PLACE_WITHIN = 1e-6  # degrees, a tenth of a metre; an index keeps places within 1e-9
 NAMED = 5  # examples that a finding lists
 
 
@@ -60,7 +62,7 @@ def examine(settings: Settings, *, deep: bool = False) -> list[Finding]:
     except FlukeprintError as error:
         return [*findings, Finding("catalogue", "wrong", str(error))]
     try:
-        check("catalogue", lambda: _catalogue(catalogue))
+        check("catalogue", lambda: _catalogue(settings, catalogue))
         check("photos", lambda: _photos(settings, catalogue, deep))
         if check("encoder", lambda: _encoder(settings, catalogue)):
             check("index", lambda: _index(settings, catalogue, bundle_for(settings, catalogue), deep))
@@ -86,13 +88,17 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("data folder", "well", f"{settings.data_dir}, {free >> 30} GiB free")
 
 
-def _catalogue(catalogue: Catalogue) -> Iterator[Finding]:
+def _catalogue(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     health, counts = catalogue.check(catalogue.fact(IN_USE)), catalogue.counts()
     restore = "restore the last backup into a new folder"
+    bereft = [str(number) for number in health.live_of_dead[:NAMED]]
+    moved = _command(settings, "reassign", *bereft, "--to", "ID")
+    deleted = _command(settings, "delete", *(word for number in bereft for word in ("--sighting", number)))
+    again = ", and doctor again for the others" if len(bereft) < len(health.live_of_dead) else ""
     for flaws, said, do in (
         (health.damage, "SQLite reports damage", restore),
         (health.orphans, "rows point at rows that are not there", restore),
-        (health.live_of_dead, "sightings belong to an individual that is deleted", "reassign or delete these sightings"),
+        (health.live_of_dead, "sightings belong to an individual that is deleted", f"{moved}, or: {deleted}{again}"),
         (health.without_vector, "sightings have no vector", "delete these sightings, and enrol their photos again"),
     ):
         if flaws:
@@ -107,17 +113,16 @@ def _catalogue(catalogue: Catalogue) -> Iterator[Finding]:
 
 def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Finding]:
     store = photo_store(settings)
-    until = catalogue.fact(PHOTOS_LEFT_OUT)
-    expected = None if until is None else catalogue.photos_since(int(until))  # None: all of them
+    done_without = left_out(catalogue)
     gone: list[str] = []
-    number = left_out = 0
+    number = not_here = 0
     for number, photo in enumerate(catalogue.photos(), start=1):  # noqa: B007 (the count is the last one)
         path = store.path_of(photo)
         if not path.is_file():
-            if expected is None or photo.sha256 in expected:
-                gone.append(f"{photo.name} ({path})")
+            if done_without(photo):
+                not_here += 1
             else:
-                left_out += 1
+                gone.append(f"{photo.name} ({path})")
         elif deep:
             try:
                 store.verify(photo)
@@ -125,16 +130,17 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
                 gone.append(str(error))
         elif photo.kept != "reduced" and (size := path.stat().st_size) != photo.bytes:
             gone.append(f"{photo.name} ({path} has {size:,} of its {photo.bytes:,} bytes)")
-    if left_out:
-        yield Finding("photos", "note", f"{left_out} of {number} are not here: restored from a backup without photos")
+    if not_here:
+        yield Finding("photos", "note", f"{not_here} of {number} are not here: restored from a backup without photos")
     if gone:
         yield Finding(
             "photos",
             "wrong",
             f"{len(gone)} of {number} are missing or damaged: {_some(gone)}",
-            "enrol them again, or put them back from a backup; identifying works without them",
+            "import or enrol them again from where they came (an import sees what is gone or cut short, enrol every change), "
+            "or put them back from a backup; identifying works without them",
         )
-    elif not left_out:
+    elif not not_here:
         yield Finding("photos", "well", f"{number}, all there" + (" and unchanged" if deep else ""))
 
 
@@ -190,22 +196,34 @@ def _differing(index: VectorIndex, catalogue: Catalogue, bundle_id: str, deep: b
             if (
                 point is None
                 or facts != (row.species, row.viewpoint, row.taken_on)
+                or not _same_place(point.facts.place, point_of(row).facts.place)
                 or float(np.abs(point.vector - row.vector).max()) > SAME_WITHIN
             ):
                 differing.append(row.id)
     return differing
 
 
+def _same_place(one: Place | None, other: Place | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one.lat - other.lat) <= PLACE_WITHIN and abs(one.lon - other.lon) <= PLACE_WITHIN
+
+
 def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     for known in catalogue.imports():
         counts = catalogue.import_counts(known.id)
         if counts["waiting"]:
-            again = _command(settings, "import", known.source, *(["--images", known.images] if known.images else []))
+            again = _command(settings, "import", known.source, *_images(known))
             yield Finding("imports", "note", f"{known.source}: {counts['waiting']} rows wait", again)
         if counts["set_aside"]:
             yield Finding(
                 "imports", "note", f"{known.source}: {counts['set_aside']} rows are set aside, with their reasons in a CSV"
             )
+
+
+def _images(known: Import) -> list[str]:
+    """Where its paths begin, which a folder that is imported as such is not told."""
+    return ["--images", known.images] if known.images and known.images != known.source else []
 
 
 def _command(settings: Settings, *words: str) -> str:

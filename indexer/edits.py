@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from catalog import individuals
 from catalog.catalogue import Catalogue
 from catalog.errors import EditConflict, NameRefused, ValueRefused
 from catalog.names import clean_label, clean_name, listed, required_label, shown
@@ -146,7 +147,7 @@ def reassign(catalogue: Catalogue, sighting_ids: Sequence[int], to: int | str, *
         before = _owners(write, chosen)
         for owner in before:
             _refuse_other_species(one, owner.species, called(owner))
-        write.rely_many("individual", [one.id, *(owner.id for owner in before)], "live")
+        write.rely_many("individual", [one.id, *(owner.id for owner in before if owner.live)], "live")
         _move(write, [s.id for s in chosen], one.id)
         stale = learn_species(write, [s.id for s in chosen], one.species)
         origin = ", ".join(called(owner) for owner in before)
@@ -172,7 +173,7 @@ def delete_sightings(catalogue: Catalogue, sighting_ids: Sequence[int], *, who: 
         if not chosen:
             raise EditConflict("No sightings were named to delete; name at least one.")
         gone, owners = [s.id for s in chosen], _owners(write, chosen)
-        write.rely_many("individual", [owner.id for owner in owners], "live")
+        write.rely_many("individual", [owner.id for owner in owners if owner.live], "live")
         write.set_many("sighting", gone, live=False)
         origin = ", ".join(called(owner) for owner in owners)
         write.what = f"Deleted {_named(chosen)} of {origin}.{_left_empty(write, owners)}"
@@ -194,7 +195,8 @@ def _named(sightings: Sequence[Sighting]) -> str:
 
 
 def _owners(write: Write, chosen: Sequence[Sighting]) -> list[Individual]:
-    return [write.individual(number) for number in dict.fromkeys(s.individual_id for s in chosen)]
+    """Dead ones too: a sighting that damage has left with one is mended by these very edits."""
+    return [individuals.by_id(write.connection, number) for number in dict.fromkeys(s.individual_id for s in chosen)]
 
 
 def _move(write: Write, sighting_ids: Sequence[int], to: int) -> None:
@@ -219,8 +221,8 @@ def _set_species(write: Write, sighting_ids: Sequence[int], species: str | None)
     write.set_many("sighting", sighting_ids, species=species)
 
 
-def _left_empty(write: Write, individuals: Sequence[Individual]) -> str:
-    empty = [called(one) for one in individuals if not write.sightings_of(one.id)]
+def _left_empty(write: Write, owners: Sequence[Individual]) -> str:
+    empty = [called(one) for one in owners if one.live and not write.sightings_of(one.id)]
     return (
         f" No sighting is left of {', '.join(empty)}, which stays in the list; delete it if it is not wanted." if empty else ""
     )

@@ -17,15 +17,17 @@ from indexer.errors import RowRefused
 from indexer.sightings import Prepared, Recorder, Source, hand_over, prepare, settle
 from indexer.station import Station
 
+State = Literal["enrolled", "already", "refused"]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one photo."""
 
     photo: str
-    state: Literal["enrolled", "already", "refused"]
+    state: State
     sighting_id: int | None = None
-    reason: str | None = None
+    reason: str | None = None  # why it is refused; what was given with one that is enrolled already, and was not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def enrol(station: Station, whom: str | int, sources: Sequence[Source], *, who: 
             raise NameRefused(
                 f"The name {shown(name)} is taken by individual {known}; choose another, or add the photos to that one."
             )
-        recorder = Recorder(write, station.bundle_id)
+        recorder = Recorder(write, station)
         occasion = f"enrolled in event {write.event_id}"
         outcomes = tuple(item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion) for item in ready)
         individual_id = write.individual_named(name)
@@ -80,4 +82,5 @@ def _recorded(recorder: Recorder, name: str, item: Prepared, occasion: str) -> O
         done = recorder.record(name, item, occasion=occasion)
     except RowRefused as error:
         return Outcome(item.incoming.row.name, "refused", reason=str(error))
-    return Outcome(item.incoming.row.name, "enrolled" if done.state == "done" else "already", done.sighting_id)
+    state: State = "enrolled" if done.state == "done" else "already"
+    return Outcome(item.incoming.row.name, state, done.sighting_id, done.unlike or None)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
 
-from catalog.names import clean_date, clean_label, clean_place
+from catalog.names import clean_date, clean_label, clean_place, shown
+from catalog.values import Sighting
 from encoder.values import Box, Taken
 from indexer.errors import RowRefused
 
@@ -30,6 +31,23 @@ class Given:
     lon: float | None = None
     viewpoint: str | None = None
     box: Box | None = None
+
+    def unlike(self, kept: Sighting) -> str:
+        """What is said here and stands otherwise in the catalogue, for a person; empty where nothing does.
+
+        >>> given(viewpoint="left").unlike(sighting)
+        'its viewpoint stays "right" ("left" was given)'
+        """
+        place, stands = (self.lat, self.lon), (kept.lat, kept.lon)
+        pairs = [
+            ("species", self.species, kept.species),
+            ("encounter", self.encounter, kept.encounter),
+            ("date", self.taken_on, kept.taken_on),
+            ("place", None if None in place else place, None if None in stands else stands),
+            ("viewpoint", self.viewpoint, kept.viewpoint),
+        ]
+        differing = [(what, said, stands) for what, said, stands in pairs if said is not None and said != stands]
+        return ", ".join(f"its {what} stays {_told(stands)} ({_told(said)} was given)" for what, said, stands in differing)
 
     def or_from(self, taken: Taken) -> Given:
         """This, with date and place filled in from the photo's own metadata."""
@@ -63,6 +81,12 @@ def given(
         viewpoint=clean_label(viewpoint, "viewpoint"),
         box=crop(box),
     )
+
+
+def _told(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"{degrees:g}" for degrees in value)
+    return "unknown" if value is None else shown(value)
 
 
 def day(text: str | None) -> date | None:

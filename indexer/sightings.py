@@ -45,12 +45,14 @@ class Prepared:
     given: Given  # completed from the photo's own metadata
     encoded: Encoded
     incoming: Incoming
+    said: Given  # by a person or a table alone
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     state: Literal["done", "already"]
     sighting_id: int
+    unlike: str = ""  # what was given with a photo that is enrolled already, and was not taken
 
 
 def prepare(station: Station, source: Source) -> Prepared:
@@ -69,7 +71,7 @@ def prepare(station: Station, source: Source) -> Prepared:
         creator=encoded.taken.creator,
         source=source.path,
     )
-    return Prepared(given, encoded, incoming)
+    return Prepared(given, encoded, incoming, source.given)
 
 
 def _refuse_wrong_clock(known: Given) -> None:
@@ -88,8 +90,8 @@ def settle(station: Station, prepared: Iterable[Prepared]) -> None:
 class Recorder:
     """Records prepared photos in one write, and remembers what it enrolled."""
 
-    def __init__(self, write: Write, bundle_id: str) -> None:
-        self._write, self._bundle_id = write, bundle_id
+    def __init__(self, write: Write, station: Station) -> None:
+        self._write, self._photos, self._bundle_id = write, station.photos, station.bundle_id
         self._species: dict[int, str | None] = {}  # of the individuals met in this write
         self.enrolled: list[int] = []
         self.learned: list[int] = []  # sightings of before, which have a species since this write
@@ -111,8 +113,10 @@ class Recorder:
                     f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". If that is wrong: '
                     f"flukeprint reassign {known} --to ID. If it shows two animals, give each its box."
                 )
-            write.add_photo(prepared.incoming.row)  # which may lie elsewhere now
-            return Recorded("already", known)
+            kept = write.photo(encoded.sha256)
+            lost = kept is not None and not self._photos.looks_whole(kept)
+            write.add_photo(prepared.incoming.row, anew=lost)  # which may lie elsewhere now
+            return Recorded("already", known, prepared.said.unlike(sighting))
         individual_id, species = self._individual(individual_id, name, given.species)
         label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)
         write.add_photo(prepared.incoming.row)

@@ -3,6 +3,9 @@
 Reading is lenient about form (column names and their order, separators, byte-order marks, HappyWhale's spelling) and
 strict about sense: a row keeps what was written, and is judged when it is enrolled, so that one bad row is set aside with its
 reason and can be mended. What is not readable as a table at all is refused at once.
+
+A row with more cells than headings (a comma in a name, without quotation marks) has shifted: each cell after the comma stands
+under another's heading. Such a row carries the whole of what was written, and `flaw` says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.names import storable
+from catalog.names import shown, storable
 from indexer.errors import TableRefused
 
 PHOTO_ENDINGS = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"}
@@ -32,6 +35,7 @@ ALIASES = {
     "lon": ("lon", "lng", "long", "longitude", "decimallongitude", "decimal_longitude"),
     "viewpoint": ("viewpoint", "view", "side"),
     "box": ("box", "bbox"),
+    "as_written": ("as_written",),  # ours: the whole of a row that has shifted
 }
 NEEDED = ("path", "identity")
 MAX_BYTES = 1 << 30  # of a table, which is read as a whole: some ten million rows
@@ -117,6 +121,8 @@ def rows_of(raw: bytes, table: str) -> Iterator[Row]:
             found = True
             values = {name: cells[at].strip() for name, at in columns.items() if at < len(cells)}
             kept = {name: value for name, value in values.items() if value}
+            if any(cell.strip() for cell in cells[len(header) :]):
+                kept["as_written"] = _line(cells, separator)
             if "species" in kept:
                 kept["species"] = SPECIES_MENDED.get(kept["species"], kept["species"])
             yield Row(number, kept)
@@ -126,6 +132,24 @@ def rows_of(raw: bytes, table: str) -> Iterator[Row]:
         ) from error
     if not found:
         raise TableRefused(f"{table} has a heading and no rows: expected a row for each photo.")
+
+
+def flaw(given: Mapping[str, str]) -> str | None:
+    """Why a row cannot be trusted as it was read; None where it can."""
+    if "as_written" not in given:
+        return None
+    return (
+        "The row has more cells than there are headings, so that they may stand under the wrong ones: "
+        f"{shown(given['as_written'])}. Put quotation marks around a cell that holds a separator; in a CSV of rows set aside, "
+        "put each cell under its heading and empty as_written."
+    )
+
+
+def _line(cells: list[str], separator: str) -> str:
+    """The cells as one line of the table that they came from."""
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=separator, lineterminator="").writerow(cells)
+    return out.getvalue()
 
 
 def _columns(header: list[str], table: str) -> dict[str, int]:

@@ -104,6 +104,5 @@ def _refuse_live_of_dead(write: Write, target: EventRow) -> None:
 def _refuse(connection: Connection, target: EventRow, why: str, event_ids: set[int]) -> NoReturn:
     named = [f"event {e.id} ({e.verb}): {e.what}" for e in reversed(events.events_of(connection, event_ids))]
     few = "; ".join(named[:10] + ([f"and {len(named) - 10:,} more"] if len(named) > 10 else []))
-    raise EditConflict(
-        f"Event {target.id} ({target.verb}) cannot be undone: {why}. Nothing was changed. Undo first, from the top: {few}"
-    )
+    first = f" Undo first, from the top: {few}" if named else ""  # damage has no event
+    raise EditConflict(f"Event {target.id} ({target.verb}) cannot be undone: {why}. Nothing was changed.{first}")

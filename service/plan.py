@@ -8,7 +8,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from catalog.values import JobKind
-from indexer.tables import rows_of
+from indexer.tables import flaw, rows_of
 from service.archive import Member, read_member
 from service.errors import UploadRefused
 
@@ -63,11 +63,11 @@ def _of_table(file: Path, members: Iterable[Member], table: Member) -> list[Row]
     found: dict[tuple[str, str], list[Row]] = {}
     lost: list[Row] = []
     for row in rows_of(raw, table.path):
-        said = dict(row.given)
+        said, shifted = dict(row.given), flaw(row.given)
         path, name = said.pop("path", ""), said.pop("identity", "")
         member = there.get(str(PurePosixPath(table.folder) / path)) or there.get(path)
-        if member is None or not name:
-            why = "It names no individual." if member else f'There is no file "{path[:200]}" in the archive.'
+        if shifted or member is None or not name:
+            why = shifted or ("It names no individual." if member else f'There is no file "{path[:200]}" in the archive.')
             told = {"name": name or path, "state": "refused", "reason": f"Row {row.number} of the table: {why}"}
             lost.append(told | {"photos": [{"member": path, "name": PurePosixPath(path).name or path, "given": said}]})
         else:

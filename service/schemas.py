@@ -105,7 +105,9 @@ class EnrolledPhoto(Shape):
     photo: str
     state: Literal["enrolled", "already", "refused"]
     sighting_id: Id | None
-    reason: str | None
+    reason: str | None = Field(
+        description="Why it is refused; of one that is enrolled already, what was given otherwise and not taken."
+    )
 
 
 class Enrolment(Shape):

@@ -205,7 +205,8 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
 
     assert names() == ["Kelp", "Tide"]
     assert names("--species", "orca") == ["Kelp"]
-    assert names("--near", "-17.4,-149.9,50") == ["Kelp"]
+    assert names("--near", "-17.4,-149.9,50") == names("--near=-17.4,-149.9,50") == ["Kelp"]
+    assert names("--near", "-.5,12,10") == names("--near=-.5,12,10") == []
     assert names("--after", "2020-06-01") == ["Tide"]
     assert names("--before", "2020-06-01") == ["Kelp"]
     assert names("--species", "orca", "--after", "2020-06-01") == []
@@ -224,6 +225,14 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
         (["show", "Nobody"], 1, "no catalogue"),
         (["enrol", "--name", "K", "/none/such.jpg"], 1, "such.jpg"),
         (["enrol", "--name", "K", "/"], 1, "a folder"),
+        (["similar"], 2, "--sighting"),
+        (["similar", "x.jpg", "--sighting", "1"], 2, "not both"),
+        (["similar", "--sighting", "1", "--box", "1,2,3,4"], 2, "--box is of a photo"),
+        (["delete"], 2, "--sighting"),
+        (["delete", "Kelp", "--sighting", "1"], 2, "not both"),
+        (["history", "Kelp", "--sighting", "1"], 2, "not both"),
+        (["amend", "1"], 2, "--viewpoint"),
+        (["bundles", "make", "--licence", "x", "--out", "o"], 2, "--timm NAME, or --run DIR"),
         (["identify", "x.jpg", "--near", "1,2"], 1, "LATITUDE,LONGITUDE,KILOMETRES"),
         (["identify", "x.jpg", "--near", "nan,2,3"], 1, "latitude"),
         (["identify", "x.jpg", "--after", "2020-13-01"], 1, "2020-13-01"),
@@ -232,8 +241,6 @@ def test_filters_leave_out_what_does_not_fit(run: Run, photos: Path) -> None:
         (["identify", "x.jpg", "--box", "-1,0,5,5"], 1, "10,20,300,200"),
         (["enrol", "--name", "", "x.jpg"], 1, "name"),
         (["enrol", "--name", "K", "--lat", "nan", "--lon", "1", "x.jpg"], 1, "latitude"),
-        (["similar"], 1, "--sighting"),
-        (["delete"], 1, "--sighting"),
         (["import", "/none/such"], 1, "/none/such"),
         (["restore", "/none/such"], 1, "/none/such"),
         (["backup", "/tmp/x.flukeprint"], 1, "no catalogue"),
@@ -256,8 +263,63 @@ def test_a_box_outside_the_photo_is_refused_with_both_sizes(run: Run, photos: Pa
 
 def test_boxes_and_photos_must_be_as_many(run: Run, photos: Path) -> None:
     refused = run("identify", photos / "W0/0-0.jpg", photos / "W0/0-1.jpg", "--box", "0,0,100,100")
-    assert (refused.code, "1 boxes for 2 photos" in refused.err) == (1, True)
-    assert run("enrol", "--name", "K", photos / "W0/0-0.jpg", "--box", "-", "--box", "-").code == 1
+    assert (refused.code, "1 boxes for 2 photos" in refused.err) == (2, True)
+    wrong = run("enrol", "--name", "K", photos / "W0/0-0.jpg", "--box", "-", "--box", "-", "--json")
+    assert (wrong.code, wrong.json["error"]) == (2, "CommandWrong")
+
+
+def test_a_sighting_is_amended_and_an_undo_brings_back_what_was(run: Run, photos: Path) -> None:
+    run(
+        "enrol",
+        "--name",
+        "Kelp",
+        "--date",
+        "2019-01-01",
+        "--lat",
+        -17.5,
+        "--lon",
+        9,
+        "--viewpoint",
+        "left",
+        photos / "W0/0-0.jpg",
+    )
+    facts = ("taken_on", "lat", "lon", "viewpoint", "encounter")
+
+    def known() -> list[object]:
+        (one,) = run("show", "Kelp", "--json").json["sightings"]
+        return [one[fact] for fact in facts]
+
+    before = known()
+    amended = run(
+        "amend", 1, "--date", "2020-02-02", "--lat", "-.5", "--lon", "-.25", "--viewpoint", "", "--encounter", "May", "--json"
+    )
+    assert known() == ["2020-02-02", -0.5, -0.25, None, "May"]
+    assert "is all that already" in run("amend", 1, "--date", "2020-02-02", "--viewpoint", "").err
+    assert run("undo", amended.json["event_id"]).code == 0
+    assert known() == before
+    assert run("amend", 1, "--lat", "").code == 0
+    assert known()[1:3] == [None, None]
+    assert (run("amend", 1, "--lat", 5).code, run("amend", 99, "--date", "").code) == (1, 1)
+
+
+def test_what_is_given_otherwise_with_an_enrolled_photo_is_said_with_the_way_to_set_it_right(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    for n in range(3):
+        run("enrol", "--name", "Kelp", "--date", "2019-01-01", photos / f"W0/0-{n}.jpg")
+    again = run("enrol", "--name", "Kelp", "--date", "2020-01-01", photos / "W0/0-0.jpg")
+    assert '0-0.jpg: is already sighting 1; its date stays "2019-01-01" ("2020-01-01" was given)' in again.out
+    assert "flukeprint amend" in again.out
+    table = tmp_path / "rows.csv"
+    rows = [f"W0/0-{n}.jpg,Kelp,{day}" for n, day in enumerate(("2020-01-01", "2019-01-01", ""))]
+    table.write_text("path,identity,date\n" + "\n".join(rows) + "\n")
+    told = run("import", table, "--images", photos, "--json")
+    assert told.json["unlike"] == [
+        {"row": 1, "photo": "W0/0-0.jpg", "sighting_id": 1, "reason": 'its date stays "2019-01-01" ("2020-01-01" was given)'}
+    ]
+    assert "W0/0-0.jpg is already sighting 1; its date stays" in told.err
+    assert told.code == 0
+    assert run("import", table, "--images", photos).err == ""  # which gives nothing new
 
 
 def test_a_refusal_is_json_too_where_json_is_asked_for(run: Run) -> None:
@@ -287,6 +349,21 @@ def test_what_became_of_the_merged_and_the_deleted_is_in_the_history_that_refusa
     assert 'Deleted sighting 1 of "W0"' in run("history").out
     assert "There is no sighting 99" in run("history", "--sighting", 99).err
     assert "not both" in run("history", "W0", "--sighting", 1).err
+
+
+def test_a_backup_of_what_is_flawed_is_made_and_says_so(run: Run, photos: Path, tmp_path: Path) -> None:
+    run("import", photos)
+    next((tmp_path / "data" / "photos").glob("??/*.jpg")).unlink()
+    told = run("backup", tmp_path / "one.flukeprint")
+    assert (told.code, (tmp_path / "one.flukeprint").is_file()) == (1, True)
+    assert "1 photos are gone or cut short" in told.err
+    model = next((tmp_path / "data" / "bundles").glob("*/model.onnx"))
+    model.write_bytes(model.read_bytes() + b"!")
+    told = run("backup", tmp_path / "two.flukeprint", "--json")
+    assert (told.code, len(told.json["missing_photos"])) == (1, 1)
+    assert told.json["damaged_bundle"] in told.err
+    assert "flukeprint bundles add FOLDER" in told.err
+    assert run("restore", tmp_path / "two.flukeprint", "--data-dir", tmp_path / "other").code == 0
 
 
 def test_a_restore_is_of_the_bundle_in_the_file_whatever_is_set(

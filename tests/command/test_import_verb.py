@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shlex
 import shutil
 from pathlib import Path
@@ -16,6 +17,29 @@ def test_set_aside_rows_are_written_down_and_the_way_back_is_said(run: Run, phot
     assert done.code == 1
     assert "none.jpg" in (tmp_path / "aside.csv").read_text()
     assert f"flukeprint import {tmp_path / 'aside.csv'} --images {photos}" in done.err
+
+
+def test_a_row_that_a_comma_has_shifted_is_set_aside_by_itself_and_mended_in_the_csv(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    table, aside = tmp_path / "rows.csv", tmp_path / "aside.csv"
+    table.write_text("path,identity,notes,species\nW0/0-0.jpg,Scar, Old,calm,orca\nW1/1-0.jpg,Tide,,orca,,\n")
+    done = run("import", table, "--images", photos, "--set-aside", aside, "--json")
+    assert (done.code, done.json["enrolled"], done.json["set_aside"]) == (1, 1, 1)
+    assert [one["name"] for one in run("individuals", "--json").json["individuals"]] == ["Tide"]
+    (row,) = csv.DictReader(aside.read_text().splitlines())
+    assert row["as_written"] == "W0/0-0.jpg,Scar, Old,calm,orca"
+    assert "more cells than there are headings" in row["reason"]
+    assert run("import", aside, "--images", photos).code == 1  # untouched, it is as wrong as before
+    with aside.open("w") as mended:
+        writer = csv.DictWriter(mended, row)
+        writer.writeheader()
+        writer.writerow(row | {"identity": "Scar, Old", "species": "orca", "as_written": ""})
+    assert run("import", aside, "--images", photos).code == 0
+    assert {(one["name"], one["species"]) for one in run("individuals", "--json").json["individuals"]} == {
+        ("Scar, Old", "orca"),
+        ("Tide", "orca"),
+    }
 
 
 def test_the_command_that_is_said_for_mended_rows_can_be_typed(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -45,6 +69,17 @@ def test_mended_rows_are_not_written_over(run: Run, photos: Path, tmp_path: Path
     assert run(*importing).code == 0
     assert [path.name for path in aside.iterdir()] == ["import-1.csv"]
     assert run("import", aside / "import-1.csv", "--images", photos).code == 0
+
+
+def test_images_of_a_folder_and_images_that_are_not_there_are_refused_at_once(run: Run, photos: Path, tmp_path: Path) -> None:
+    folder = run("import", photos, "--images", photos)
+    assert (folder.code, "Leave --images out" in folder.err) == (2, True)
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\n")
+    for images in (tmp_path / "none", table):
+        lost = run("import", table, "--images", images)
+        assert (lost.code, f"--images {images} is no folder" in lost.err) == (1, True)
+    assert run("import", table, "--images", photos, "--json").json["set_aside"] == 0
 
 
 def test_the_table_itself_is_no_place_for_its_refused_rows(run: Run, photos: Path, tmp_path: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 from said import ROOT, SMALL, Run
 
 from demo import animals
@@ -147,6 +151,23 @@ def test_drift_is_shown_as_far_as_it_can_be_told_and_kept(run: Run, photos: Path
     kept = run("drift", "--history", 5, "--json").json["kept"]
     assert [one["photos"] for one in kept] == [1]
     assert "stated - right" in run("drift", "--history", 5).out
+
+
+@pytest.mark.parametrize("way", ["reassign", "delete"])
+def test_what_doctor_says_of_sightings_of_a_deleted_individual_can_be_followed(
+    run: Run, photos: Path, tmp_path: Path, way: str
+) -> None:
+    run("import", photos)
+    with closing(sqlite3.connect(tmp_path / "data" / "catalogue.db")) as database, database:
+        database.execute("UPDATE individuals SET live = 0 WHERE name = 'W1'")
+    (found,) = (one for one in run("doctor", "--json").json["findings"] if one["level"] == "wrong")
+    assert found["found"] == "sightings belong to an individual that is deleted: 4, 5, 6"
+    told = {shlex.split(one)[1]: shlex.split(one)[1:] for one in found["do"].split(", or: ")}
+    done = run(*["W2" if word == "ID" else word for word in told[way]], "--json")
+    assert done.code == 0
+    assert run("doctor").code == 0
+    undone = run("undo", done.json["event_id"])  # which would bring the damage back
+    assert (undone.code, undone.err.rstrip().endswith("Nothing was changed.")) == (1, True)
 
 
 def test_damaged_bundle_is_listed_as_such_mended_and_removed(run: Run) -> None:

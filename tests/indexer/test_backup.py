@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -15,7 +16,8 @@ from indexer.backup import MANIFEST, back_up, restore
 from indexer.bulk import import_rows
 from indexer.doctor import examine, is_well
 from indexer.errors import BackupRefused
-from indexer.station import open_station
+from indexer.registry import SHIPPED, add
+from indexer.station import open_books, open_station
 from settings import Settings
 
 
@@ -163,6 +165,63 @@ def test_a_backup_into_a_folder_that_is_not_there_is_refused_and_leaves_nothing(
         back_up(settings, tmp_path / "none" / "x.flukeprint")
     shutil.rmtree(tmp_path / "none", ignore_errors=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_photos_that_are_gone_are_named_and_the_backup_is_made_and_restores_to_the_same(
+    kept: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    here = elsewhere(kept[0], tmp_path / "here")
+    shutil.copytree(kept[0].data_dir, here.data_dir)
+    assert back_up(here, tmp_path / "whole").missing == ()
+    gone, cut = sorted((here.data_dir / "photos").glob("??/*.jpg"))[:2]
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:10])
+    with open_books(here) as catalogue:
+        names = {photo.name for photo in catalogue.photos() if photo.sha256 in (gone.stem, cut.stem)}
+    done = back_up(here, tmp_path / "flawed")
+    assert (len(done.missing), set(done.missing), done.bundle_flaw) == (2, names, None)
+    assert back_up(here, tmp_path / "small", photos=False).missing == ()
+    there = elsewhere(kept[0], tmp_path / "there")
+    restore(there, tmp_path / "flawed")
+    mine, theirs = ({f.subject: f.found.replace(str(s.data_dir), "") for f in examine(s)} for s in (here, there))
+    assert mine["photos"] == theirs["photos"]
+    restore(elsewhere(kept[0], tmp_path / "left out"), tmp_path / "small")
+    assert back_up(elsewhere(kept[0], tmp_path / "left out"), tmp_path / "again").missing == ()
+
+
+def harm(bundle: Path) -> None:
+    model = bundle / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1])
+
+
+def test_a_damaged_bundle_is_told_and_replaced_by_the_same_that_ships(kept: tuple[Settings, Path], tmp_path: Path) -> None:
+    here, there = elsewhere(kept[0], tmp_path / "here"), elsewhere(kept[0], tmp_path / "there")
+    shutil.copytree(kept[0].data_dir, here.data_dir)
+    harm(next((here.data_dir / "bundles").iterdir()))
+    assert "model.onnx" in (back_up(here, tmp_path / "flawed").bundle_flaw or "")
+    restore(there, tmp_path / "flawed")
+    assert is_well(examine(there, deep=True))
+
+
+def test_a_damaged_bundle_that_nobody_else_has_is_not_restored_and_its_tar_can_be_mended_by_hand(
+    settings: Settings, whales: Path, tmp_path: Path
+) -> None:
+    original = tmp_path / "original"
+    shutil.copytree(SHIPPED / "starter-lite0", original)
+    contract = json.loads((original / "bundle.json").read_text()) | {"name": "ours"}
+    (original / "bundle.json").write_text(json.dumps(contract))
+    with open_station(settings.model_copy(update={"bundle": original})) as station:
+        import_rows(station, whales, who="me")
+    harm(next((settings.data_dir / "bundles").iterdir()))
+    back_up(settings, tmp_path / "flawed")
+    there = elsewhere(settings, tmp_path / "there")
+    with pytest.raises(BackupRefused, match=r"bundle ours\S* .*nothing was restored.*plain tar"):
+        restore(there, tmp_path / "flawed")
+    assert not there.data_dir.exists()
+    with tarfile.open(tmp_path / "flawed") as tar:
+        tar.extractall(there.data_dir, filter="data")
+    add(there, original)
+    assert is_well(examine(there))
 
 
 def test_links_are_packed_as_what_they_lead_to(kept: tuple[Settings, Path], tmp_path: Path) -> None:

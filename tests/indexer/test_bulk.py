@@ -12,9 +12,13 @@ from catalog.photos import INCOMING
 from demo import animals
 from indexer.bulk import Progressed, import_rows, set_aside_csv
 from indexer.edits import delete_sightings
+from indexer.enrol import enrol
 from indexer.errors import TableRefused
-from indexer.station import Station
+from indexer.given import Given
+from indexer.sightings import Source
+from indexer.station import Station, open_station
 from indexer.undo import undo
+from settings import Settings
 
 
 def test_a_folder_is_imported_and_twice_changes_nothing(station: Station, whales: Path) -> None:
@@ -67,6 +71,54 @@ def test_a_photo_mended_in_its_place_is_taken_at_the_next_run(station: Station, 
     shutil.copy(whales / "W0" / "0.jpg", tmp_path / "Kelp" / "a.jpg")
     again = import_rows(station, tmp_path, who="me")
     assert (again.enrolled, again.set_aside) == (1, 0)
+
+
+def test_a_photo_that_was_lost_is_put_back_by_the_same_import_and_nothing_else_changes(
+    station: Station, whales: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(whales / "W0", source / "W0")
+    assert import_rows(station, source, who="me").put_back == 0
+    before, photos = station.catalogue.counts(), list(station.catalogue.photos())
+    (gone, cut, kept_away) = (station.photos.path_of(photo) for photo in photos[:3])
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:10])
+    kept_away.unlink()
+    (source / "W0" / photos[2].name).write_bytes((whales / "W1" / "0.jpg").read_bytes())  # another photo by its name
+    done = import_rows(station, source, who="me")
+    assert (done.put_back, done.enrolled, done.already, done.set_aside) == (2, 0, 4, 0)
+    assert station.catalogue.counts() == before
+    for photo in photos[:2]:
+        station.photos.verify(photo)
+    assert not kept_away.exists()
+    shutil.rmtree(source / "W0")
+    gone.unlink()
+    table = tmp_path / "rows.csv"
+    table.write_text("path,identity\n" + "".join(f"W0/{n}.jpg,W0\n" for n in range(4)))
+    assert import_rows(station, table, images=whales, who="me").already == 4
+    assert gone.is_file()  # its rows are of another import, and it is read as any new row's photo is
+
+
+@pytest.mark.parametrize("way", ["import", "enrol"])
+def test_a_lost_photo_that_is_kept_otherwise_now_is_where_the_catalogue_says(
+    settings: Settings, whales: Path, tmp_path: Path, way: str
+) -> None:
+    source = tmp_path / "source"
+    (source / "W0").mkdir(parents=True)
+    shutil.copy(whales / "W0" / "0.jpg", source / "W0")
+    with open_station(settings.model_copy(update={"keep_photos": "reduced", "photo_long_side": 160})) as station:
+        import_rows(station, source, who="me")
+        [photo] = station.catalogue.photos()
+        assert photo.kept == "reduced"
+        station.photos.path_of(photo).unlink()
+    with open_station(settings) as station:
+        if way == "import":
+            import_rows(station, source, who="me")
+        else:
+            enrol(station, "W0", [Source("0.jpg", Given(), path=source / "W0" / "0.jpg")], who="me")
+        [photo] = station.catalogue.photos()
+        assert photo.kept == "original"
+        station.photos.verify(photo)
 
 
 def test_one_photo_under_two_names_is_set_aside_and_named(station: Station, whales: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from indexer.edits import set_species
 from indexer.station import open_books, open_station
 from indexer.undo import undo
 from settings import Settings
+from vector_db.port import Place
 
 
 @pytest.fixture
@@ -87,6 +89,17 @@ def test_each_harm_is_found_and_named(filled: Settings, harm: Callable[[Path], N
     assert subject in wrong(filled, deep=deep)
 
 
+def test_photos_that_are_gone_or_cut_short_are_back_after_the_import_that_doctor_speaks_of(
+    filled: Settings, whales: Path
+) -> None:
+    delete_a_photo(filled.data_dir)
+    cut_a_photo_short(filled.data_dir)
+    assert wrong(filled)["photos"].do.startswith("import or enrol them again")
+    with open_station(filled) as station:
+        assert import_rows(station, whales, who="me").put_back == 2
+    assert is_well(examine(filled, deep=True))
+
+
 def test_what_was_corrected_in_sql_alone_is_well(filled: Settings) -> None:
     with open_books(filled) as catalogue:
         event = set_species(catalogue, "W0", "orca", who="me").event_id
@@ -94,6 +107,18 @@ def test_what_was_corrected_in_sql_alone_is_well(filled: Settings) -> None:
     with open_books(filled) as catalogue:
         undo(catalogue, event, who="me")
     assert is_well(examine(filled, deep=True))
+
+
+def test_a_place_that_the_index_has_otherwise_is_found(filled: Settings) -> None:
+    with open_station(filled) as station:
+        (point,) = station.index.points([3])
+        assert point.facts.place is not None
+        moved = Place(point.facts.place.lat + 0.01, point.facts.place.lon)
+        station.index.upsert([replace(point, facts=replace(point.facts, place=moved))])
+    assert wrong(filled, deep=True)["index"].found.endswith("sightings 3")
+    with open_station(filled) as station:
+        station.index.upsert([replace(point, facts=replace(point.facts, place=None))])
+    assert wrong(filled, deep=True)["index"].found.endswith("sightings 3")
 
 
 def test_an_index_that_is_held_is_a_note_and_no_fault(filled: Settings) -> None:
@@ -121,3 +146,11 @@ def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> No
     assert note.found.endswith("1 rows wait")
     told = f"flukeprint import '/some/rows of ours.csv' --images /some/photos --data-dir {filled.data_dir}"
     assert note.do == told
+
+
+def test_a_folder_whose_import_was_stopped_is_named_without_images(filled: Settings, whales: Path) -> None:
+    with open_books(filled) as catalogue:
+        (known,) = catalogue.imports()
+        catalogue.add_import_rows(known.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
+    (note,) = (finding for finding in examine(filled) if finding.subject == "imports")
+    assert note.do == f"flukeprint import {whales} --data-dir {filled.data_dir}"

@@ -57,6 +57,20 @@ def test_enrolling_twice_is_enrolling_once(station: Station) -> None:
     assert station.index.count() == station.catalogue.counts().sightings == 1
 
 
+def test_what_is_given_otherwise_with_an_enrolled_photo_is_said_and_stays(station: Station) -> None:
+    enrol(station, "Kelp", [photo(0, 0, Given(taken_on=date(2019, 1, 1), viewpoint="left", lat=1.5, lon=2.0))], who="me")
+    other = Given(species="orca", taken_on=date(2020, 1, 1), viewpoint="left", lat=-1.5, lon=2.0, encounter="May")
+    (told,) = enrol(station, "Kelp", [photo(0, 0, other)], who="me").photos
+    assert (told.state, told.reason) == (
+        "already",
+        'its species stays unknown ("orca" was given), its encounter stays "individual 1 on 2019-01-01" ("May" was given), '
+        'its date stays "2019-01-01" ("2020-01-01" was given), its place stays 1.5, 2 (-1.5, 2 was given)',
+    )
+    assert str(station.catalogue.sighting(1).taken_on) == "2019-01-01"
+    (same,) = enrol(station, "Kelp", [photo(0, 0)], who="me").photos  # whose camera notes another day: that was never said
+    assert same.reason is None
+
+
 def test_the_same_photo_twice_in_one_call_is_one_sighting(station: Station) -> None:
     done = enrol(station, "Kelp", [photo(0, 0), photo(0, 0)], who="me")
     assert [p.state for p in done.photos] == ["enrolled", "already"]

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import TableRefused
-from indexer.tables import ALIASES, Row, as_csv, read_folder, read_table
+from indexer.tables import ALIASES, Row, as_csv, flaw, read_folder, read_table
 from settings import ROOT
 
 
@@ -95,11 +95,22 @@ def test_happywhales_table_is_read_and_its_spelling_mended(tmp_path: Path) -> No
 
 
 def test_short_rows_and_blank_lines_are_read_as_far_as_they_go(tmp_path: Path) -> None:
-    path = table(tmp_path, "path,identity,date\na.jpg\n\n,,\nb.jpg,Kelp,2019-01-01,extra\n")
+    path = table(tmp_path, "path,identity,date\na.jpg\n\n,,\nb.jpg,Kelp,2019-01-01,, \n")
     assert [(row.number, dict(row.given)) for row in read_table(path)] == [
         (1, {"path": "a.jpg"}),
         (4, {"path": "b.jpg", "identity": "Kelp", "date": "2019-01-01"}),
     ]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_row_with_more_cells_than_headings_keeps_all_that_was_written_and_says_so(tmp_path: Path, separator: str) -> None:
+    text = 'path,identity,species\na.jpg,Scar, Old,"orca, of the north"\nb.jpg,Kelp,orca\n'
+    lines = [line.replace(",", separator) for line in text.splitlines()]
+    shifted, sound = read_table(table(tmp_path, "\n".join(lines)))
+    cells = next(csv.reader([shifted.given["as_written"]], delimiter=separator))
+    assert cells == ["a.jpg", "Scar", " Old", f"orca{separator} of the north"]
+    assert "more cells than there are headings" in (flaw(shifted.given) or "")
+    assert (dict(sound.given), flaw(sound.given)) == ({"path": "b.jpg", "identity": "Kelp", "species": "orca"}, None)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from zipfile import ZipFile
 
 import pytest
 
@@ -43,3 +44,11 @@ def test_outermost_folder_is_the_individual_unless_it_only_holds_the_others(path
 def test_photos_without_a_folder_are_nobodys() -> None:
     with pytest.raises(UploadRefused, match="a folder an individual"):
         individuals("a.jpg", "b.jpg")
+
+
+def test_row_of_a_table_that_a_comma_has_shifted_is_refused_by_itself(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.writestr("rows.csv", "path,identity\na.jpg,Scar, Old\nb.jpg,Tide\n")
+    rows = plan("enrol", tmp_path / "some.zip", [member(path) for path in ("rows.csv", "a.jpg", "b.jpg")], most=16)
+    assert [(row["name"], row.get("state")) for row in rows] == [("Tide", None), ("Scar", "refused")]
+    assert "Row 1 of the table: The row has more cells than there are headings" in rows[1]["reason"]
