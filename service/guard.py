@@ -1,8 +1,8 @@
 """Photos that are to be enrolled and look like another individual's: said before they become a second name of one animal.
 
 All together, and each by itself: one photo of a known animal among many of another is lost in their mean. An animal that is
-there under two names already is told with both. Looked at twice: before anything is written, and, where something has happened in
-the catalogue since, once more when nobody else can write, or two who enrol one animal at once would not see each other.
+there under two names already is told with both. Looked at twice: before anything is written, and, where something has happened
+in the catalogue since, once more when nobody else can write, or two who enrol one animal at once would not see each other.
 """
 
 from __future__ import annotations
