@@ -128,6 +128,12 @@ class Catalogue:
         with self.transactions.reading() as connection:
             return individuals.summary(connection, individual_id)
 
+    def whole_individual(self, individual_id: int) -> tuple[IndividualSummary, list[Sighting]]:
+        """The live individual of this number, and its live sightings, as of one moment."""
+        with self.transactions.at_once() as connection:
+            individuals.find(connection, individual_id)
+            return individuals.summary(connection, individual_id), sightings.of_individual(connection, individual_id)
+
     def individuals(
         self,
         search: str | None = None,

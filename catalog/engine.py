@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from catalog.errors import CatalogueUnavailable
 from catalog.faults import WAIT_S, place
+from catalog.names import folded
 
 PAGE_BYTES = 8192  # three vectors of 512 float32 a page; at SQLite's 4096 it is one: 100,000 sightings in 335 MB, not 473
 BEGIN = "flukeprint_begin"  # execution option: how a SQLite transaction begins
@@ -40,8 +41,7 @@ def _sqlite(url: URL, *, durable: bool, foreign_keys: bool) -> Engine:
             "recursive_triggers = ON",  # or INSERT OR REPLACE would rewrite the log past its triggers
         ):
             connection.execute(f"PRAGMA {pragma}").close()
-        # Its own knows ASCII alone, and a search for "ärg" shall find "Ärger".
-        connection.create_function("lower", 1, lambda text: text if text is None else str(text).lower(), deterministic=True)
+        connection.create_function("folded", 1, folded, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

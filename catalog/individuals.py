@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, false, func, select
+from sqlalchemy import Connection, Row, Select, String, false, func, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from catalog.chunks import chunks
 from catalog.errors import NotKnown
-from catalog.names import clean_name, shown
+from catalog.names import clean_name, folded, shown
 from catalog.schema import individuals, sightings
 from catalog.values import Individual, IndividualSummary
 
 _I = individuals.c
 Order = Literal["name", "id", "sightings", "encounters"]
+
+
+class _Folded(FunctionElement[str]):
+    """`names.folded` in SQL: on SQLite itself (`engine.py`), on PostgreSQL what its locale knows, and the two letters that
+    are written otherwise in capitals."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_Folded)
+def _on_sqlite(element: _Folded, compiler: SQLCompiler, **more: Any) -> str:
+    return f"folded({compiler.process(element.clauses, **more)})"
+
+
+@compiles(_Folded, "postgresql")
+def _on_postgresql(element: _Folded, compiler: SQLCompiler, **more: Any) -> str:
+    name, (final, other) = compiler.process(element.clauses, **more), ("\u03c2", "\u03c3")  # sigmas
+    return f"replace(replace(lower({name}), 'ß', 'ss'), '{final}', '{other}')"
 
 
 def _individual(row: Row[Any]) -> Individual:
@@ -109,7 +130,7 @@ def listing(
     order: Order = "name",
     descending: bool = False,
 ) -> list[IndividualSummary]:
-    """The live ones by name. `search`: a part of the name in any case (on PostgreSQL, of the letters that its locale knows)."""
+    """The live ones by name. `search`: a part of the name in any case: see `names.folded`."""
     chosen = _chosen(select(_I.id, _I.name, _I.species), search, species)
     if order in {"sightings", "encounters"}:
         return _counted(connection, chosen, order, descending=descending, limit=limit, offset=offset)
@@ -130,7 +151,7 @@ def _chosen(query: Select[Any], search: str | None, species: str | None) -> Sele
     if search and "\0" in search:  # where SQLite's text ends; no name has one
         return query.where(false())
     if search:
-        query = query.where(_I.name.icontains(unicodedata.normalize("NFC", search), autoescape=True))  # as names are kept
+        query = query.where(_Folded(_I.name).contains(folded(search), autoescape=True))
     return query if species is None else query.where(_I.species == species)
 
 

@@ -76,6 +76,15 @@ def _flaw(text: str, limit: int) -> str | None:
     return None
 
 
+def folded(text: str) -> str:
+    """As a search compares it: without the case of letters, however they were composed.
+
+    >>> folded("Straße") == folded("STRASSE")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def clean_name(given: str) -> str:
     """The name as it is kept: Unicode NFC, without spaces around it.
 

@@ -40,6 +40,14 @@ class Transactions:
             yield connection
 
     @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """The same, with all that is read in the block as of one moment. SQLite's reads are so anyway."""
+        with self.reading() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """When the block ends, it is durable; when it raises, nothing has happened."""
         with self._begun(self.durable) as connection:

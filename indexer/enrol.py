@@ -6,7 +6,7 @@ photo that cannot be used is said to be so and the others go on; where none can 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,11 +39,19 @@ class Enrolment:
     photos: tuple[Outcome, ...]
 
 
-def enrol(station: Station, whom: str | int, sources: Sequence[Source], *, who: str, new: bool = False) -> Enrolment:
+def enrol(
+    station: Station,
+    whom: str | int,
+    sources: Sequence[Source],
+    *,
+    who: str,
+    new: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> Enrolment:
     """The photos of one call are one encounter, unless what is given with them says otherwise.
 
     `whom` is a name, or the number of an individual that is known, whatever it is called by then. `new` refuses a name that is
-    known.
+    known. `check` is called when nobody else can write any more, and may refuse.
     """
     whom = clean_name(whom) if isinstance(whom, str) else whom
     ready = [_prepared(station, source) for source in sources]
@@ -58,6 +66,7 @@ def enrol(station: Station, whom: str | int, sources: Sequence[Source], *, who: 
             raise NameRefused(
                 f"The name {shown(name)} is taken by individual {known}; choose another, or add the photos to that one."
             )
+        check()
         recorder = Recorder(write, station)
         occasion = f"enrolled in event {write.event_id}"
         outcomes = tuple(item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion) for item in ready)

@@ -117,6 +117,7 @@ class Answer:
     calibration: Grounds
     timings_ms: Timings
     identification_id: int | None = None  # given when the catalogue has kept the answer
+    alike: int = field(default=0, metadata=NOT_TOLD)  # how many of the first candidates are known; two: as if they were one
     second_opinion: SecondGrounds | None = field(default=None, metadata=WHERE_IT_RAN)
 
     def to_json(self) -> dict[str, Any]:

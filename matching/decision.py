@@ -32,6 +32,7 @@ class Decision:
     probability: float
     right: float  # P(the top candidate is the animal)
     new: float  # P(the animal is not in the catalogue)
+    tied: bool = False  # the second candidate is as likely as the first: see twins.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,10 @@ def share_out(decision: Decision, candidates: int, calibration: Calibration) -> 
 
     What is left of P(known) goes to the later places by the share of trials in which the right animal stood there.
     """
-    rest = max(0.0, 1.0 - decision.new - decision.right)
-    chances = [decision.right][:candidates]
-    for place in range(candidates - 1):
+    first = [decision.right] * (2 if decision.tied else 1)
+    rest = max(0.0, 1.0 - decision.new - sum(first))
+    chances = first[:candidates]
+    for place in range(len(chances) - 1, candidates - 1):
         share = calibration.places[place] if place < len(calibration.places) else 0.0
         chances.append(min(chances[-1], rest * share))
     return chances

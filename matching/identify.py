@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from catalog.values import Owner
@@ -36,10 +36,11 @@ from matching.features import features
 from matching.fusion import DEPTH, fuse
 from matching.neighbours import gather
 from matching.opinion import Opinion
-from matching.ports import Encodes, Knows, Looks, Searches
+from matching.ports import Encodes, Holds, Knows, Looks
 from matching.ranking import Ranked, rank
 from matching.second import blend, candidates, compare
-from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
+from matching.twins import doubted, known_as_two
+from vector_db.port import NO_FILTER, Filter, Neighbour, Point, Vector
 
 MOST_CANDIDATES = 100
 PROOFS = 5  # a candidate's sightings that an answer shows
@@ -100,7 +101,7 @@ def identify(
     photos: Sequence[QueryPhoto],
     *,
     encoder: Encodes,
-    index: Searches,
+    index: Holds,
     catalogue: Knows,
     calibration: Calibration,
     options: Options = DEFAULTS,
@@ -139,6 +140,8 @@ def identify(
     rankings = [rank(each, individual_of, number) for number, each in zip(numbers, found, strict=True)]
     fused = fuse(rankings)
     decision = decide(features(fused, rankings), calibration, options.max_false_match, filtered=not options.where.is_empty())
+    both = known_as_two(rankings, calibration, clocked, owning) if decision.kind != "known" else None
+    decision = doubted(decision, both)
     listed = fused[: options.top]
     chances = share_out(decision, len(listed), calibration)
     own = dict(zip(numbers, rankings, strict=True))
@@ -172,6 +175,7 @@ def identify(
             decide=(time.perf_counter() - begun - clocked.spent_s - second_s) * 1000,
             second=None if looked is None else second_s * 1000,
         ),
+        alike=1 if decision.kind == "known" else 2 if both is not None else 0,
         second_opinion=None if looked is None or second is None else _grounds(second.opinion, len(looked.seen)),
     )
 
@@ -219,7 +223,7 @@ def _local(photo: QueryPhoto, looks: Looks) -> LocalFeatures | None:
 class _Clocked:
     """The index, and how long it was searched."""
 
-    def __init__(self, index: Searches) -> None:
+    def __init__(self, index: Holds) -> None:
         self._index = index
         self.spent_s = 0.0
 
@@ -228,6 +232,9 @@ class _Clocked:
         found = self._index.search(vector, top, where, exact=exact)
         self.spent_s += time.perf_counter() - begun
         return found
+
+    def points(self, ids: Sequence[int]) -> Iterator[Point]:
+        return self._index.points(ids)
 
 
 def _encode(photo: QueryPhoto, encoder: Encodes) -> Encoded | PhotoRefused:

@@ -7,7 +7,7 @@ bundle whose vectors the index holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from catalog.values import Owner
 from encoder.values import Box, Encoded, LocalFeatures
-from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
+from vector_db.port import NO_FILTER, Filter, Neighbour, Point, Vector
 
 
 class Encodes(Protocol):
@@ -27,6 +27,11 @@ class Encodes(Protocol):
 
 class Searches(Protocol):
     def search(self, vector: Vector, top: int, where: Filter = NO_FILTER, *, exact: bool = False) -> list[Neighbour]: ...
+
+
+class Holds(Searches, Protocol):
+    def points(self, ids: Sequence[int]) -> Iterator[Point]:
+        """Those among `ids` that exist."""
 
 
 class Knows(Protocol):

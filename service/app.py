@@ -40,7 +40,8 @@ def make_app(settings: Settings) -> FastAPI:
         except Exception as error:
             app.state.start_failure = error
             raise
-        app.state.house, app.state.listeners, app.state.worker = house, 0, Worker(house)
+        app.state.house, app.state.worker = house, Worker(house)
+        app.state.listeners, app.state.forms = 0, 0
         app.state.watcher, app.state.readiness = Watcher(house), Readiness(house)
         await asyncio.to_thread(sweep, house)
         work = {asyncio.create_task(app.state.worker.run()), asyncio.create_task(app.state.watcher.run())}

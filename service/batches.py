@@ -20,6 +20,7 @@ from pydantic import Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from catalog.errors import EditConflict, NotKnown
 from catalog.values import Job, JobKind
@@ -32,6 +33,7 @@ from service.errors import Busy, RequestRefused, UploadRefused
 from service.forms import LONGEST_FIELD, MOST_FIELDS, Sent, file_name, media_type
 from service.house import House, caller_of, house_of
 from service.jobs import claimed, upload_path
+from service.keyring import Caller
 from service.plan import plan
 from service.questions import OptionsAsked
 from service.result import HEADS, as_csv, row_json
@@ -43,6 +45,8 @@ routes = router("batches")
 JobId = Annotated[int, InPath(ge=1, le=NUMBER)]
 MOST_FILES = 500  # in a form; more go as an archive
 MultiPartParser.spool_max_size = 65_536  # not a megabyte of each: of 500 that would be half a gigabyte in memory
+FORMS = 4  # that are read at once: up to 80 MB each in memory, of 500 files and 500 fields
+FORMS_RETRY_S = 5
 LISTENERS = 64
 LOOK_EVERY_S, SAY_SOMETHING_EVERY_S = 0.5, 15.0
 ENDED = ("done", "cancelled", "failed")
@@ -192,27 +196,31 @@ async def job_result(
     openapi_extra=role("viewer"),
 )
 async def job_events(request: Request, job_id: JobId) -> Response:
-    house, state = house_of(request), request.app.state
+    house = house_of(request)
     first = await house.gate.books.run(lambda: house.desk.job(job_id))
     if request.scope.get("flukeprint.head"):  # whoever asks for no events waits for none
         return StreamingResponse((), media_type="text/event-stream")
-    if state.listeners >= LISTENERS:
-        raise Busy(f"{LISTENERS} clients listen to jobs already. Ask GET /v1/jobs/{job_id} now and then instead.")
+    return Listening(_events(house, first, caller_of(request)), media_type="text/event-stream")
 
-    async def events() -> AsyncIterator[bytes]:
+
+class Listening(StreamingResponse):
+    """Counted before its first byte, and until its last, or no bound would hold."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["app"].state
+        if state.listeners >= LISTENERS:
+            raise Busy(f"{LISTENERS} clients listen to jobs already. Ask for the job itself now and then instead.")
         state.listeners += 1
         try:
-            async for event in _events(house, first):
-                yield event
+            await super().__call__(scope, receive, send)
         finally:
             state.listeners -= 1
 
-    return StreamingResponse(events(), media_type="text/event-stream")
 
-
-async def _events(house: House, job: Job) -> AsyncIterator[bytes]:
+async def _events(house: House, job: Job, caller: Caller) -> AsyncIterator[bytes]:
+    """Until the job's end; without one, where the service leaves or the caller's key opens nothing any more."""
     last, silent_s = b"", 0.0
-    while not house.leaving:
+    while not house.leaving and await house.keyring.still(caller):
         told = await house.gate.books.run(lambda: job_json(house, house.desk.job(job.id)))
         name = "end" if told["state"] in ENDED else "progress"
         event = f"event: {name}\ndata: {json.dumps(told)}\n\n".encode()
@@ -258,6 +266,18 @@ async def _receive(request: Request, house: House) -> Received:
 
 
 async def _take_form(request: Request, house: House, file: Path, fields: dict[str, list[str]]) -> None:
+    state = request.app.state
+    if state.forms >= FORMS:
+        told = f"{FORMS} forms of batches are being read already. Nothing was done; try again in a moment, or send a ZIP."
+        raise Busy(told, retry_after_s=FORMS_RETRY_S)
+    state.forms += 1
+    try:
+        await _read_form(request, house, file, fields)
+    finally:
+        state.forms -= 1
+
+
+async def _read_form(request: Request, house: House, file: Path, fields: dict[str, list[str]]) -> None:
     most = min(MOST_FILES, house.settings.max_archive_entries)
     try:
         async with request.form(max_files=most, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD) as parts:

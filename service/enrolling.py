@@ -11,7 +11,6 @@ from fastapi import Path, Request
 from starlette.responses import Response
 
 from catalog.errors import CatalogueRefused, NotKnown
-from catalog.names import shown
 from encoder.errors import PhotoRefused
 from encoder.values import Box, Encoded
 from errors import FlukeprintError
@@ -19,13 +18,12 @@ from indexer.enrol import enrol
 from indexer.errors import NotIndexed
 from indexer.given import given
 from indexer.sightings import Source, corners
-from matching.identify import QueryPhoto, identify
-from matching.ports import Encodes
 from service import schemas
 from service.asking import Watched
 from service.document import form, gives
 from service.errors import LooksAlike, RequestRefused, UploadRefused
 from service.forms import Photo, read_sent
+from service.guard import Guard
 from service.house import House, caller_of, house_of
 from service.retries import Attempt, Reply, once
 from service.route import role, router
@@ -134,39 +132,18 @@ def _enrolled(
 ) -> Reply:
     encoder = Remembering(Watched(house.station.encoder, attempt.gone))
     station = replace(house.station, catalogue=attempt.books, encoder=encoder)  # type: ignore[arg-type]
-    if not force:
-        refuse_alike(house, whom, sources, encoder)
-    done = enrol(station, whom, sources, who=who, new=new)
+    if force:
+        done = enrol(station, whom, sources, who=who, new=new)
+    else:
+        guard = Guard(house.station, whom, sources, encoder)
+        guard.look()
+        done = enrol(station, whom, sources, who=who, new=new, check=guard.look_again)
     for photo in done.photos:
         house.measures.photos.labels(photo.state).inc()
     if all(photo.state == "refused" for photo in done.photos):
         refused = [{"photo": photo.photo, "reason": photo.reason} for photo in done.photos]
         raise UploadRefused(f"None of the photos could be enrolled. {refused[0]['reason']}", photos=refused)
     return Reply(asdict(done), status)
-
-
-def refuse_alike(house: House, whom: str | int, sources: Sequence[Source], encoder: Encodes) -> None:
-    """Where the photos are known as another individual, by the probability at which an answer would say so."""
-    house.station.follower.follow()
-    try:
-        answer = identify(
-            [QueryPhoto(source.name, source.data, source.given.box) for source in sources],
-            encoder=encoder,
-            index=house.station.index,
-            catalogue=house.station.catalogue,
-            calibration=house.station.calibration(),
-        )
-    except PhotoRefused:  # enrolling says so of each
-        return
-    if answer.decision != "known" or whom in (answer.candidates[0].name, answer.candidates[0].individual_id):
-        return
-    best = answer.candidates[0]
-    them = shown(whom) if isinstance(whom, str) else f"individual {whom}"
-    raise LooksAlike(
-        f'The photos look like "{best.name}" (individual {best.individual_id}), right with {best.probability:.0%}. Add them to '
-        f"that individual, or send force=true to enrol them as {them} all the same. Nothing was enrolled.",
-        candidate=answer.to_json()["candidates"][0],
-    )
 
 
 def _again(house: House, sources: Sequence[Source], status: int) -> Any:

@@ -4,8 +4,9 @@ A request for the model takes its place when its headers have come, so that a bo
 that is long in coming gives the place up meanwhile: slow clients starve nobody. When such a one has come at last, it goes
 before whoever comes anew.
 
-Five lanes: `encode` for what runs the model, one thread a stream; `masks` for backgrounds; `books` for SQL and files; `desk`
-for keys and retries, `health` for the probes, which must both answer when the others are full. A lane that is full says so at
+Six lanes: `encode` for what runs the model, one thread a stream; `masks` for backgrounds; `books` for SQL and files; `desk`
+for retries, which write, `keys` for reading who may ask, which must not wait for a write, `health` for the probes; these
+must answer when the others are full. A lane that is full says so at
 once. What nobody waits for any more is not begun.
 """
 
@@ -225,6 +226,7 @@ class Gate:
         self.masks = Lane("masks", 1, MASKS_WAITING)
         self.books = Lane("books", BOOKS_THREADS, BOOKS_WAITING)
         self.desk = Lane("desk", 2, DESK_WAITING)
+        self.keys = Lane("keys", 1, DESK_WAITING)
         self.health = Lane("health", 3, 0)  # a thread for each part that a probe asks about
 
     async def encoding(self, request: Request, work: Callable[[threading.Event], T]) -> T:
@@ -258,7 +260,14 @@ class Gate:
 
     def lanes(self) -> dict[str, Lane]:
         """By their names."""
-        return {"encode": self.encode, "masks": self.masks, "books": self.books, "desk": self.desk, "health": self.health}
+        return {
+            "encode": self.encode,
+            "masks": self.masks,
+            "books": self.books,
+            "desk": self.desk,
+            "keys": self.keys,
+            "health": self.health,
+        }
 
     def close(self) -> None:
         for lane in self.lanes().values():

@@ -91,7 +91,7 @@ def open_house(settings: Settings, measures: Measures, traces: Traces | None = N
         gate = Gate(streams=settings.streams, queue=settings.queue)
         open_to = settings.user if is_own(settings.host) else None
         try:
-            keyring = Keyring(desk, gate.desk, open_to=open_to)
+            keyring = Keyring(desk, reads=gate.keys, writes=gate.desk, open_to=open_to)
             yield House(settings, station, desk, gate, keyring, Rates(settings.requests_per_minute), measures, traces)
         finally:
             gate.close()

@@ -71,10 +71,8 @@ async def individual_get(request: Request, individual_id: IndividualId) -> Respo
     house = house_of(request)
 
     def read() -> dict[str, object]:
-        books = house.station.catalogue
-        books.find_individual(individual_id)
-        summary = asdict(books.individual_summary(individual_id))
-        return summary | {"sightings": [sighting_json(one) for one in books.sightings_of(individual_id)]}
+        summary, sightings = house.station.catalogue.whole_individual(individual_id)
+        return asdict(summary) | {"sightings": [sighting_json(one) for one in sightings]}
 
     return JSONResponse(await house.gate.books.run(read))
 

@@ -1,6 +1,7 @@
 """Who is asking: a key's bearer, or, on this machine's own address while no key exists, its user.
 
-The keys are read again when they are a moment old, so that a revoked one closes within `FRESH_S`.
+The keys are read again when they are a moment old, so that a revoked one closes within `FRESH_S`. Reading them waits for no
+write, and nobody waits for it to be written that a key was used.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from catalog.desk import USED_EVERY, Desk
 from catalog.errors import ValueRefused
 from catalog.keys import ROLES, hash_of
 from catalog.values import ApiKey, Role
+from errors import FlukeprintError
 from service.errors import NotLetIn, StartRefused
 from service.gate import Lane
 
@@ -45,26 +47,30 @@ class Caller:
 class Keyring:
     """The keys of one service. `open_to` is the user whom no key is asked of; None asks one of everybody."""
 
-    def __init__(self, desk: Desk, lane: Lane, *, open_to: str | None) -> None:
-        self._desk, self._lane, self._open_to = desk, lane, open_to
+    def __init__(self, desk: Desk, *, reads: Lane, writes: Lane, open_to: str | None) -> None:
+        self._desk, self._reads, self._writes, self._open_to = desk, reads, writes, open_to
         self._keys: dict[str, ApiKey] = {}
         self._read_at = float("-inf")
         self._reading: asyncio.Future[None] | None = None
+        self._marking: set[asyncio.Future[None]] = set()  # held, or they could be collected half-way
 
     async def _read(self) -> None:
         asked_at = time.monotonic()
-        found = await self._lane.run(self._desk.keys)
+        found = await self._reads.run(self._desk.keys)
         self._keys = {key.sha256: key for key in found}
         self._read_at = asked_at
 
-    async def caller(self, request: Request) -> Caller:
-        """Who asks, or `NotLetIn`."""
+    async def _freshen(self) -> None:
         age_s = time.monotonic() - self._read_at
         if age_s > FRESH_S / 2 and (self._reading is None or self._reading.done()):
             self._reading = asyncio.ensure_future(self._read())  # one for all who ask meanwhile
             self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits for it raises it
         if age_s > FRESH_S and self._reading is not None:
             await asyncio.shield(self._reading)
+
+    async def caller(self, request: Request) -> Caller:
+        """Who asks, or `NotLetIn`."""
+        await self._freshen()
         given = _given(request)
         if given is None:
             if self._open_to is not None and not self._keys:
@@ -76,8 +82,26 @@ class Keyring:
             raise NotLetIn("The key that was sent is not known, has expired, or was revoked. Ask an admin for another.")
         if key.used_at is None or datetime.now(UTC) - key.used_at > USED_EVERY:
             self._keys[asked] = replace(key, used_at=datetime.now(UTC))
-            await self._lane.run(lambda: self._desk.used_key(key))
+            self._mark_used(key)
         return Caller(key.name, key.role, key.id)
+
+    async def still(self, caller: Caller) -> bool:
+        """Whether who was let in would be now: for answers that go on for long."""
+        await self._freshen()
+        if caller.key is None:
+            return not self._keys
+        return any(key.id == caller.key and key.lives(datetime.now(UTC)) for key in self._keys.values())
+
+    def _mark_used(self, key: ApiKey) -> None:
+        marking = asyncio.ensure_future(self._write_used(key))
+        self._marking.add(marking)
+        marking.add_done_callback(self._marking.discard)
+
+    async def _write_used(self, key: ApiKey) -> None:
+        try:
+            await self._writes.run(lambda: self._desk.used_key(key))
+        except FlukeprintError as error:  # the next minute's will do
+            log.warning("it could not be written that key %s was used: %s", key.id, error)
 
 
 def take_admin_key(desk: Desk, secret: str) -> None:

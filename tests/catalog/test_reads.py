@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -263,3 +264,49 @@ def test_an_identification_is_kept_alike_by_either_way_of_writing_it(tmp_path: P
         with catalogue.transactions.reading() as connection:
             rows = connection.exec_driver_sql("SELECT length(at), typeof(at), photos, answer FROM identifications").all()
         assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "searches"),
+    [
+        ("Straße", ["straße", "STRASSE", "strass", "STRAẞE"]),
+        ("STRASSE", ["straße", "Strasse"]),
+        ("Ὀδυσσεύς", ["ὈΔΥΣΣΕΎΣ", "σεύς", "ΣΕΎΣ"]),
+        ("Θάλασσα", ["ΘΆΛΑΣ", "θάλας"]),
+        ("Ärger", ["ÄRG", "A\u0308rg", "a\u0308RGER"]),
+        ("A\u0308rger", ["ärg", "\u00c4RGER"]),
+        ("50 %_x", ["%_X"]),
+    ],
+)
+def test_a_name_is_found_in_any_case_and_however_it_was_composed(catalogue: Catalogue, name: str, searches: list[str]) -> None:
+    fill(catalogue, {name: 1, "other": 1})
+    for search in searches:
+        assert [one.id for one in catalogue.individuals(search)] == [1], search
+        assert catalogue.count_individuals(search) == 1
+
+
+def test_an_individual_is_read_whole_beside_merges_and_their_undoing(catalogue: Catalogue) -> None:
+    seen = fill(catalogue, {"Muddy": 4, "Fleck": 6})
+    stop = threading.Event()
+
+    def to_and_fro() -> None:
+        whose = 1
+        while not stop.is_set():
+            with catalogue.write("test", who="Ada", what="") as write:
+                for sighting in seen["Fleck"]:
+                    write.set("sighting", sighting, individual_id=whose)
+            whose = 3 - whose
+
+    other = threading.Thread(target=to_and_fro)
+    other.start()
+    try:
+        counts = set()
+        for _ in range(300):
+            summary, sightings = catalogue.whole_individual(1)
+            counts.add(summary.sightings)
+            assert summary.sightings == len(sightings)
+            assert summary.encounters == len({one.encounter_id for one in sightings})
+    finally:
+        stop.set()
+        other.join()
+    assert counts == {4, 10}

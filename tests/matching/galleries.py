@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from catalog.values import Owner
 from encoder.errors import NotAPhoto
 from encoder.values import Box, Encoded, Taken
-from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
+from vector_db.port import NO_FILTER, Filter, Neighbour, Point, Vector
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,6 +36,9 @@ class Gallery:
         order = np.lexsort((self.rows[:, 0], -scores))
         ids = [(int(self.rows[i, 0]), float(scores[i])) for i in order]
         return [Neighbour(i, score) for i, score in ids if i not in where.exclude and where.species is None][:top]
+
+    def points(self, ids: Sequence[int]) -> Iterator[Point]:
+        return (Point(int(row[0]), vector) for row, vector in zip(self.rows, self.matrix, strict=True) if row[0] in ids)
 
     def owners(self, sighting_ids: Sequence[int]) -> dict[int, Owner]:
         by_id = {int(s): (int(i), int(e)) for s, i, e in self.rows}

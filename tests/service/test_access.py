@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,29 @@ def test_an_editor_deletes_nobody_by_taking_back_that_somebody_was_brought_back(
     assert ask("editor", "POST", f"/v1/events/{back}/undo").status_code == 403
     assert ask("viewer", "GET", address).status_code == 200
     assert ask("admin", "POST", f"/v1/events/{back}/undo").status_code == 200
+
+
+def test_who_asks_is_known_while_two_who_write_wait_for_their_turn(start: Start) -> None:
+    """Somebody else, such as an import beside the service, holds SQLite's one write lock for three seconds."""
+    service = start()
+    for role in ("editor", "viewer"):
+        service.house.desk.add_key(f"{role}-key", role)
+    time.sleep(1.1)
+    writer = sqlite3.connect(service.house.settings.data_dir / "catalogue.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(2) as pool:
+
+        def feedback(number: int) -> int:
+            headers = {"X-API-Key": "editor-key", "Idempotency-Key": str(number)}
+            said = {"identification_id": 99, "verdict": "new"}
+            return httpx.post(f"{service.url}/v1/feedback", json=said, headers=headers, timeout=60).status_code
+
+        waiting = [pool.submit(feedback, number) for number in range(2)]
+        time.sleep(1.2)  # the keys are to be read again
+        began = time.monotonic()
+        assert service.client.get("/v1/individuals", headers={"X-API-Key": "viewer-key"}).status_code == 200  # its first use
+        assert time.monotonic() - began < 1
+        assert not any(one.done() for one in waiting)
+        writer.execute("ROLLBACK")
+        assert [one.result() for one in waiting] == [404, 404]
+    writer.close()

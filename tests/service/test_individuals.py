@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 
 from serving import Photo, Start
+
+from indexer.edits import merge
+from indexer.undo import undo
 
 
 def enrol(start_client, name, *photos, **more):  # type: ignore[no-untyped-def]
@@ -117,6 +121,31 @@ def test_what_was_begun_and_not_made_is_done_for_the_same_request_and_no_other(s
     ]
     assert [one.status_code for one in said] == [201, 201]
     assert said[0].json() == said[1].json()
+
+
+def test_an_individual_is_told_as_of_one_moment_beside_merges(start: Start, photo: Photo) -> None:
+    service = start()
+    for number, name in enumerate(("A", "B")):
+        for day in ("2021-07-03", "2021-07-04"):
+            path = "/v1/individuals" if day == "2021-07-03" else f"/v1/individuals/{number + 1}/sightings"
+            said = {"name": name} if path == "/v1/individuals" else {}
+            files = {"photos": ("x.jpg", photo(number, int(day[-1])))}
+            assert service.client.post(path, data=said | {"date": day, "force": "true"}, files=files).status_code == 201
+    books, stop = service.house.station.catalogue, threading.Event()
+
+    def to_and_fro() -> None:
+        while not stop.is_set():
+            undo(books, merge(books, 1, 2, who="Ada").event_id, who="Ada")
+
+    other = threading.Thread(target=to_and_fro)
+    other.start()
+    try:
+        for _ in range(400):
+            whole = service.client.get("/v1/individuals/1").json()
+            assert whole["encounters"] == len({one["encounter_id"] for one in whole["sightings"]})
+    finally:
+        stop.set()
+        other.join()
 
 
 def test_the_list_is_paged_searched_filtered_and_sorted(start: Start, photo: Photo) -> None:

@@ -92,6 +92,16 @@ def test_refusals_are_counted_by_their_problem(start: Start, photo: Photo) -> No
         assert value(found, "refusals_total", problem=problem) == 1
 
 
+def test_the_description_is_counted_under_its_own_address(start: Start) -> None:
+    service = start()
+    assert service.client.get("/openapi.json").status_code == 200
+    assert service.client.post("/openapi.json").status_code == 405
+    found = told(service.url)
+    assert value(found, "requests_total", route="/openapi.json", method="GET", status="200") == 1
+    assert value(found, "requests_total", route="/openapi.json", method="POST", status="405") == 1
+    assert value(found, "request_seconds_count", route="/openapi.json") == 2
+
+
 def test_what_a_client_sends_makes_no_new_series(start: Start) -> None:
     service = start()
     client = service.client

@@ -1,0 +1,68 @@
+"""An animal that stands in the catalogue under two names, as where two people have enrolled it.
+
+Its photos resemble both alike: the margin is nothing, half of the nearest sightings are another's, and by that alone the
+animal would be called new, which invites a third name. So what is not called known is looked at once more. Two questions have
+to say "known" by the same calibration: the photos', with the first two individuals taken as one, and that of the best
+sighting of one of the two, with its own individual taken out, about the other. The first alone would join what merely stands
+close together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matching.calibration import Calibration
+from matching.decision import Decision, decide
+from matching.features import features
+from matching.fusion import DEPTH, fuse
+from matching.neighbours import Owning, gather
+from matching.ports import Holds
+from matching.ranking import Ranked, rank
+from vector_db.port import Neighbour
+
+
+def known_as_two(
+    rankings: Sequence[Sequence[Ranked]], calibration: Calibration, index: Holds, owning: Owning
+) -> Decision | None:
+    """What would be said if the first two individuals were one; None where that is not "known", or they are not alike.
+
+    By the usual operating point, whatever was asked for: so a stricter one changes no "new" into something else.
+    """
+    first = fuse(rankings)[:2]
+    if len(first) < 2:
+        return None
+    pair = [ranked.individual_id for ranked in first]
+    joined = [_joined(ranking, pair) for ranking in rankings]
+    both = decide(features(fuse(joined), joined), calibration)
+    return both if both.kind == "known" and _are_alike(first, calibration, index, owning) else None
+
+
+def doubted(decision: Decision, both: Decision | None) -> Decision:
+    """Not "new" where the animal is known as one of two: then it is unsure which, and each is as likely as the other."""
+    if decision.kind != "new" or both is None:
+        return decision
+    each = both.right / 2
+    return Decision("unsure", each, each, both.new, tied=True)
+
+
+def _joined(ranking: Sequence[Ranked], pair: Sequence[int]) -> tuple[Ranked, ...]:
+    found = [(evidence, ranked.individual_id) for ranked in ranking for evidence in ranked.evidence]
+    owner = {evidence.sighting_id: pair[0] if whose in pair else whose for evidence, whose in found}
+    return rank((Neighbour(evidence.sighting_id, evidence.score) for evidence, _ in found), owner)
+
+
+def _are_alike(pair: Sequence[Ranked], calibration: Calibration, index: Holds, owning: Owning) -> bool:
+    """Whether a sighting of the one would be known as the other."""
+    one, other = pair
+    best = {one.evidence[0].sighting_id: (one, other), other.evidence[0].sighting_id: (other, one)}
+    for point in index.points(list(best)):
+        own, sought = (ranked.individual_id for ranked in best[point.id])
+
+        def others(ids: Sequence[int], own: int = own) -> dict[int, int]:
+            return {sighting: whose for sighting, whose in owning(ids).items() if whose != own}
+
+        (found,), owner = gather(index, [point.vector], others, want=DEPTH + 1)
+        ranking = rank(found, owner)
+        if decide(features(ranking, [ranking]), calibration).kind == "known" and ranking[0].individual_id == sought:
+            return True
+    return False
