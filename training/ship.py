@@ -29,7 +29,7 @@ from .errors import CheckpointRefused, ExportRefused
 from .export import as_text, export_bundle, fold_batch_norms
 from .half import halve
 from .manifest import make_manifest
-from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side
+from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side, step_of
 from .model import Embedder, first_backbone, has_one_size
 from .photos import Photos
 from .rows import NEW, Row, Table
@@ -147,13 +147,14 @@ def _as_shipped(
     if tuple(sides) != (1.0,) and has_one_size(module.backbone):
         raise ExportRefused(f"--sides {sides} of {config.backbone}, which takes one size only: expected --sides 1.")
     if taught < 1 or tuple(sides) != (1.0,):
-        looks: list[torch.nn.Module] = [Look(module, side) for side in sides]
+        step = step_of(config.shape)
+        looks: list[torch.nn.Module] = [Look(module, side, step) for side in sides]
         shares = [taught / len(sides)] * len(sides)
         first = PlainFeatures(first_backbone(config)).eval()
         if taught < 1:
             with torch.inference_mode():  # what cannot be mixed says so before all photos are looked at
                 first(torch.zeros(1, 3, config.shape.height, config.shape.width))
-            looks.append(Look(first, sides[-1]))
+            looks.append(Look(first, sides[-1], step))
             shares.append(1 - taught)
         photos = Photos(lessons, images, config)
         vectors = [photos.embed(look.eval(), range(len(lessons))) for look in looks]
@@ -163,7 +164,7 @@ def _as_shipped(
         found = discriminant([kind], config.dimension, RIDGE)
         if taught < 1 and share_trunk(module, first):
             one, two = shares[-2:]
-            looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1])], [*shares[:-2], 1.0]
+            looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1], step)], [*shares[:-2], 1.0]
         made = Mixture(looks, shares, *found).eval()
     return round_weights(fold_batch_norms(copy.deepcopy(made))) if half else made
 
