@@ -142,23 +142,6 @@ class Config:
             raise ConfigRefused(
                 f"stages is {self.stages}: expected pairs (share of the run, share of the side), each in (0, 1]."
             )
-        self._refuse_lost_turn()
-
-    def _refuse_lost_turn(self) -> None:
-        """Photos are kept at their size of the last stage and turned when they are shown, by the shape that they then have.
-
-        Sides that do not stand as the turn says, or are equal, hide which had to be turned: serving would turn others.
-        """
-        shape = self.shape
-        if shape.rule not in ("square", "rectangle") or shape.turn == "none":
-            return
-        low, high = (shape.width, shape.height) if shape.turn == "portrait" else (shape.height, shape.width)
-        if low >= high:
-            wanted = "a width below its height" if shape.turn == "portrait" else "a height below its width"
-            raise ConfigRefused(
-                f"shape is a {shape.rule} of {shape.width} x {shape.height} with the turn {shape.turn!r}: "
-                f"expected a rectangle of {wanted}, or the turn 'none'."
-            )
 
     @property
     def steps(self) -> int:

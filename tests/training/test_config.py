@@ -63,9 +63,6 @@ def test_file_changes_only_what_it_names(tmp_path: Path) -> None:
         ({"augment": {"jpeg": 2}}, "augment.jpeg is 2.0: expected a share"),
         ({"patience": 3}, "patience is 3 .* evaluate_every is 0"),
         ({"device": "gpu"}, "device is 'gpu': expected one of cpu, cuda, mps"),
-        ({"shape": {"rule": "rectangle", "width": 256, "height": 128, "turn": "portrait"}}, "256 x 128 .* width below"),
-        ({"shape": {"rule": "rectangle", "width": 128, "height": 256, "turn": "landscape"}}, "128 x 256 .* height below"),
-        ({"shape": {"rule": "square", "width": 128, "height": 128, "turn": "portrait"}}, "128 x 128 .* or the turn 'none'"),
     ],
 )
 def test_setting_that_does_not_fit_is_refused(given: Any, said: str) -> None:
