@@ -73,7 +73,7 @@ class Augment:
 @dataclass(frozen=True, slots=True)
 class Config:
     backbone: str = "tf_efficientnet_lite0"  # any timm name
-    weights: str = "registry:lite0"  # "registry:VARIANT", "hub" (timm's, downloads), "none", or a file
+    weights: str = "registry:lite0"  # "registry:VARIANT", "hub" (timm's, downloads), "none", a file, or a folder
     frozen_stages: int = 2  # stem and first stages stay as they were: a third of the time for edges and blobs that are good
     frozen_norms: bool = False  # batch norms keep the statistics of the first weights: photos of a batch are then apart
     dimension: int = 512

@@ -66,7 +66,7 @@ def export_bundle(
     metrics: dict[str, Any],
     photos: Sequence[Tensor] = (),
 ) -> Bundle:
-    """With `photos`, as `shape` makes them, the runtimes are held against torch on these too, and `metrics` says how near."""
+    """With `photos`, as `shape` makes them, the runtimes are held against torch on these too; `metrics` says how near."""
     reference = Normalised(module).eval()
     any_size = shape.rule == "budget"
     slim = slimmed(reference, any_size=any_size)
@@ -107,8 +107,7 @@ def export_bundle(
             Golden(n, tuple(round(float(v), 6) for v in vector), round(float(norm), 6))
             for n, (vector, norm) in zip(GOLDEN_PHOTOS, expected, strict=False)
         )
-        if photos:
-            metrics = metrics | {"runtimes": {"photos": len(photos), "drawn": drawn, "largest_difference": differences}}
+        metrics = metrics | {"runtimes": {"photos": len(photos), "drawn": drawn, "largest_difference": differences}}
         bundle = dataclasses.replace(bundle, golden=golden, metrics=metrics)
         (made / CONTRACT).write_text(as_text(bundle), "utf-8")
         write_words(load_bundle(made))

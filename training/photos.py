@@ -1,7 +1,7 @@
 """Rows to tensors for training: decoded once by serving's own path, kept small, changed anew each time they are shown.
 
-A photo is kept at the size that serving would give it, with the size of the crop that it was: whether a crop is turned, and
-which of a budget's shapes it becomes, is decided by the crop. Earlier stages of a run show it smaller; no stage shows it larger.
+A photo is kept at the size that serving would give it, with the size of the crop that it was: that decides whether it is turned
+and which of a budget's shapes it becomes. Earlier stages of a run show it smaller; no stage shows it larger.
 """
 
 from __future__ import annotations
