@@ -7,6 +7,7 @@ nearest that does: a misspelt setting that is silently ignored costs a night.
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import math
 import tomllib
@@ -138,10 +139,17 @@ class Config:
                 f"patience is {self.patience} evaluations, but evaluate_every is 0, so there are none: "
                 "expected a number of photos as evaluate_every, or a patience of 0."
             )
+        if min(self.margin) < 0:
+            raise ConfigRefused(f"margin is {self.margin}, a n^-b + c radians: expected three numbers of 0 or more.")
+        self._refuse_odd_stages()
+
+    def _refuse_odd_stages(self) -> None:
         if any(not 0 < until <= 1 or not 0 < side <= 1 for until, side in self.stages):
             raise ConfigRefused(
                 f"stages is {self.stages}: expected pairs (share of the run, share of the side), each in (0, 1]."
             )
+        if any(one >= two for (one, _), (two, _) in itertools.pairwise(self.stages)):
+            raise ConfigRefused(f"stages is {self.stages}: expected each to end later in the run than the one before it.")
 
     @property
     def steps(self) -> int:

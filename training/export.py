@@ -111,10 +111,20 @@ def export_bundle(
         bundle = dataclasses.replace(bundle, golden=golden, metrics=metrics)
         (made / CONTRACT).write_text(as_text(bundle), "utf-8")
         write_words(load_bundle(made))
-        folder.mkdir(exist_ok=True)
-        for file in (MODEL, CONTRACT, CARD, YAML):
-            (made / file).replace(folder / file)
+        publish(made, folder)
     return load_bundle(folder)
+
+
+def publish(made: Path, folder: Path) -> None:
+    """A finished bundle, beside `folder`, to its place: at once where there is none, else file by file, the contract last.
+
+    Whoever reads meanwhile, or after a kill, finds a whole bundle or is refused by the model's hash.
+    """
+    try:
+        made.rename(folder)  # also onto an empty folder
+    except OSError:
+        for file in (CARD, YAML, MODEL, CONTRACT):
+            (made / file).replace(folder / file)
 
 
 def _sizes(shape: InputShape) -> list[tuple[int, int]]:
