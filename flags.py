@@ -205,11 +205,15 @@ def _encoders(add: Add) -> None:
         room,
     )
     verb.add_argument("--timm", metavar="NAME", help="a timm encoder that others have trained")
-    verb.add_argument("--checkpoint", type=Path, metavar="FILE", help="its weights (default: from timm's hub)")
+    verb.add_argument(
+        "--checkpoint", type=Path, metavar="PATH", help="its weights, a file or a hub's folder (default: timm's hub)"
+    )
     verb.add_argument("--side", type=count, metavar="PIXELS", help="the input's side, where the encoder takes another")
     verb.add_argument("--run", type=Path, metavar="DIR", help="a folder that `flukeprint train` has made")
     verb.add_argument("--data", type=Path, metavar="TABLE", help="the table that the run was taught from")
-    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that its paths are relative to")
+    verb.add_argument(
+        "--images", type=Path, metavar="DIR", help="the folder that its paths are relative to; of --timm, photos to try it on"
+    )
     verb.add_argument(
         "--taught",
         type=whole_share,

@@ -137,6 +137,7 @@ def bundles_make(args: argparse.Namespace) -> int:
                 licence=args.licence,
                 checkpoint=args.checkpoint,
                 side=args.side,
+                images=args.images,
             )
         else:
             from training.ship import Source, ship

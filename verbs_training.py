@@ -49,7 +49,8 @@ def train(args: argparse.Namespace) -> int:
         from training.train import train as teach
 
         bar = open_things.enter_context(terminal.Bar("steps"))
-        tracked = open_things.enter_context(Tracked(args.out, config.as_json())) if is_installed() else None
+        written = Tracked(args.out, config.as_json(), resume=args.resume) if is_installed() else None
+        tracked = open_things.enter_context(written) if written is not None else None
         shown = _epochs(bar, config.batch * config.accumulate)
 
         def progress(now: Progress) -> None:

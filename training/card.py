@@ -66,10 +66,27 @@ def _origin(made: Mapping[str, Any]) -> str:
             f"Taught with {config['loss']} on {made['photos']} photos."
         )
     if "timm" in made:
-        weights = "timm's hub" if made["checkpoint"] == "hub" else f"the file `{made['checkpoint']}`"
-        return f"Somebody else's encoder as it is: timm's `{made['timm']}`, weights from {weights}. Nothing was taught here."
+        return f"Somebody else's encoder as it is: timm's `{made['timm']}`, {_weights(made)}. Nothing was taught here."
     parts = [f"{name.capitalize()}: {made[name]}." for name in ("backbone", "pooling", "projection") if name in made]
     return "\n".join(parts) or "How it was made is not known here."
+
+
+def _weights(made: Mapping[str, Any]) -> str:
+    """Where they came from, and what cannot be kept of how their makers prepared photos."""
+    if made["checkpoint"] == "hub":
+        place = f" (`{made['hub']}`, SHA-256 of the tensors `{made['tensors_sha256']}`)" if "hub" in made else ""
+        said = f"weights from timm's hub{place}"
+    else:
+        digest = f" (SHA-256 `{made['checkpoint_sha256']}`)" if "checkpoint_sha256" in made else ""
+        said = f"weights from the file `{made['checkpoint']}`{digest}"
+    if "prepared" not in made:
+        return said
+    prepared = made["prepared"]
+    return (
+        f"{said}.\nSize and normalisation are as {prepared['by']} has them. Its makers scaled photos by "
+        f"{prepared['interpolation']} interpolation and kept\nthe middle {prepared['crop_pct']:.0%}; "
+        "here areas are averaged, and photos kept whole"
+    )
 
 
 def _limits(made: Mapping[str, Any]) -> str:
@@ -107,6 +124,7 @@ def _figures(bundle: Bundle) -> str:
         held = metrics["runtimes"]
         worst = ", ".join(f"{name} {value:.1e}" for name, value in held["largest_difference"].items())
         on = f"on {held['photos']} photos and {held['drawn']} drawn patterns"
+        on = on if held["photos"] else f"on {held['drawn']} drawn patterns and on no photo"
         said += [f"Vectors differ from torch's, {on}, by at most: {worst}."]
     return "\n\n".join(said)
 

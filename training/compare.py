@@ -24,7 +24,7 @@ from .config import Config
 from .discriminant import Kind, discriminant
 from .evaluate import figures
 from .manifest import make_manifest
-from .mixture import Look, PlainFeatures, side_by_side
+from .mixture import Look, PlainFeatures, side_by_side, step_of
 from .model import first_backbone
 from .photos import Photos
 from .rows import Row, Table
@@ -150,7 +150,10 @@ def main() -> None:
         print(bench.row(name, vectors, change), flush=True)
 
     print(f"| made of {args.run.name} | {COLUMNS} |\n|{'---|' * 7}")
-    whole, small, first = (bench.vectors(look) for look in (Look(taught), Look(taught, args.side), Look(plain, args.side)))
+    step = step_of(config.shape)
+    whole, small, first = (
+        bench.vectors(look) for look in (Look(taught), Look(taught, args.side, step), Look(plain, args.side, step))
+    )
     show(f"first weights, {args.side:g} of the side", first)
     show("taught", whole)
     show(f"taught, {args.side:g} of the side", small)

@@ -7,6 +7,7 @@ nearest that does: a misspelt setting that is silently ignored costs a night.
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import math
 import tomllib
@@ -73,7 +74,7 @@ class Augment:
 @dataclass(frozen=True, slots=True)
 class Config:
     backbone: str = "tf_efficientnet_lite0"  # any timm name
-    weights: str = "registry:lite0"  # "registry:VARIANT", "hub" (timm's, downloads), "none", or a file
+    weights: str = "registry:lite0"  # "registry:VARIANT", "hub" (timm's, downloads), "none", a file, or a folder
     frozen_stages: int = 2  # stem and first stages stay as they were: a third of the time for edges and blobs that are good
     frozen_norms: bool = False  # batch norms keep the statistics of the first weights: photos of a batch are then apart
     dimension: int = 512
@@ -138,27 +139,17 @@ class Config:
                 f"patience is {self.patience} evaluations, but evaluate_every is 0, so there are none: "
                 "expected a number of photos as evaluate_every, or a patience of 0."
             )
+        if min(self.margin) < 0:
+            raise ConfigRefused(f"margin is {self.margin}, a n^-b + c radians: expected three numbers of 0 or more.")
+        self._refuse_odd_stages()
+
+    def _refuse_odd_stages(self) -> None:
         if any(not 0 < until <= 1 or not 0 < side <= 1 for until, side in self.stages):
             raise ConfigRefused(
                 f"stages is {self.stages}: expected pairs (share of the run, share of the side), each in (0, 1]."
             )
-        self._refuse_lost_turn()
-
-    def _refuse_lost_turn(self) -> None:
-        """Photos are kept at their size of the last stage and turned when they are shown, by the shape that they then have.
-
-        Sides that do not stand as the turn says, or are equal, hide which had to be turned: serving would turn others.
-        """
-        shape = self.shape
-        if shape.rule not in ("square", "rectangle") or shape.turn == "none":
-            return
-        low, high = (shape.width, shape.height) if shape.turn == "portrait" else (shape.height, shape.width)
-        if low >= high:
-            wanted = "a width below its height" if shape.turn == "portrait" else "a height below its width"
-            raise ConfigRefused(
-                f"shape is a {shape.rule} of {shape.width} x {shape.height} with the turn {shape.turn!r}: "
-                f"expected a rectangle of {wanted}, or the turn 'none'."
-            )
+        if any(one >= two for (one, _), (two, _) in itertools.pairwise(self.stages)):
+            raise ConfigRefused(f"stages is {self.stages}: expected each to end later in the run than the one before it.")
 
     @property
     def steps(self) -> int:

@@ -37,6 +37,7 @@ from timm.layers.conv2d_same import Conv2dSame  # isort: skip
 
 TOLERANCE = 1e-4
 GOLDEN_PHOTOS = (1, 2, 3)
+RATIOS = np.geomspace(1 / 4, 4, 33)  # width to height of crops, for the shapes that one size on the disk never has
 
 
 class Normalised(nn.Module):
@@ -65,11 +66,14 @@ def export_bundle(
     metrics: dict[str, Any],
     photos: Sequence[Tensor] = (),
 ) -> Bundle:
-    """With `photos`, as `shape` makes them, the runtimes are held against torch on these too, and `metrics` says how near."""
+    """With `photos`, as `shape` makes them, the runtimes are held against torch on these too; `metrics` says how near."""
     reference = Normalised(module).eval()
     any_size = shape.rule == "budget"
     slim = slimmed(reference, any_size=any_size)
     tensors = [to_tensor(golden_photo(n), shape.fit(320, 240), mean, std) for n in GOLDEN_PHOTOS]
+    model = as_onnx(slim, tensors[0], any_size=any_size)
+    tensors += [to_tensor(golden_photo(4, *size), shape.fit(*size), mean, std) for size in _sizes(shape)]
+    drawn = len(tensors)
     tensors += photos
     with torch.inference_mode():
         expected = [tuple(output[0].numpy() for output in reference(torch.from_numpy(t))) for t in tensors]
@@ -78,7 +82,6 @@ def export_bundle(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         made = Path(temporary) / "bundle"
         made.mkdir()
-        model = as_onnx(slim, tensors[0], any_size=any_size)
         onnx.save(model, made / MODEL)
         bundle = Bundle(
             folder=made,
@@ -104,16 +107,32 @@ def export_bundle(
             Golden(n, tuple(round(float(v), 6) for v in vector), round(float(norm), 6))
             for n, (vector, norm) in zip(GOLDEN_PHOTOS, expected, strict=False)
         )
-        if photos:
-            held = {"photos": len(photos), "drawn": len(GOLDEN_PHOTOS), "largest_difference": differences}
-            metrics = metrics | {"runtimes": held}
+        metrics = metrics | {"runtimes": {"photos": len(photos), "drawn": drawn, "largest_difference": differences}}
         bundle = dataclasses.replace(bundle, golden=golden, metrics=metrics)
         (made / CONTRACT).write_text(as_text(bundle), "utf-8")
         write_words(load_bundle(made))
-        folder.mkdir(exist_ok=True)
-        for file in (MODEL, CONTRACT, CARD, YAML):
-            (made / file).replace(folder / file)
+        publish(made, folder)
     return load_bundle(folder)
+
+
+def publish(made: Path, folder: Path) -> None:
+    """A finished bundle, beside `folder`, to its place: at once where there is none, else file by file, the contract last.
+
+    Whoever reads meanwhile, or after a kill, finds a whole bundle or is refused by the model's hash.
+    """
+    try:
+        made.rename(folder)  # also onto an empty folder
+    except OSError:
+        for file in (CARD, YAML, MODEL, CONTRACT):
+            (made / file).replace(folder / file)
+
+
+def _sizes(shape: InputShape) -> list[tuple[int, int]]:
+    """Of photos, one for each shape of tensor that the rule makes of them besides that of the golden photos."""
+    sizes = [(round(240 * ratio**0.5), round(240 / ratio**0.5)) for ratio in RATIOS]
+    of = {shape.fit(*size).outer: size for size in sizes} if shape.rule == "budget" else {}
+    of.pop(shape.fit(320, 240).outer, None)
+    return list(of.values())
 
 
 def as_text(bundle: Bundle) -> str:
@@ -147,7 +166,7 @@ def fix_padding(module: nn.Module) -> nn.Module:
     """Fixed numbers for timm's "same" convolutions, which work their padding out from each input's size.
 
     Sides that are multiples of 32 always give the same, and a graph for any size is spared 150 nodes of arithmetic on shapes.
-    In a graph for one size they are numbers already, and looks may have sides that are no such multiples.
+    Its looks have such sides too (`mixture.step_of`). In a graph for one size they are numbers already, whatever the sides.
     """
     for name, child in module.named_children():
         if isinstance(child, Conv2dSame):

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from encoder.preprocess import STEP, InputShape
+
 from .errors import ExportRefused
 from .model import Embedder, rest
 
@@ -40,23 +42,30 @@ class PlainFeatures(nn.Module):
         return features.mean(dim=(2, 3))
 
 
-def scaled(pixels: torch.Tensor, side: float) -> torch.Tensor:
+def step_of(shape: InputShape) -> int:
+    """Whole pixels where each look has one size. A graph for photos of any shape pads for multiples of 32 (`fix_padding`)."""
+    return STEP if shape.rule == "budget" else 1
+
+
+def scaled(pixels: torch.Tensor, side: float, step: int = 1) -> torch.Tensor:
+    """To this share of each side: of its whole pixels, up to the next multiple of `step`."""
     if side == 1:
         return pixels
     share = Fraction(side).limit_denominator(1000)  # whole numbers: a graph for any size knows no others of its sides
-    height, width = (length * share.numerator // share.denominator for length in pixels.shape[2:])
+    over, under = share.numerator, share.denominator
+    height, width = ((length * over + under * (step - 1)) // (under * step) * step for length in pixels.shape[2:])
     return nn.functional.interpolate(pixels, size=(height, width), mode="bilinear", align_corners=False)
 
 
 class Look(nn.Module):
     """An encoder on the photo scaled to a share of its sides; unit vectors."""
 
-    def __init__(self, encoder: nn.Module, side: float = 1.0) -> None:
+    def __init__(self, encoder: nn.Module, side: float = 1.0, step: int = 1) -> None:
         super().__init__()
-        self.encoder, self.side = encoder, side
+        self.encoder, self.side, self.step = encoder, side, step
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return nn.functional.normalize(self.encoder(scaled(pixels, self.side)))
+        return nn.functional.normalize(self.encoder(scaled(pixels, self.side, self.step)))
 
 
 def share_trunk(taught: Embedder, first: PlainFeatures) -> bool:
@@ -75,16 +84,18 @@ class Twins(nn.Module):
     so the stages before that, half of the time, are run once. Not of length 1: a `Mixture` takes it with a share of 1.
     """
 
-    def __init__(self, taught: Embedder, first: PlainFeatures, shares: tuple[float, float], side: float = 1.0) -> None:
+    def __init__(
+        self, taught: Embedder, first: PlainFeatures, shares: tuple[float, float], side: float = 1.0, step: int = 1
+    ) -> None:
         super().__init__()
         trunk = taught.trunk()
         if trunk is None or not share_trunk(taught, first):
             raise ValueError("the taught encoder has no frozen stages that are the first weights' own")
         self.taught, self.trunk, self.first = taught, trunk, first
-        self.shares, self.side = tuple(share**0.5 for share in shares), side
+        self.shares, self.side, self.step = tuple(share**0.5 for share in shares), side, step
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        features = self.trunk(scaled(pixels, self.side))
+        features = self.trunk(scaled(pixels, self.side, self.step))
         taught = self.taught.neck(self.taught.pooled_from(features))
         first = rest(self.first.backbone, self.trunk.stages, features).mean(dim=(2, 3))
         parts = zip(self.shares, (taught, first), strict=True)

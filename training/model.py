@@ -16,6 +16,7 @@ from torch import nn
 from . import torchvision_shim  # noqa: F401  # before timm
 from .config import Config
 from .errors import CheckpointRefused, ConfigRefused
+from .saved import bare, read_weights, weights_file
 from .weights import pretrained
 
 import timm  # isort: skip
@@ -139,7 +140,7 @@ def first_backbone(config: Config) -> nn.Module:
             made = timm.create_model(config.backbone, pretrained=kind == "hub", num_classes=0)
         if kind not in ("registry", "hub", "none"):
             load_backbone(made, Path(config.weights))
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ConfigRefused(
             f"The backbone {config.backbone} with weights {config.weights} cannot be made: {error}. "
             'Weights are "registry:lite0", "hub", "none", or a file of them.'
@@ -178,35 +179,25 @@ def size_for(backbone: nn.Module, width: int, height: int) -> None:
 
 
 def load_backbone(backbone: nn.Module, source: Path) -> None:
-    """A state dict of the backbone, with or without a classifier, in safetensors or torch's format (weights only)."""
+    """A state dict of the backbone, with or without a classifier, as `training.saved` reads it."""
+    file = weights_file(source)
+    own = backbone.state_dict()
     try:
-        state = _read_weights(source)
+        state = bare(read_weights(file), own)
     except FileNotFoundError as error:
-        raise ConfigRefused(f"There is no file of weights at {source}. Look at the path.") from error
+        raise ConfigRefused(f"There is no file of weights at {file}. Look at the path.") from error
     except Exception as error:  # of safetensors, of pickle, of zip: with no base in common
         raise ConfigRefused(
-            f"{source} cannot be read as weights ({type(error).__name__}: {str(error)[:200]}): expected tensors by name "
+            f"{file} cannot be read as weights ({type(error).__name__}: {str(error)[:200]}): expected tensors by name "
             "in safetensors or torch's format. Copy it again."
         ) from error
-    own = backbone.state_dict()
     missing = sorted(own.keys() - state.keys())
     if missing:
-        raise ConfigRefused(f"{source} lacks {len(missing)} of {len(own)} tensors of the backbone, first {missing[0]}.")
+        raise ConfigRefused(f"{file} lacks {len(missing)} of {len(own)} tensors of the backbone, first {missing[0]}.")
     try:
         backbone.load_state_dict({name: state[name] for name in own})
     except RuntimeError as error:
-        raise ConfigRefused(f"{source} is of another backbone than {type(backbone).__name__}: {error}.") from error
-
-
-def _read_weights(source: Path) -> dict[str, torch.Tensor]:
-    if source.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(source)
-    state: dict[str, torch.Tensor] = torch.load(source, map_location="cpu", weights_only=True)
-    if not isinstance(state, dict):
-        raise ValueError(f"it holds a {type(state).__name__}")
-    return state
+        raise ConfigRefused(f"{file} is of another backbone than {type(backbone).__name__}: {error}.") from error
 
 
 def _first(backbone: nn.Module, stages: int) -> Iterator[nn.Module]:

@@ -1,6 +1,7 @@
 """Rows to tensors for training: decoded once by serving's own path, kept small, changed anew each time they are shown.
 
-A photo is kept at the size that serving would give it. Earlier stages of a run show it smaller; no stage shows it larger.
+A photo is kept at the size that serving would give it, with the size of the crop that it was: that decides whether it is turned
+and which of a budget's shapes it becomes. Earlier stages of a run show it smaller; no stage shows it larger.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import torch
 
 from encoder.header import read_header
 from encoder.photo import check_box, decode, read_photo, whole
-from encoder.preprocess import STEP, InputShape, Tensor, resize, to_tensor
-from encoder.values import Pixels
+from encoder.preprocess import STEP, Fit, InputShape, Tensor, resize, to_tensor
+from encoder.values import Box, Pixels
 
 from .augment import augment
 from .config import Config
@@ -37,6 +38,27 @@ class Batch:
     mirrored: tuple[bool, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A crop, decoded and scaled as serving would for a shape, and not turned yet."""
+
+    pixels: Pixels
+    width: int  # of the crop as it was
+    height: int
+
+    def fit(self, shape: InputShape) -> Fit:
+        return shape.fit(self.width, self.height)
+
+
+def keep(data: bytes, box: Box | None, shape: InputShape) -> Kept:
+    """As `Encoder.encode` begins."""
+    header = read_header(data)
+    crop = whole(header) if box is None else box
+    check_box(crop, header)
+    target = shape.fit(crop.width, crop.height).target
+    return Kept(resize(decode(data, header, crop, target), *target), crop.width, crop.height)
+
+
 class Photos:
     """The rows' photos. Safe to read from several threads; the cache stops growing at its limit."""
 
@@ -45,22 +67,17 @@ class Photos:
     ) -> None:
         """`first` is run on each group of a batch, by the thread that makes it."""
         self._rows, self._images, self._config, self._first = rows, images, config, first
-        self._kept: dict[int, Pixels] = {}
+        self._kept: dict[int, Kept] = {}
         self._room = config.cache_mb * 1_000_000
 
-    def pixels(self, index: int) -> Pixels:
-        """At the size of the last stage, its shape as serving would make it, not turned."""
+    def kept(self, index: int) -> Kept:
+        """At the size of the last stage."""
         kept = self._kept.get(index)
         if kept is None:
             row = self._rows[index]
-            data = read_photo(self._images / row.path)
-            header = read_header(data)
-            crop = whole(header) if row.box is None else row.box
-            check_box(crop, header)
-            target = self._config.shape.fit(crop.width, crop.height).target
-            kept = resize(decode(data, header, crop, target), *target)
-            if self._room >= kept.nbytes:
-                self._room -= kept.nbytes
+            kept = keep(read_photo(self._images / row.path), row.box, self._config.shape)
+            if self._room >= kept.pixels.nbytes:
+                self._room -= kept.pixels.nbytes
                 self._kept[index] = kept
         return kept
 
@@ -70,9 +87,9 @@ class Photos:
         made: dict[tuple[int, ...], list[tuple[int, bool, torch.Tensor]]] = defaultdict(list)
         for index in indices:
             mirrored = config.augment.mirror != "never" and bool(draw.random() < 0.5)
-            pixels = self.pixels(index)
-            fit = shape.fit(pixels.shape[1], pixels.shape[0])
-            small = augment(resize(pixels, *fit.target), config.augment, draw, mirrored=mirrored)
+            kept = self.kept(index)
+            fit = kept.fit(shape)
+            small = augment(resize(kept.pixels, *fit.target), config.augment, draw, mirrored=mirrored)
             tensor = torch.from_numpy(to_tensor(small, fit, config.mean, config.std)[0])
             made[tuple(tensor.shape)].append((index, mirrored, tensor))
         groups = tuple(made.values())
@@ -88,8 +105,8 @@ class Photos:
 
     def tensors(self, indices: Iterable[int]) -> list[Tensor]:
         """As serving would make them."""
-        config, crops = self._config, [self.pixels(index) for index in indices]
-        return [to_tensor(crop, config.shape.fit(crop.shape[1], crop.shape[0]), config.mean, config.std) for crop in crops]
+        config, crops = self._config, [self.kept(index) for index in indices]
+        return [to_tensor(crop.pixels, crop.fit(config.shape), config.mean, config.std) for crop in crops]
 
     @torch.inference_mode()
     def embed(self, module: torch.nn.Module, indices: Sequence[int], device: str = "cpu", batch: int = 4) -> np.ndarray:
@@ -98,8 +115,7 @@ class Photos:
         many = device == "cpu" and len(indices) >= MANY
         by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
         for place, index in enumerate(indices):
-            pixels = self.pixels(index)
-            by_shape[config.shape.fit(pixels.shape[1], pixels.shape[0]).outer].append(place)
+            by_shape[self.kept(index).fit(config.shape).outer].append(place)
         size = next(iter(by_shape)) if len(by_shape) == 1 else None
         run = Engine(module, cores, size) if many else module
         parts = [places[at : at + batch] for places in by_shape.values() for at in range(0, len(places), batch)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,15 +27,16 @@ from .checkpoint import load_checkpoint
 from .config import Config
 from .discriminant import Kind, discriminant
 from .errors import CheckpointRefused, ExportRefused
-from .export import as_text, export_bundle, fold_batch_norms
+from .export import as_text, export_bundle, fold_batch_norms, publish
 from .half import halve
 from .manifest import make_manifest
-from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side
+from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side, step_of
 from .model import Embedder, first_backbone, has_one_size
 from .photos import Photos
 from .rows import NEW, Row, Table
+from .sibling import refuse_other_making
 from .splits import Split, key
-from .train import BEFORE, judged, trained
+from .train import BEFORE, FIGURES, judged, trained
 
 RIDGE = 0.1  # of a mixture's discriminant: own encounter out .43, with .2 .42, with .03 .45; never taught .22, .23, .21
 HELD = 16  # photos on which the runtimes are held against torch
@@ -70,7 +72,7 @@ def ship(
     several `sides`, shares of the photo's, and the first weights look at the last of them. With `half` large weights are stored
     in 16 bits. A run that was taught everything has nothing left to be measured on: `sibling` is the bundle of the
     same making, taught on the split, whose figures and calibration it is given, labelled so. Nothing is written unless torch,
-    ONNX Runtime and OpenVINO agree.
+    ONNX Runtime and OpenVINO agree, and nothing before all is made.
     """
     config, module = trained(run)
     everything = bool(load_checkpoint(run)["everything"])
@@ -82,21 +84,11 @@ def ship(
         )
     manifest = make_manifest(table, images)
     split = Split.load(run / "split.json", table, manifest.whole)
-    if not (run / "figures.json").exists():
-        raise CheckpointRefused(f"{run} has not ended: it has no figures.json. Resume it.")
+    if not (run / FIGURES).exists():
+        raise CheckpointRefused(f"{run} has not ended: it has no {FIGURES}. Resume it.")
     earlier = run / BEFORE
     lessons = tuple(row for row in table.rows if row.identity != NEW) if everything else split.rows(table, "train")
-    shipped = _as_shipped(module, config, lessons, images, taught, sides, half)
-    if sibling is not None:
-        before = load_bundle(sibling)
-        metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling that was taught on the split"}
-        calibration = before.calibration
-    else:
-        vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)))
-        made = judged(vectors, table, split, manifest)
-        metrics = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
-        calibration = _calibration(vectors, table.rows, {row for row in split.rows(table, "stranger") if row.identity != NEW})
-    training = {
+    training: dict[str, Any] = {
         "data": source.data,
         "licence": source.licence,
         "first_weights": source.weights,
@@ -113,24 +105,39 @@ def ship(
         **({"discriminant_ridge": RIDGE} if taught < 1 or tuple(sides) != (1.0,) else {}),
         **({"notes": source.notes} if source.notes else {}),
     }
-    bundle = export_bundle(
-        shipped,
-        folder,
-        name=name,
-        version=version,
-        shape=config.shape,
-        mean=config.mean,
-        std=config.std,
-        training=training,
-        metrics={name: of for name, of in metrics.items() if name != "runtimes"},  # of a sibling: these are its own
-        photos=Photos(table.rows, images, config).tensors(range(0, len(table.rows), -(-len(table.rows) // HELD))),
-    )
-    if half:
-        bundle = halve(bundle)
-    if calibration is not None:
-        bundle = with_calibration(bundle, calibration)
-    write_words(bundle)
-    return bundle
+    before = load_bundle(sibling) if sibling is not None else None
+    if before is not None:
+        refuse_other_making(before, training)
+    shipped = _as_shipped(module, config, lessons, images, taught, sides, half)
+    if before is not None:
+        metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling that was taught on the split"}
+        calibration = before.calibration
+    else:
+        vectors = Photos(table.rows, images, config).embed(shipped, range(len(table.rows)))
+        made = judged(vectors, table, split, manifest)
+        metrics = {"of": "this run"} | {part: summary(of) for part, of in made.items()}
+        calibration = _calibration(vectors, table.rows, {row for row in split.rows(table, "stranger") if row.identity != NEW})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        bundle = export_bundle(
+            shipped,
+            Path(temporary) / "bundle",
+            name=name,
+            version=version,
+            shape=config.shape,
+            mean=config.mean,
+            std=config.std,
+            training=training,
+            metrics={name: of for name, of in metrics.items() if name != "runtimes"},  # of a sibling: these are its own
+            photos=Photos(table.rows, images, config).tensors(range(0, len(table.rows), -(-len(table.rows) // HELD))),
+        )
+        if half:
+            bundle = halve(bundle)
+        if calibration is not None:
+            bundle = with_calibration(bundle, calibration)
+        write_words(bundle)
+        publish(bundle.folder, folder)
+    return load_bundle(folder)
 
 
 def _as_shipped(
@@ -147,13 +154,14 @@ def _as_shipped(
     if tuple(sides) != (1.0,) and has_one_size(module.backbone):
         raise ExportRefused(f"--sides {sides} of {config.backbone}, which takes one size only: expected --sides 1.")
     if taught < 1 or tuple(sides) != (1.0,):
-        looks: list[torch.nn.Module] = [Look(module, side) for side in sides]
+        step = step_of(config.shape)
+        looks: list[torch.nn.Module] = [Look(module, side, step) for side in sides]
         shares = [taught / len(sides)] * len(sides)
         first = PlainFeatures(first_backbone(config)).eval()
         if taught < 1:
             with torch.inference_mode():  # what cannot be mixed says so before all photos are looked at
                 first(torch.zeros(1, 3, config.shape.height, config.shape.width))
-            looks.append(Look(first, sides[-1]))
+            looks.append(Look(first, sides[-1], step))
             shares.append(1 - taught)
         photos = Photos(lessons, images, config)
         vectors = [photos.embed(look.eval(), range(len(lessons))) for look in looks]
@@ -163,7 +171,7 @@ def _as_shipped(
         found = discriminant([kind], config.dimension, RIDGE)
         if taught < 1 and share_trunk(module, first):
             one, two = shares[-2:]
-            looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1])], [*shares[:-2], 1.0]
+            looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1], step)], [*shares[:-2], 1.0]
         made = Mixture(looks, shares, *found).eval()
     return round_weights(fold_batch_norms(copy.deepcopy(made))) if half else made
 

@@ -5,16 +5,22 @@ make setup EXTRAS=train,mlflow;  mlflow ui --backend-store-uri sqlite:///runs/ml
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 EVERY = 20  # steps between two losses that are written down
 EXPERIMENT = "flukeprint"
+RUN = "mlflow_run.txt"  # in the run's folder: which run of the database it is
+LONGEST = 250  # letters of a name
 
 
 def is_installed() -> bool:
@@ -22,24 +28,29 @@ def is_installed() -> bool:
 
 
 class Tracked:
-    """One run, written down as it goes; entered again under the same folder it goes on."""
+    """One run, written down as it goes; resumed, it goes on in the run that its folder names."""
 
-    def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, settings: Mapping[str, Any], *, resume: bool = False) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which is sent home otherwise
+        from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
         out = out.absolute()
-        out.parent.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         self._client = MlflowClient(tracking_uri=f"sqlite:///{out.parent / 'mlflow.db'}")
-        known = self._client.get_experiment_by_name(EXPERIMENT)
-        experiment = known.experiment_id if known else self._client.create_experiment(EXPERIMENT, out.parent.as_uri())
-        earlier = self._client.search_runs([experiment], f"tags.folder = '{out}'", max_results=1)
-        if earlier:
-            self._id = earlier[0].info.run_id
-        else:
+        with _alone(out.parent / "mlflow.lock"):
+            known = self._client.get_experiment_by_name(EXPERIMENT)
+            experiment = known.experiment_id if known else self._client.create_experiment(EXPERIMENT, out.parent.as_uri())
+            if resume and (out / RUN).exists():
+                try:
+                    self._id = self._client.get_run((out / RUN).read_text("utf-8").strip()).info.run_id
+                    return
+                except MlflowException:  # the folder was moved away from its database
+                    pass
             self._id = self._client.create_run(experiment, run_name=out.name, tags={"folder": str(out)}).info.run_id
-            for name, value in leaves(settings):
-                self._client.log_param(self._id, fit(name), value)
+        (out / RUN).write_text(self._id, "utf-8")
+        for name, value in named(leaves(settings)):
+            self._client.log_param(self._id, name, value)
 
     def progress(self, step: int, loss: float, photos_per_s: float) -> None:
         if step % EVERY == 0:
@@ -47,9 +58,9 @@ class Tracked:
             self._client.log_metric(self._id, "photos_per_s", photos_per_s, step=step)
 
     def evaluated(self, step: int, figures: Mapping[str, Any]) -> None:
-        for name, value in leaves(figures):
+        for name, value in named(leaves(figures)):
             if isinstance(value, int | float) and not isinstance(value, bool):
-                self._client.log_metric(self._id, fit(name), value, step=step)
+                self._client.log_metric(self._id, name, value, step=step)
 
     def __enter__(self) -> Self:
         return self
@@ -58,13 +69,39 @@ class Tracked:
         self._client.set_terminated(self._id, "FINISHED" if kind is None else "KILLED")
 
 
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time: two that make the tables, or the experiment, both fail."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def fit(name: str) -> str:
-    """As MLflow takes it.
+    """As MLflow takes it, which are letters of any script: other signs, and what would make a path of it, are replaced.
 
     >>> fit("closed.open_set.at_1%_false_positives.recall")
     'closed.open_set.at_1__false_positives.recall'
     """
-    return re.sub(r"[^\w./ -]", "_", name, flags=re.ASCII)
+    return re.sub(r"[^\w. -]", "_", name)
+
+
+def named(values: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Under names that MLflow takes, and still two where they were two: those that would be one, or are long, end in a sum.
+
+    >>> named([("a%", 1), ("b?", 2), ("b!", 3)])
+    [('a_', 1), ('b_-a07436e7', 2), ('b_-5a7b0b84', 3)]
+    """
+    values = list(values)
+    shared = Counter(fit(name) for name, _ in values)
+
+    def apart(name: str) -> str:
+        fitted = fit(name)
+        if shared[fitted] == 1 and len(fitted) <= LONGEST:
+            return fitted
+        return f"{fitted[: LONGEST - 9]}-{zlib.crc32(name.encode()):08x}"
+
+    return [(apart(name), value) for name, value in values]
 
 
 def leaves(given: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:

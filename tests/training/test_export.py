@@ -28,7 +28,7 @@ from training.card import card  # noqa: E402
 from training.errors import ExportRefused  # noqa: E402
 from training.export import export_bundle, fix_padding, fold_batch_norms  # noqa: E402
 from training.half import halve  # noqa: E402
-from training.mixture import Look, Mixture  # noqa: E402
+from training.mixture import Look, Mixture, step_of  # noqa: E402
 
 # The exporter of torch warns of torch's own other parts.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
@@ -78,11 +78,12 @@ def test_a_bundle_gives_torch_s_vectors_at_every_shape_of_its_rule(tmp_path: Pat
         assert norm == pytest.approx(np.linalg.norm(embedding), rel=1e-4)
 
 
-def two_looks(side: float) -> Any:
-    """One encoder at two sizes."""
+def two_looks(side: float, step: int = 1) -> Any:
+    """One encoder at two sizes, each of which moves every number of the vector."""
     backbone = small_backbone()
     width = 2 * backbone.num_features
-    return Mixture([Look(backbone), Look(backbone, side)], [0.5, 0.5], np.zeros(width), np.eye(width)[:, :8]).eval()
+    mixed = np.linalg.qr(np.random.default_rng(1).standard_normal((width, 8)))[0]
+    return Mixture([Look(backbone), Look(backbone, side, step)], [0.5, 0.5], np.zeros(width), mixed).eval()
 
 
 def test_look_at_a_side_that_is_no_multiple_of_32_is_padded_as_torch_pads_it(tmp_path: Path) -> None:
@@ -93,8 +94,28 @@ def test_look_at_a_side_that_is_no_multiple_of_32_is_padded_as_torch_pads_it(tmp
 
 
 def test_two_looks_at_photos_of_any_shape(tmp_path: Path) -> None:
-    bundle = exported(tmp_path / "bundle", two_looks(0.5), InputShape("budget", 128, 128))
-    assert open_encoder(bundle.folder).golden_difference() <= 1e-4
+    """At 96 pixels half a side is 48, where the convolutions need other padding: the look is 64."""
+    shape = InputShape("budget", 128, 128)
+    module = two_looks(0.5, step_of(shape))
+    bundle = exported(tmp_path / "bundle", module, shape)
+    session = open_session(bundle)
+    outers = set()
+    for size in ((320, 240), (300, 300), (200, 500), (100, 400), (500, 300)):
+        tensor = to_tensor(golden_photo(9, *size), shape.fit(*size), HALF, HALF)
+        outers.add(tensor.shape)
+        with torch.inference_mode():
+            embedding = module(torch.from_numpy(tensor))[0].numpy()
+        assert np.abs(session.run(tensor)[0] - embedding / np.linalg.norm(embedding)).max() <= 1e-4
+    assert any(side // 32 % 2 for outer in outers for side in outer[2:])
+
+
+def test_looks_whose_padding_would_be_wrong_at_some_shape_are_refused(tmp_path: Path) -> None:
+    """The golden photos alone would not show it: of 192 x 128 pixels half is 96 x 64."""
+    shape = InputShape("budget", 160, 160)
+    assert shape.fit(320, 240).outer == (192, 128)
+    with pytest.raises(ExportRefused, match="disagree with torch"):
+        exported(tmp_path / "bundle", two_looks(0.5), shape)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,17 @@ from encoder.preprocess import InputShape  # noqa: E402
 from training.config import Config  # noqa: E402
 from training.errors import ExportRefused  # noqa: E402
 from training.export import fold_batch_norms  # noqa: E402
-from training.mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side  # noqa: E402
+from training.mixture import (  # noqa: E402
+    Look,
+    Mixture,
+    PlainFeatures,
+    Twins,
+    round_weights,
+    scaled,
+    share_trunk,
+    side_by_side,
+    step_of,
+)
 from training.model import first_backbone, make_embedder  # noqa: E402
 
 
@@ -55,6 +65,13 @@ def test_look_at_a_share_of_the_side_is_the_encoder_on_a_smaller_photo() -> None
     assert seen[0].shape == (1, 3, 4, 4)
     assert seen[0][0, 0, 0].tolist() == pytest.approx([(2 * i + 0.5) / 7 for i in range(4)])  # the mean of each two
     assert float(vector.norm()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("side", "seen"), [(0.5, (64, 96)), (0.75, (96, 160)), (0.1, (32, 32)), (1.0, (96, 192))])
+def test_look_at_a_photo_of_any_shape_has_sides_in_multiples_of_32(side: float, seen: tuple[int, int]) -> None:
+    budget, square = step_of(InputShape("budget", 192, 192)), step_of(InputShape("square", 192, 192))
+    assert scaled(torch.zeros(1, 3, 96, 192), side, budget).shape[2:] == seen
+    assert scaled(torch.zeros(1, 3, 192, 192), 0.45, square).shape[2:] == (86, 86)
 
 
 def test_twins_give_what_two_looks_give_and_fold_without_harm() -> None:

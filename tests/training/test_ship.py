@@ -117,6 +117,8 @@ def test_figures_of_a_sibling_are_labelled_so(shipped: Path, run: Path, images: 
     given = {"table": table, "images": images, "name": "drawn", "version": "2", "source": SOURCE}
     with pytest.raises(CheckpointRefused, match="nothing is left to measure: name its sibling"):
         ship(tmp_path / "all", tmp_path / "bundle", **given)
+    with pytest.raises(CheckpointRefused, match=r"made otherwise.*taught_share is 1.0 there and 0.5 here"):
+        ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, taught=0.5, **given)
     bundle = ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, **given)
     judged = load_bundle(shipped)
     assert f"{judged.id}, a sibling that was taught on the split" in str(bundle.metrics["of"])
@@ -124,6 +126,23 @@ def test_figures_of_a_sibling_are_labelled_so(shipped: Path, run: Path, images: 
     with pytest.raises(CheckpointRefused, match="leave the sibling out"):
         ship(run, tmp_path / "other", sibling=shipped, **given)
     assert bundle.metrics["closed"] == judged.metrics["closed"]
+
+
+def test_making_that_ends_before_its_last_word_leaves_what_was_there(
+    run: Path, shipped: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    there = Path(shutil.copytree(shipped, tmp_path / "there"))
+    before = {file.name: file.read_bytes() for file in there.iterdir()}
+    monkeypatch.setattr("training.ship.write_words", killed)
+    given = {"table": draw_photos(images), "images": images, "name": "drawn", "version": "2", "source": SOURCE}
+    for folder in (tmp_path / "new", there):
+        with pytest.raises(KeyboardInterrupt):
+            ship(run, folder, **given)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert {file.name: file.read_bytes() for file in there.iterdir()} == before
 
 
 @pytest.mark.parametrize("sides", [(1.0,), (1.0, 0.5)])
