@@ -29,7 +29,7 @@ FEW = 12  # points that are marked each
 Points = Sequence[tuple[float, float]]
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#123}"
-    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ccd}"
+    "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ccd}"
     "th:first-child,td:first-child{text-align:left}"
     "figure{display:inline-block;vertical-align:top;margin:.5rem 1.5rem .5rem 0;max-width:18rem}.pair{max-width:100%}"
     "figcaption{font-size:13px;color:#456}img{max-height:12rem;max-width:min(30rem,45vw);margin:2px}"
@@ -119,7 +119,7 @@ def _table(made: dict[str, Any]) -> str:
         ("whole gallery", made),
         ("own encounter left out", made["cross_encounter"]),
         ("all photos of its date left out", made["cross_date"]),
-        ("its own animal's photos of that date left out", made["cross_occasion"]),
+        ("its own animal's photos of that occasion left out", made["cross_occasion"]),
     ]
     lines = [
         f"<tr><td>{name}<td>{part.get('n', made['n_known'])}"

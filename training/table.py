@@ -75,7 +75,7 @@ def read_csv(text: str, source: str) -> Table:
     doubled = sorted({name for name in header if name and header.count(name) > 1})
     if doubled:
         raise TableRefused(f"{source} has two columns named {doubled[0]}. Rename or remove one.")
-    columns = {field: next((name for name in names if name in header), None) for field, names in ALIASES.items()}
+    columns = {field: [name for name in names if name in header] for field, names in ALIASES.items()}
     assets = [name for name in header if name.startswith(ASSET) and name.removeprefix(ASSET).isdigit()]
     for field, found in (("path", columns["path"] or assets), ("identity", columns["identity"])):
         if not found:
@@ -91,7 +91,7 @@ def read_csv(text: str, source: str) -> Table:
             findings.append(Finding("error", "ragged", line, cells[0][:LONG], said))
             continue
         cell = {name: value.strip() for name, value in zip(header, cells, strict=True)}
-        given = {field: cell[column] if column else "" for field, column in columns.items()}
+        given = {field: next((cell[name] for name in names if cell[name]), "") for field, names in columns.items()}
         if assets:
             given |= _wildbook(cell, line, given)
         paths = [cell[name] for name in assets if cell[name]] or [given["path"]]
@@ -301,10 +301,12 @@ def _day(text: str) -> date | None:
 
 
 def _box(text: str) -> Box:
-    x, y, width, height = (round(float(part)) for part in text.strip("[]()").replace(",", " ").split())
-    if width <= 0 or height <= 0 or x < 0 or y < 0:
+    x, y, width, height = (float(part) for part in text.strip("[]()").replace(",", " ").split())
+    # The edges to whole pixels, or a box that ends where the photo does could end a pixel outside.
+    left, top, right, bottom = round(x), round(y), round(x + width), round(y + height)
+    if right <= left or bottom <= top or left < 0 or top < 0:
         raise ValueError(text)
-    return Box(x, y, width, height)
+    return Box(left, top, right - left, bottom - top)
 
 
 def _wildbook(cell: Mapping[str, str], line: int, given: Mapping[str, str]) -> dict[str, Any]:

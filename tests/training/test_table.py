@@ -66,6 +66,24 @@ def test_coco_boxes_and_names_are_read(tmp_path: Path) -> None:
     assert row == Row("a.jpg", "w9", "beluga", None, "top", date(2018, 8, 30), Box(0, 5, 10, 20), 1)
 
 
+@pytest.mark.parametrize(
+    ("box", "read"),
+    [
+        ("0.6 0.6 9.4 9.4", Box(1, 1, 9, 9)),
+        ("0.5,10.5,99.5,89.5", Box(0, 10, 100, 90)),
+        ("[-0.2, 0, 10.4, 3]", Box(0, 0, 10, 3)),
+    ],
+)
+def test_a_box_that_ends_where_the_photo_does_never_ends_outside(tmp_path: Path, box: str, read: Box) -> None:
+    (row,) = open_table(written(tmp_path, f'path,identity,box\na.jpg,w,"{box}"\n')).rows
+    assert row.box == read
+
+
+def test_of_two_columns_of_names_the_one_that_says_something_is_read(tmp_path: Path) -> None:
+    text = "path,Encounter.individualID,MarkedIndividual.individualID\na.jpg,w1,w1\nb.jpg,,w2\nc.jpg,w3,\n"
+    assert [row.identity for row in open_table(written(tmp_path, text)).rows] == ["w1", "w2", "w3"]
+
+
 def test_folder_per_individual_with_folders_of_encounters(tmp_path: Path) -> None:
     for name in ("w1/a.jpg", "w1/day2/b.JPG", "w2/c.png", "stray.jpg", "w2/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
