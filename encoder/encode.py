@@ -32,7 +32,7 @@ class Encoder:
     def __init__(self, bundle: Bundle, session: Session, limits: Limits = DEFAULT_LIMITS) -> None:
         self.bundle = bundle
         self._session = session
-        self._limits = limits
+        self.limits = limits
 
     @property
     def bundle_id(self) -> str:
@@ -41,7 +41,7 @@ class Encoder:
     def encode(self, data: bytes, box: Box | None = None) -> Encoded:
         """One photo, or one box of it. Raises a `PhotoRefused` that says why and what to do."""
         start = time.perf_counter()
-        header = read_header(data, self._limits)
+        header = read_header(data, self.limits)
         crop = whole(header) if box is None else box
         check_box(crop, header)
         refuse_tiny(crop.width, crop.height)

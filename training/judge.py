@@ -23,7 +23,7 @@ import numpy.typing as npt
 from encoder.encode import Encoder
 from encoder.errors import PhotoRefused
 from encoder.photo import read_photo
-from encoder.values import Pixels
+from encoder.values import DEFAULT_LIMITS, Limits, Pixels
 
 from .answers import Labelled
 from .corruptions import CORRUPTIONS, STRENGTHS, Corruption
@@ -50,6 +50,7 @@ class Judged:
     gallery: Labelled
     query: Labelled
     set_aside: tuple[SetAside, ...]
+    limits: Limits = DEFAULT_LIMITS  # of the photos that were taken
 
 
 def judge(
@@ -85,7 +86,7 @@ def judge(
     if robustness:
         made["robustness"] = measure_robustness(encoder, known, asked, images, made, threads=threads, tick=tick)
     made["targets"] = targets(made)
-    return Judged(made, known, asked, (*refused_known, *refused_asked))
+    return Judged(made, known, asked, (*refused_known, *refused_asked), encoder.limits)
 
 
 def encode_rows(
@@ -103,10 +104,10 @@ def encode_rows(
 
     def look(row: Row) -> npt.NDArray[np.float32] | SetAside:
         try:
-            data, box = read_photo(images / row.path), row.box
+            data, box = read_photo(images / row.path, encoder.limits), row.box
             bytes_of[row.path] = hashlib.sha256(data).hexdigest()
             if change is not None:
-                pixels = change(row, read_crop(data, box))
+                pixels = change(row, read_crop(data, box, encoder.limits))
                 data, box = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes(), None
             return encoder.encode(data, box).vector
         except PhotoRefused as error:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder.photo import read_photo
+from encoder.values import Limits
 
 from .answers import Answers, Asked, answers, ask
 from .judge import Judged
@@ -81,7 +82,7 @@ def as_page(judged: Judged, images: Path) -> str:
         _by("viewpoint", made["by_viewpoint"]),
         _robustness(made.get("robustness", {})),
         "<h2>The worst confusions</h2><p>Left the query, right the photo of another animal that was preferred.</p>",
-        *(_pair(query, other, score, images) for query, other, score in worst(asked, whole)),
+        *(_pair(query, other, score, images, judged.limits) for query, other, score in worst(asked, whole)),
     ]
     title = "<!doctype html><meta charset=utf-8><title>How well animals are told apart</title>"
     return f"{title}<style>{STYLE}</style>{''.join(parts)}\n"
@@ -213,14 +214,14 @@ def _plot(caption: str, curves: Sequence[Points], across: tuple[float, float]) -
     return f"<figure>{box}<figcaption>{words}</figcaption></figure>"
 
 
-def _pair(query: Row, other: Row, score: float, images: Path) -> str:
+def _pair(query: Row, other: Row, score: float, images: Path, limits: Limits) -> str:
     said = f"{query.identity} ({query.path}) taken for {other.identity} ({other.path}), {score:.2f}"
-    both = _photo(query, images) + _photo(other, images)
+    both = _photo(query, images, limits) + _photo(other, images, limits)
     return f"<figure class=pair>{both}<figcaption>{html.escape(said)}</figcaption></figure>"
 
 
-def _photo(row: Row, images: Path) -> str:
-    pixels = read_crop(read_photo(images / row.path), row.box)
+def _photo(row: Row, images: Path, limits: Limits) -> str:
+    pixels = read_crop(read_photo(images / row.path, limits), row.box, limits)
     scale = min(1.0, 240 / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     small = cv2.cvtColor(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)

@@ -22,7 +22,7 @@ from encoder.errors import EncoderError
 from encoder.header import read_header
 from encoder.photo import check_box, decode, read_photo, whole
 from encoder.quality import measure, refuse_flat, refuse_tiny
-from encoder.values import Box, Pixels
+from encoder.values import DEFAULT_LIMITS, Box, Limits, Pixels
 
 from .errors import DataRefused
 from .rows import NEW, Finding, Row, Table
@@ -56,9 +56,9 @@ def validate(
     return tuple(sorted(found, key=lambda f: (f.line, f.severity, f.kind)))
 
 
-def read_crop(data: bytes, box: Box | None) -> Pixels:
+def read_crop(data: bytes, box: Box | None, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """The row's pixels, refused for all that serving refuses."""
-    header = read_header(data)
+    header = read_header(data, limits)
     crop = whole(header) if box is None else box
     check_box(crop, header)
     refuse_tiny(crop.width, crop.height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 from drawn_photos import draw_photos
 
 from encoder.encode import Encoder, open_encoder
+from encoder.values import Limits
 from training.corruptions import CORRUPTIONS
 from training.errors import EvaluationRefused
-from training.judge import Judged, damage, judge
+from training.judge import Judged, damage, encode_rows, judge
 from training.report import roc, write_report
 from training.rows import Finding, Row, Table
 
@@ -132,3 +134,12 @@ def test_stronger_corruption_changes_more_and_is_the_same_again(name: str) -> No
     one, two = (damage(CORRUPTIONS[name], 1)(row, COARSE) for _ in range(2))
     assert np.array_equal(one, two)
     assert one.shape == COARSE.shape
+
+
+def test_photos_are_read_up_to_the_limits_of_the_encoder_that_is_judged(encoder: Encoder, images: Path) -> None:
+    rows = draw_photos(images, individuals=2, encounters=1, photos=2).rows
+    least = min((images / row.path).stat().st_size for row in rows)
+    with closing(open_encoder(encoder.bundle.folder, limits=Limits(max_bytes=least))) as strict:
+        made, aside = encode_rows(strict, rows, images)
+    assert 0 < len(made.rows) < len(rows)
+    assert all(f"more than the {least:,} that are read" in one.reason for one in aside)
