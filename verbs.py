@@ -144,7 +144,7 @@ def import_(args: argparse.Namespace) -> int:
         aside = f"{done.set_aside} set aside" + (f", {done.repeated} repeated" if done.repeated else "")
         print(f"{done.rows} rows: {done.enrolled} enrolled{rate}, {done.already} known already, {aside}.")
         if done.put_back:
-            print(f"{done.put_back} photos that were lost are there again.")
+            print(f"Photos that were lost and are there again: {done.put_back}.")
         print(f"The catalogue now has {done.individuals} individuals.")
     for one in done.unlike[:NAMED]:
         said = f"flukeprint: {one.photo} is already sighting {one.sighting_id}; {one.reason}"
@@ -156,7 +156,7 @@ def import_(args: argparse.Namespace) -> int:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)
         mended = command(args, "import", csv, "--images", root)
         kept = "" if csv == wanted else f" ({wanted} was changed since it was written, and stays as it is)"
-        said = f"flukeprint: {done.set_aside} rows were set aside; mend them in {csv}{kept}, then: {mended}"
+        said = f"flukeprint: mend what was set aside ({done.set_aside}) in {csv}{kept}, then: {mended}"
         terminal.say(said, stream=sys.stderr)
     return REFUSED if done.set_aside else DONE
 
@@ -239,7 +239,7 @@ def backup(args: argparse.Namespace) -> int:
         terminal.say(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
     if done.missing:
         some = ", ".join(done.missing[:NAMED]) + (" and others" if len(done.missing) > NAMED else "")
-        said = f"flukeprint: {len(done.missing)} photos are gone or cut short, and so they are in {args.file}: {some}. "
+        said = f"flukeprint: gone or cut short, here and in {args.file}, photos: {len(done.missing)} ({some}). "
         terminal.say(said + f"What to do about it: {command(args, 'doctor')}", stream=sys.stderr)
     if done.bundle_flaw is not None:
         mended = command(args, "bundles", "add", "FOLDER")

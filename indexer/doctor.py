@@ -214,10 +214,10 @@ def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
         counts = catalogue.import_counts(known.id)
         if counts["waiting"]:
             again = _command(settings, "import", known.source, *_images(known))
-            yield Finding("imports", "note", f"{known.source}: {counts['waiting']} rows wait", again)
+            yield Finding("imports", "note", f"{known.source}: rows that wait: {counts['waiting']}", again)
         if counts["set_aside"]:
             yield Finding(
-                "imports", "note", f"{known.source}: {counts['set_aside']} rows are set aside, with their reasons in a CSV"
+                "imports", "note", f"{known.source}: rows set aside, with their reasons in a CSV: {counts['set_aside']}"
             )
 
 

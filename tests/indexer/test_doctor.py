@@ -135,7 +135,7 @@ def test_rows_that_wait_are_noted(settings: Settings, whales: Path, tmp_path: Pa
         import_rows(station, table, images=whales, who="me")
     notes = [finding for finding in examine(settings) if finding.subject == "imports"]
     assert [finding.level for finding in notes] == ["note"]
-    assert "1 rows are set aside" in notes[0].found
+    assert "rows set aside, with their reasons in a CSV: 1" in notes[0].found
 
 
 def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> None:
@@ -143,7 +143,7 @@ def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> No
         going = catalogue.start_import("/some/rows of ours.csv", images="/some/photos", fingerprint="f")
         catalogue.add_import_rows(going.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
     (note,) = (finding for finding in examine(filled) if finding.subject == "imports")
-    assert note.found.endswith("1 rows wait")
+    assert note.found.endswith("rows that wait: 1")
     told = f"flukeprint import '/some/rows of ours.csv' --images /some/photos --data-dir {filled.data_dir}"
     assert note.do == told
 
