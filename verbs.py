@@ -156,7 +156,7 @@ def import_(args: argparse.Namespace) -> int:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)
         mended = command(args, "import", csv, "--images", root)
         kept = "" if csv == wanted else f" ({wanted} was changed since it was written, and stays as it is)"
-        said = f"flukeprint: mend what was set aside ({done.set_aside}) in {csv}{kept}, then: {mended}"
+        said = f"flukeprint: rows set aside: {done.set_aside}; mend them in {csv}{kept}, then: {mended}"
         terminal.say(said, stream=sys.stderr)
     return REFUSED if done.set_aside else DONE
 
