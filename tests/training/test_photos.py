@@ -41,7 +41,7 @@ class Seen:
         return np.ones(1, np.float32), 1.0
 
     def run_all(self, pixels: Tensor) -> tuple[Vectors, Norms]:
-        raise NotImplementedError
+        raise AssertionError(f"one photo at a time is encoded here, not {pixels.shape}")
 
     def close(self) -> None: ...
 
