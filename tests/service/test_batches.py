@@ -10,44 +10,21 @@ import signal
 import socket
 import threading
 import time
-import zipfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from batching import ended, sent, until, zipped
 from encoder_block import Blocked
 from serving import Photo, Service, Start, running
 
 from catalog.errors import CatalogueUnavailable
 from encoder.errors import EncoderError
 from encoder.values import Box, Encoded
-from service import batches, gate, jobs
+from service import batches, jobs
 from vector_db.errors import VectorIndexError
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)  # without the time: the same files are the same bytes
-    return out.getvalue()
-
-
-def sent(client: httpx.Client, archive: bytes, **said: Any) -> httpx.Response:
-    headers = said.pop("headers", {})
-    return client.post("/v1/batches", files={"archive": ("a.zip", archive)}, data=said, headers=headers)
-
-
-def ended(client: httpx.Client, job: int, *, within_s: float = 60) -> dict[str, Any]:
-    for _ in range(int(within_s * 10)):
-        told: dict[str, Any] = client.get(f"/v1/jobs/{job}").json()
-        if told["state"] in ("done", "cancelled", "failed"):
-            return told
-        time.sleep(0.1)
-    raise AssertionError(told)
 
 
 def test_a_folder_is_an_individual_and_then_an_encounter(start: Start, photo: Photo) -> None:
@@ -203,63 +180,6 @@ def test_a_batch_that_is_taken_after_the_time_to_leave_has_its_archive_and_is_to
         assert ended(service.client, 1)["rows"]["done"] == 1
 
 
-def test_the_events_of_a_job_end(filled: Service, photo: Photo) -> None:
-    job = sent(filled.client, zipped({f"{n}.jpg": photo(n, 0) for n in range(4)})).json()["id"]
-    with filled.client.stream("GET", f"/v1/jobs/{job}/events") as events:
-        assert events.headers["content-type"].startswith("text/event-stream")
-        lines = [line for line in events.iter_lines() if line.startswith("event:")]
-    assert lines[-1] == "event: end"
-
-
-def test_no_more_listen_than_there_are_places_though_they_come_at_once(
-    start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    many = batches.LISTENERS + 12
-    monkeypatch.setattr(gate, "BOOKS_THREADS", many)
-    service = start(streams=1)
-    look, together, came, asked = service.house.desk.job, threading.Barrier(many), threading.Event(), threading.Barrier(many)
-
-    def at_once(number: int) -> Any:
-        if not came.is_set():
-            together.wait(30)
-            came.set()
-        return look(number)
-
-    def listen(job: int) -> int:
-        with httpx.stream("GET", f"{service.url}/v1/jobs/{job}/events", timeout=60) as events:
-            told = events.iter_bytes()  # held: without it the connection is closed
-            if events.status_code == 200:
-                next(told)
-            asked.wait(60)
-            return events.status_code
-
-    with Blocked(service.house.station.encoder) as blocked, ThreadPoolExecutor(many) as pool:
-        job = sent(service.client, zipped({"a.jpg": photo(0, 0)})).json()["id"]
-        blocked.wait_for_one()
-        monkeypatch.setattr(service.house.desk, "job", at_once)
-        said = sorted(pool.map(listen, [job] * many))
-    assert said == [200] * batches.LISTENERS + [429] * 12
-    assert until(lambda: service.server.app.state.listeners == 0)
-
-
-def test_a_stream_of_events_ends_soon_after_its_key_is_revoked(start: Start, photo: Photo) -> None:
-    service = start(streams=1)
-    keys = [service.house.desk.add_key(f"key {number}", "editor") for number in range(2)]
-    time.sleep(1.1)
-    headers = {"X-API-Key": "key 0"}
-    with Blocked(service.house.station.encoder) as blocked, httpx.Client(base_url=service.url, timeout=20) as client:
-        job = sent(client, zipped({"a.jpg": photo(0, 0)}), headers=headers).json()["id"]
-        blocked.wait_for_one()
-        with client.stream("GET", f"/v1/jobs/{job}/events", headers=headers) as events:
-            lines = events.iter_lines()
-            assert next(lines) == "event: progress"
-            service.house.desk.revoke_key(keys[0].id)
-            began = time.monotonic()
-            assert "event: end" not in list(lines)
-            assert time.monotonic() - began < 2.5
-        assert client.get(f"/v1/jobs/{job}/events", headers=headers).status_code == 401
-
-
 def test_more_forms_than_memory_is_meant_for_are_told_to_come_back(start: Start, photo: Photo) -> None:
     service = start()
     host, port = service.server.address()
@@ -280,13 +200,6 @@ def test_more_forms_than_memory_is_meant_for_are_told_to_come_back(start: Start,
         one.close()
     assert until(lambda: service.server.app.state.forms == 0)
     assert form(service.client, [("a.jpg", photo(0, 0))]).status_code == 202
-
-
-def until(holds: Callable[[], bool], within_s: float = 10) -> bool:
-    end = time.monotonic() + within_s
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.02)
-    return holds()
 
 
 def test_two_workers_on_one_data_folder_do_each_row_once(start: Start, photo: Photo) -> None:

@@ -19,3 +19,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def table(images: Path) -> Table:
     return draw_photos(images)
+
+
+@pytest.fixture(scope="module")
+def finished(images: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small run that has ended; needs the extra train."""
+    from small_run import SMALL
+
+    from training.train import train
+
+    out = tmp_path_factory.mktemp("finished")
+    train(SMALL, table, images, out)
+    return out

@@ -21,13 +21,13 @@ pytest.importorskip("training.torchvision_shim")
 pytest.importorskip("timm", reason="needs the extra train")
 
 from drawn_photos import draw_photos  # noqa: E402
+from small_run import SMALL, same, states  # noqa: E402
 
 from encoder.preprocess import InputShape  # noqa: E402
 from training.answers import Labelled  # noqa: E402
 from training.checkpoint import NAME, load_checkpoint, save_checkpoint  # noqa: E402
 from training.config import Augment, Config  # noqa: E402
 from training.errors import CheckpointRefused, ConfigRefused, DataRefused  # noqa: E402
-from training.evaluate import headline  # noqa: E402
 from training.manifest import make_manifest  # noqa: E402
 from training.model import first_backbone  # noqa: E402
 from training.photos import Photos, stage_shape  # noqa: E402
@@ -35,36 +35,7 @@ from training.rows import NEW, Row, Table  # noqa: E402
 from training.run import Progress, Run, schedule  # noqa: E402
 from training.splits import Split  # noqa: E402
 from training.table import open_table  # noqa: E402
-from training.train import Report, judged, train, trained, without_some  # noqa: E402
-
-SMALL = Config(
-    backbone="test_efficientnet",
-    weights="none",
-    frozen_stages=0,
-    dimension=32,
-    shape=InputShape("square", 64, 64),
-    stages=((0.5, 0.5),),
-    photos=8 * 12,
-    batch=8,
-    threads=1,
-    seed=3,
-)
-
-
-def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-def states(folder: Path) -> tuple[dict[str, torch.Tensor], ...]:
-    state = load_checkpoint(folder)
-    return state["model"], state["average"], state["loss"]
-
-
-@pytest.fixture(scope="module")
-def finished(images: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("finished")
-    train(SMALL, table, images, out)
-    return out
+from training.train import Report, train, trained, without_some  # noqa: E402
 
 
 def test_a_tiny_set_is_learnt_by_heart(images: Path, table: Table, tmp_path: Path) -> None:
@@ -113,17 +84,6 @@ def test_interrupted_run_resumes_to_the_same_bits(images: Path, table: Table, fi
     assert all(same(one, two) for one, two in zip(states(finished), states(tmp_path), strict=True))
 
 
-def test_run_goes_on_with_another_at_another_size(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
-    larger = replace(SMALL, shape=InputShape("square", 96, 96), photos=8, lr=1e-9, head_lr=1e-9, seed=4)
-    train(larger, table, images, tmp_path / "more", begin=finished)
-    (_, one, heads), (_, two, others) = states(finished), states(tmp_path / "more")
-    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one if name.endswith("weight"))
-    assert all(torch.allclose(heads[name], others[name], atol=1e-6) for name in heads)
-    assert json.loads((tmp_path / "more" / "before.json").read_text())[0]["config"] == json.loads(json.dumps(SMALL.as_json()))
-    split = [(folder / "split.json").read_text() for folder in (finished, tmp_path / "more")]
-    assert split[0] == split[1]  # though its own seed would draw another
-
-
 def test_run_needs_its_first_weights_once(images: Path, table: Table, tmp_path: Path) -> None:
     weights, run = tmp_path / "first.pt", tmp_path / "run"
     torch.save(first_backbone(SMALL).state_dict(), weights)
@@ -134,47 +94,6 @@ def test_run_needs_its_first_weights_once(images: Path, table: Table, tmp_path: 
     assert trained(run)[0] == config
     with pytest.raises(ConfigRefused, match=r"no file of weights"):
         train(config, table, images, tmp_path / "another")
-
-
-def test_only_a_run_that_has_ended_is_gone_on_with(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
-    shutil.copytree(finished, tmp_path / "before")
-    (tmp_path / "before" / "figures.json").unlink()
-    with pytest.raises(CheckpointRefused, match="has not ended"):
-        train(SMALL, table, images, tmp_path / "run", begin=tmp_path / "before")
-
-
-def test_what_a_killed_run_said_of_those_before_it_is_not_said_of_the_next(
-    images: Path, table: Table, finished: Path, tmp_path: Path
-) -> None:
-    short = replace(SMALL, photos=8)
-    train(short, table, images, tmp_path, begin=finished)
-    (tmp_path / "checkpoint.pt").unlink()  # as where it was killed before its first
-    train(short, table, images, tmp_path)
-    assert not (tmp_path / "before.json").exists()
-
-
-@pytest.mark.parametrize(("loss", "mirror"), [("arcface", "never"), ("subcenter", "other"), ("softmax", "other")])
-def test_individuals_that_the_run_before_was_not_taught_begin_at_the_mean_of_their_photos(
-    images: Path, table: Table, finished: Path, tmp_path: Path, loss: str, mirror: str
-) -> None:
-    config = replace(SMALL, loss=loss, augment=Augment(mirror=mirror), photos=8, lr=1e-9, head_lr=1e-9, stages=())
-    train(config, table, images, tmp_path, everything=True, begin=finished)
-    _, encoder = trained(tmp_path)
-    vectors = torch.from_numpy(Photos(table.rows, images, config).embed(encoder, range(len(table.rows))))
-    own = torch.tensor([sorted({row.identity for row in table.rows}).index(row.identity) for row in table.rows])
-    centers = torch.nn.functional.normalize(states(tmp_path)[2]["W"], dim=0)
-    for center in range(2 if loss == "subcenter" else 1):
-        names = centers[:, center :: 2 if loss == "subcenter" else 1][:, : len(own.unique())]
-        means = torch.stack([torch.nn.functional.normalize(vectors[own == one].mean(0), dim=0) for one in own.unique()], 1)
-        assert ((names * means).sum(0) > 0.9).all()
-
-
-def test_run_that_begins_with_what_does_not_fit_is_refused(images: Path, table: Table, finished: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointRefused, match="another encoder"):
-        train(replace(SMALL, dimension=16), table, images, tmp_path / "one", begin=finished)
-    train(SMALL, table, images, tmp_path / "all", everything=True)
-    with pytest.raises(CheckpointRefused, match="was taught everything"):
-        train(SMALL, table, images, tmp_path / "two", begin=tmp_path / "all")
 
 
 def test_species_head_learns_resumes_and_is_not_in_the_encoder(images: Path, table: Table, tmp_path: Path) -> None:
@@ -338,38 +257,6 @@ def test_rivals_are_the_animals_of_the_photos_own_day(images: Path, table: Table
     assert undated._seen_on[undated._days[None]].all()
     for progress in run.steps():
         assert np.isfinite(progress.loss)
-
-
-def test_run_that_gets_no_better_stops_early_and_says_its_figures(images: Path, table: Table, tmp_path: Path) -> None:
-    config = replace(SMALL, photos=8 * 60, lr=1e-12, head_lr=1e-12, ema=0.0, evaluate_every=16, patience=2, stages=())
-    said: list[int] = []
-    train(config, table, images, tmp_path, report=Report(evaluated=lambda step, _: said.append(step)))
-    assert 3 <= len(said) < config.steps // 2
-    assert said[:3] == [2, 4, 6]
-    assert load_checkpoint(tmp_path)["step"] == said[-1] < config.steps
-
-
-def test_run_that_stops_early_keeps_the_best_that_was_measured(images: Path, table: Table, tmp_path: Path) -> None:
-    config = replace(SMALL, photos=8 * 40, lr=0.05, head_lr=0.5, ema=0.0, evaluate_every=16, patience=3, stages=())
-    said: list[float] = []
-    made = train(config, table, images, tmp_path, report=Report(evaluated=lambda _, figures: said.append(headline(figures))))
-    *during, final = said
-    assert len(during) > 3
-    assert during[-1] < max(during)  # such steps spoil what they had
-    assert final == headline(made) == max(during)
-    _, encoder = trained(tmp_path)
-    rows = Photos(table.rows, images, config).embed(encoder, range(len(table.rows)))
-    manifest = make_manifest(table, images)
-    split = Split.load(tmp_path / "split.json", table, manifest.whole)
-    assert headline(judged(rows, table, split, manifest)) == pytest.approx(final)
-
-
-def test_run_that_has_stopped_early_is_done_also_when_it_is_resumed(images: Path, table: Table, tmp_path: Path) -> None:
-    config = replace(SMALL, photos=8 * 60, lr=1e-12, head_lr=1e-12, ema=0.0, evaluate_every=16, patience=1, stages=())
-    figures = train(config, table, images, tmp_path)
-    before = load_checkpoint(tmp_path)["step"]
-    assert train(config, table, images, tmp_path, resume=True) == figures
-    assert load_checkpoint(tmp_path)["step"] == before < config.steps
 
 
 def test_order_of_the_table_and_photos_without_a_name_change_nothing_that_is_taught(
