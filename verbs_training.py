@@ -49,7 +49,11 @@ def train(args: argparse.Namespace) -> int:
         from training.train import train as teach
 
         bar = open_things.enter_context(terminal.Bar("steps"))
-        written = Tracked(args.out, config.as_json(), resume=args.resume) if is_installed() else None
+        written = (
+            Tracked(args.out, config.as_json(), resume=args.resume, tell=lambda said: tell([said], ""))
+            if is_installed()
+            else None
+        )
         tracked = open_things.enter_context(written) if written is not None else None
         shown = _epochs(bar, config.batch * config.accumulate)
 

@@ -134,26 +134,27 @@ class Catalogue:
             individuals.find(connection, individual_id)
             return individuals.summary(connection, individual_id), sightings.of_individual(connection, individual_id)
 
-    def individuals(
+    def page_of_individuals(
         self,
         search: str | None = None,
         species: str | None = None,
         *,
-        limit: int | None = None,
+        limit: int,
         offset: int = 0,
         order: individuals.Order = "name",
         descending: bool = False,
-    ) -> list[IndividualSummary]:
-        """The live ones by name, with how many sightings and encounters each has."""
-        with self.transactions.reading() as connection:
-            return individuals.listing(
+    ) -> tuple[list[IndividualSummary], int]:
+        """Some of the live ones, with how many sightings and encounters each has, and how many there are in all."""
+        with self.transactions.at_once() as connection:
+            found = individuals.listing(
                 connection, search, species, limit=limit, offset=offset, order=order, descending=descending
             )
+            return found, individuals.count(connection, search, species)
 
-    def count_individuals(self, search: str | None = None, species: str | None = None) -> int:
-        """How many `individuals` would list without a limit."""
+    def individuals(self, search: str | None = None, species: str | None = None) -> list[IndividualSummary]:
+        """All of them, by name."""
         with self.transactions.reading() as connection:
-            return individuals.count(connection, search, species)
+            return individuals.listing(connection, search, species)
 
     def sightings_of(self, individual_id: int) -> list[Sighting]:
         """The live ones."""

@@ -88,11 +88,11 @@ def import_rows(
     root = source if source.is_dir() else (images or source.parent).absolute()
     station.adopt_bundle()
     import_id = _begin(station, source, root, rows)
-    back = put_back(station, import_id, root, who=who)
     before = station.catalogue.import_counts(import_id)
     settled, set_aside, enrolled, unlike = len(rows) - before["waiting"], 0, 0, list[Unlike]()
     if on_progress is not None:
         on_progress(Progressed(settled, len(rows), 0))
+    back = put_back(station, import_id, root, who=who)
     for batch in _batches(_prepared(station, root, import_id)):
         done, refused = _commit(station, batch, who, unlike)
         enrolled, set_aside, settled = enrolled + done, set_aside + refused, settled + len(batch)

@@ -51,9 +51,9 @@ async def individual_list(
     kind = clean_label(species, "species")
 
     def read() -> dict[str, object]:
-        books, down = house.station.catalogue, order == "desc"
-        found = books.individuals(search, kind, limit=limit, offset=offset, order=sort, descending=down)
-        total = books.count_individuals(search, kind)
+        found, total = house.station.catalogue.page_of_individuals(
+            search, kind, limit=limit, offset=offset, order=sort, descending=order == "desc"
+        )
         return {"individuals": [asdict(one) for one in found], "total": total, "limit": limit, "offset": offset}
 
     return JSONResponse(await house.gate.books.run(read))

@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,45 +28,75 @@ def is_installed() -> bool:
 
 
 class Tracked:
-    """One run, written down as it goes; resumed, it goes on in the run that its folder names."""
+    """One run, written down as it goes; resumed, it goes on in the run that its folder names.
 
-    def __init__(self, out: Path, settings: Mapping[str, Any], *, resume: bool = False) -> None:
+    A database that cannot be written costs its lines and not the run: that is told once, and nothing is written any more.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any], *, resume: bool = False, tell: Callable[[str], object]) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which is sent home otherwise
-        from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
-        out = out.absolute()
-        out.mkdir(parents=True, exist_ok=True)
-        self._client = MlflowClient(tracking_uri=f"sqlite:///{out.parent / 'mlflow.db'}")
-        with _alone(out.parent / "mlflow.lock"):
-            known = self._client.get_experiment_by_name(EXPERIMENT)
-            experiment = known.experiment_id if known else self._client.create_experiment(EXPERIMENT, out.parent.as_uri())
-            if resume and (out / RUN).exists():
-                try:
-                    self._id = self._client.get_run((out / RUN).read_text("utf-8").strip()).info.run_id
-                    return
-                except MlflowException:  # the folder was moved away from its database
-                    pass
-            self._id = self._client.create_run(experiment, run_name=out.name, tags={"folder": str(out)}).info.run_id
-        (out / RUN).write_text(self._id, "utf-8")
-        for name, value in named(leaves(settings)):
-            self._client.log_param(self._id, name, value)
+        self._out, self._tell, self._lost = out.absolute(), tell, False
+        self._out.mkdir(parents=True, exist_ok=True)
+        self._database = self._out.parent / "mlflow.db"
+        with self._or_told():
+            self._client = MlflowClient(tracking_uri=f"sqlite:///{self._database}")
+            self._begin(settings, resume=resume)
 
     def progress(self, step: int, loss: float, photos_per_s: float) -> None:
         if step % EVERY == 0:
-            self._client.log_metric(self._id, "loss", loss, step=step)
-            self._client.log_metric(self._id, "photos_per_s", photos_per_s, step=step)
+            self._write({"loss": loss, "photos_per_s": photos_per_s}, step)
 
     def evaluated(self, step: int, figures: Mapping[str, Any]) -> None:
-        for name, value in named(leaves(figures)):
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                self._client.log_metric(self._id, name, value, step=step)
+        self._write(dict(named(leaves(figures))), step)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._client.set_terminated(self._id, "FINISHED" if kind is None else "KILLED")
+        if not self._lost:
+            with self._or_told():
+                self._client.set_terminated(self._id, "FINISHED" if kind is None else "KILLED")
+
+    def _begin(self, settings: Mapping[str, Any], *, resume: bool) -> None:
+        from mlflow.exceptions import MlflowException
+
+        with _alone(self._out.parent / "mlflow.lock"):
+            known = self._client.get_experiment_by_name(EXPERIMENT)
+            experiment = known.experiment_id if known else self._client.create_experiment(EXPERIMENT, self._out.parent.as_uri())
+            if resume and (self._out / RUN).exists():
+                try:
+                    self._id = self._client.get_run((self._out / RUN).read_text("utf-8").strip()).info.run_id
+                    return
+                except MlflowException:  # the folder was moved away from its database
+                    pass
+            made = self._client.create_run(experiment, run_name=self._out.name, tags={"folder": str(self._out)})
+            self._id = made.info.run_id
+        (self._out / RUN).write_text(self._id, "utf-8")
+        for name, value in named(leaves(settings)):
+            self._client.log_param(self._id, name, value)
+
+    def _write(self, measured: Mapping[str, Any], step: int) -> None:
+        if self._lost:
+            return
+        with self._or_told():
+            for name, value in measured.items():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    self._client.log_metric(self._id, name, value, step=step)
+
+    @contextmanager
+    def _or_told(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            self._lost = True
+            reason = str(error).split("\n")[0]
+            self._tell(
+                f"{self._database} cannot be written, so MLflow is not told of this run any more; the run goes on: {reason}"
+            )
 
 
 @contextmanager
