@@ -19,7 +19,7 @@ from encoder.bundle import CONTRACT, Bundle, load_bundle
 CARD, YAML = "MODEL_CARD.md", "model_contract.yaml"
 MEANINGS = {
     "closed": "one photo in five of animals that it was taught, at random: flattering, most have a near-copy in the gallery",
-    "occasion": "the last date of one taught animal in five that has several, which neither encoder nor gallery has seen",
+    "occasion": "the last occasion of one taught animal in five that has several, which neither encoder nor gallery has seen",
     "stranger": "animals that it was never taught, against all others",
     "elsewhere": "the same in a catalogue of their own, without one in three of them, who count as new",
 }
@@ -133,7 +133,7 @@ def _table(metrics: Mapping[str, Any]) -> str:
     lines = [
         f"| {head} |"
         for head in (
-            "asked | queries | top-1 | own encounter left out | own photos of the date left out | AUROC",
+            "asked | queries | top-1 | own encounter left out | own photos of the occasion left out | AUROC",
             "|".join("-" * 6),
         )
     ]

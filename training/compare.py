@@ -35,7 +35,7 @@ from .train import trained
 
 Vectors = npt.NDArray[np.float32]
 Figures = Mapping[str, Any]
-COLUMNS = "closed | own encounter out | own photos of the date out | last date | AUROC | strangers"
+COLUMNS = "closed | own encounter out | own photos of the occasion out | last occasion | AUROC | strangers"
 DIMENSIONS = (64, 128, 256, 512)
 SEVERAL = 4  # photos a query
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batching import ended, zipped
 from serving import running
-from test_batches import ended, zipped
 
 import cli
 

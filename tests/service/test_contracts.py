@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from batching import zipped
 from PIL import Image
 from serving import Photo, Service, Start
-from test_batches import zipped
 
 from encoder.mask import MODEL
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from batching import zipped
 from encoder_block import Blocked
 from serving import Photo, Start, running
-from test_batches import zipped
 
 from encoder.mask import Masker
 from encoder.values import DEFAULT_LIMITS, Pixels

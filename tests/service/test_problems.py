@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from batching import zipped
 from serving import Photo, Service, Start
-from test_batches import zipped
 
 from errors import FlukeprintError
 from service.problems import TABLE, kind_of

@@ -25,9 +25,9 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from batching import ended, zipped
 from PIL import Image
 from serving import Photo, process
-from test_batches import ended, zipped
 
 from catalog.desk import Desk
 from catalog.open import open_catalogue
