@@ -56,19 +56,7 @@ def put_answer(answer: Answer) -> None:
     """An identification, for a person: the decision first, then what speaks for each candidate."""
     from matching.calibration import BASES
 
-    sure, best = f"{answer.probability:.0%}", answer.candidates[0] if answer.candidates else None
-    if answer.decision == "known" and best is not None:
-        print(f"Known: {best.name} (individual {best.individual_id}), right with {sure}.")
-    elif answer.decision == "new" and best is None:
-        print("New: the catalogue is empty, so every animal is new to it.")
-    elif answer.decision == "new":
-        print(f"New: this animal is not in the catalogue, right with {sure}.")
-    elif best is None:
-        print(
-            "Unsure: no sighting is as you asked for, so nothing could be compared. Ask without a filter, or with a wider one."
-        )
-    else:
-        print(f"Unsure: the best candidate is right with {sure}. Compare the photos, or add another of the same occasion.")
+    print(_decided(answer))
     if answer.candidates:
         rows = []
         for one in answer.candidates:
@@ -81,8 +69,13 @@ def put_answer(answer: Answer) -> None:
     for photo in answer.photos:
         if photo.refused:
             say(f"flukeprint: {photo.name} was left out: {photo.refused}", stream=sys.stderr)
+        if photo.copy_of is not None:
+            say(
+                f"flukeprint: {photo.name} is the same picture as {answer.photos[photo.copy_of].name}: counted once.",
+                stream=sys.stderr,
+            )
     grounds = answer.calibration
-    if best is not None:
+    if answer.candidates:
         print(f"\nProbabilities are {BASES[grounds.source]}: {grounds.reason}.")
     if (looked := answer.second_opinion) is not None:
         followed = "followed" if looked.followed else "not followed"
@@ -92,6 +85,24 @@ def put_answer(answer: Answer) -> None:
     if spent.second is not None:
         parts += f", second opinion {spent.second:.0f}"
     print(f"Identification {answer.identification_id}; milliseconds: {parts}.")
+
+
+def _decided(answer: Answer) -> str:
+    sure, best, beyond = f"{answer.probability:.0%}", answer.candidates[0] if answer.candidates else None, answer.beyond
+    if answer.decision == "known" and best is not None:
+        return f"Known: {best.name} (individual {best.individual_id}), right with {sure}."
+    if answer.decision == "new":
+        if best is None:
+            return "New: the catalogue is empty, so every animal is new to it."
+        return f"New: this animal is not in the catalogue, right with {sure}."
+    if beyond is not None:
+        who = f"{beyond.name} (individual {beyond.individual_id})"
+        return f"Unsure: it is none of those that you asked for, but looks like {who}. Ask without the filter."
+    if best is None:
+        return (
+            "Unsure: no sighting is as you asked for, so nothing could be compared. Ask without a filter, or with a wider one."
+        )
+    return f"Unsure: the best candidate is right with {sure}. Compare the photos, or add another of the same occasion."
 
 
 def put_drift(found: Drift) -> None:

@@ -37,7 +37,7 @@ def fresh_calibration(
     """`known`, or the one that was kept, as long as it fits the catalogue of today; else one that is fitted now, and kept."""
     known = known or _kept(catalogue, bundle.id)
     count = index.count()
-    fits = known is not None and known.new_share == new_share and not known.is_stale(count)
+    fits = known is not None and (known.source == "none" or known.new_share == new_share) and not known.is_stale(count)
     # A bundle's own ends with the first individual of a species that it was not measured on.
     if known is not None and fits and (known.source != "bundle" or not known.others(catalogue.species())):
         return known

@@ -10,7 +10,7 @@ from typing import Any
 from encoder.values import Box
 from matching.decision import Kind, Rates
 
-WHERE_IT_RAN = {"absent": True}  # a second opinion's: without one, the JSON does not name it
+WHERE_IT_IS = {"absent": True}  # where there is none, the JSON does not name it
 NOT_TOLD = {"untold": True}  # for whoever keeps the answer: the JSON does not name it
 
 
@@ -32,7 +32,7 @@ class Proof:
     photo: str  # the file name that the sighting came with
     score: float
     query: int  # which of the answer's photos it resembles, from 0
-    agreement: Matched | None = field(default=None, metadata=WHERE_IT_RAN)
+    agreement: Matched | None = field(default=None, metadata=WHERE_IT_IS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,18 @@ class PhotoAnswer:
     refused: str | None
     candidates: tuple[PhotoCandidate, ...]
     norm: float | None = field(default=None, metadata=NOT_TOLD)  # of the vector, before it was made one
+    copy_of: int | None = field(
+        default=None, metadata=WHERE_IT_IS
+    )  # an earlier photo, from 0, of the same picture: counted once
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Whom the photos look like among those that the filter left out, where they would be new by those that it let through."""
+
+    individual_id: int
+    name: str
+    decision: Kind  # without the filter: "known", or "unsure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +115,7 @@ class Timings:
     encode: float
     search: float
     decide: float
-    second: float | None = field(default=None, metadata=WHERE_IT_RAN)
+    second: float | None = field(default=None, metadata=WHERE_IT_IS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,8 @@ class Answer:
     timings_ms: Timings
     identification_id: int | None = None  # given when the catalogue has kept the answer
     alike: int = field(default=0, metadata=NOT_TOLD)  # how many of the first candidates are known; two: as if they were one
-    second_opinion: SecondGrounds | None = field(default=None, metadata=WHERE_IT_RAN)
+    second_opinion: SecondGrounds | None = field(default=None, metadata=WHERE_IT_IS)
+    beyond: Elsewhere | None = field(default=None, metadata=WHERE_IT_IS)
 
     def to_json(self) -> dict[str, Any]:
         told: dict[str, Any] = _plain(self)

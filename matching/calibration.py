@@ -100,6 +100,11 @@ class Calibration:
         measured = {one.casefold() for one in self.basis.species}
         return sorted(one for one in species if measured and one.casefold() not in measured)
 
+    def at(self, new_share: float) -> Calibration:
+        """The same where so many of the queries show new animals: only what was thought before a look changes."""
+        odds = log((1 - new_share) / new_share) - log((1 - self.new_share) / self.new_share)
+        return replace(self, new_share=new_share, known=replace(self.known, intercept=self.known.intercept + odds))
+
     def is_stale(self, sightings: int) -> bool:
         """Whether a catalogue that now has so many live sightings deserves another fit."""
         return abs(sightings - self.sightings) > GROWTH * self.sightings
@@ -174,11 +179,15 @@ BUILT_IN = Calibration(
 )
 
 
-def stand_in(bundle: Calibration | None, why: str, sightings: int, species: Iterable[str] = ()) -> Calibration:
-    """What answers where the catalogue, of these species, cannot be calibrated on: the bundle's own, else the built-in."""
+def stand_in(
+    bundle: Calibration | None, why: str, sightings: int, species: Iterable[str] = (), *, new_share: float = NEW_SHARE
+) -> Calibration:
+    """What answers where the catalogue, of these species, cannot be calibrated on: the bundle's own, else the built-in, which
+    keeps its share of new animals whatever is said, or it would call them new by that alone."""
     others = [] if bundle is None else bundle.others(species)
     if bundle is not None and not others:
-        return replace(bundle, source="bundle", reason=f"{why}; the bundle's own calibration answers", sightings=sightings)
+        reason = f"{why}; the bundle's own calibration answers"
+        return replace(bundle.at(new_share), source="bundle", reason=reason, sightings=sightings)
     lacking = "the bundle brings no calibration"
     if bundle is not None:
         lacking = f"the bundle's own was measured on {', '.join(bundle.basis.species)} and not on {', '.join(others)}"

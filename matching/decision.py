@@ -21,6 +21,7 @@ NEW_AT = 2 / 3
 SAME_PHOTO = (
     0.9999  # a photo and itself have 1; the closest of 4,625 beluga photos .992, two smooth gradients, nothing else, .9998
 )
+SUREST = 1e9  # a confidence that no question has
 SAME_RIGHT = 0.99  # not measured; below 1 because the catalogue may be wrong about that photo too
 
 
@@ -51,14 +52,18 @@ def decide(
     max_false_match: float = MAX_FALSE_MATCH,
     *,
     filtered: bool = False,
+    twice: bool = False,
 ) -> Decision:
     """`features` None means that there was nothing to compare with.
 
     To an empty catalogue every animal is new. Where a filter let nothing through, the animal may still be among the rest.
+    `twice`: the photo itself is enrolled under two names.
     """
     if features is None:
         return Decision("unsure", 0.0, 0.0, calibration.new_share) if filtered else Decision("new", 1.0, 0.0, 1.0)
     if features.score >= SAME_PHOTO:
+        if twice:
+            return Decision("unsure", SAME_RIGHT / 2, SAME_RIGHT / 2, 0.0, tied=True)
         return Decision("known", SAME_RIGHT, SAME_RIGHT, 0.0)
     confidence = calibration.confidence(features)
     right, new = calibration.chances(confidence)
@@ -85,9 +90,14 @@ def share_out(decision: Decision, candidates: int, calibration: Calibration) -> 
 
 def expected(calibration: Calibration, max_false_match: float) -> Rates:
     """What `decide` does at this operating point, by the trials that the fit had not seen."""
+    false_new = calibration.basis.false_new
     if not calibration.bars:
-        return Rates(None, None, None, calibration.basis.false_new)
-    for bar in calibration.bars:
-        if bar.new <= max_false_match and calibration.chances(bar.confidence)[0] >= KNOWN_AT:
-            return Rates(bar.new, bar.named, bar.misnamed, calibration.basis.false_new)
-    return Rates(0.0, 0.0, 0.0, calibration.basis.false_new)
+        return Rates(None, None, None, false_new)
+    admitted = [bar for bar in calibration.bars if bar.new <= max_false_match]
+    if not admitted or calibration.chances(SUREST)[0] < KNOWN_AT:
+        return Rates(0.0, 0.0, 0.0, false_new)
+    # What is called known begins between two bars: the lower one bounds what goes wrong, the upper one what goes right.
+    doubtful = [bar for bar in admitted if calibration.chances(bar.confidence)[0] < KNOWN_AT]
+    sure = admitted[len(doubtful) :]
+    low = doubtful[-1] if doubtful else sure[0]
+    return Rates(low.new, sure[0].named if sure else 0.0, low.misnamed, false_new)

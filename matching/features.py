@@ -12,6 +12,7 @@ from math import log
 from matching.ranking import Ranked
 
 NEAREST = 5  # neighbours of each photo that are asked whether they agree
+SEVERAL = 3  # photos at the most are asked with in trials, so more claim no more: nobody measured what they are worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Features:
     score: float  # fused score of the top candidate
     margin: float  # that, less the next individual's; 0 where there is none, which claims least
     agreement: float  # share of each photo's five nearest sightings that are the top candidate's, mean over photos
-    photos: float  # log of how many photos were asked with
+    photos: float  # log of how many photos were asked with, `SEVERAL` at the most
 
     def row(self) -> tuple[float, ...]:
         return astuple(self)
@@ -39,4 +40,4 @@ def features(fused: Sequence[Ranked], rankings: Sequence[Sequence[Ranked]]) -> F
         nearest = sorted((-e.score, e.sighting_id, r.individual_id) for r in ranking for e in r.evidence[:NEAREST])[:NEAREST]
         agreeing += sum(individual == top.individual_id for _, _, individual in nearest)
         asked += len(nearest)
-    return Features(top.score, margin, agreeing / asked, log(len(rankings)))
+    return Features(top.score, margin, agreeing / asked, log(min(len(rankings), SEVERAL)))

@@ -89,7 +89,7 @@ def calibrate(
     occasions = sample(enrolled, sampling)
     why = too_small(occasions, "its own calibration needs")
     if why is not None:
-        return stand_in(bundle, why, len(enrolled), species)
+        return stand_in(bundle, why, len(enrolled), species, new_share=new_share)
     trials = list(run_trials(index, catalogue, enrolled, occasions))
     optimistic = all(len(occasion.all) == 1 for occasion in occasions)
     return fit(trials, new_share=new_share, sightings=len(enrolled), optimistic=optimistic, data=data)

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from catalog.values import Owner
 from encoder.errors import PhotoRefused
 from encoder.values import Box, Encoded, LocalFeatures
@@ -21,6 +23,7 @@ from matching.agreement import Agreement
 from matching.answer import (
     Answer,
     Candidate,
+    Elsewhere,
     Grounds,
     Matched,
     PhotoAnswer,
@@ -30,7 +33,7 @@ from matching.answer import (
     Timings,
 )
 from matching.calibration import Calibration
-from matching.decision import MAX_FALSE_MATCH, SAME_PHOTO, decide, expected, share_out
+from matching.decision import MAX_FALSE_MATCH, SAME_PHOTO, Decision, decide, expected, share_out
 from matching.errors import QuestionRefused
 from matching.features import features
 from matching.fusion import DEPTH, fuse
@@ -86,6 +89,7 @@ class _Looked:
     sightings: Mapping[int, LocalFeatures]
     seen: Mapping[tuple[int, int], Agreement]  # by number in the question and sighting
     cosine: Mapping[tuple[int, int], float]
+    whole: bool  # every photo and every sighting chosen for it could be looked at: else what is gone would count as unlike
 
     def matched(self, photo: int, sighting: int) -> Matched | None:
         agreement = self.seen.get((photo, sighting))
@@ -130,23 +134,33 @@ def identify(
     found, individual_of = gather(clocked, vectors, owning, want=max(DEPTH, options.top), where=options.where)
     numbers = [number for number, look in enumerate(looks) if isinstance(look, Encoded)]
     looked, second_s = None, 0.0
+    plain = calibration
     if second is not None and not _is_kept(found):
         began = time.perf_counter()
         looked = _look_again([photos[number] for number in numbers], numbers, found, individual_of, second)
         second_s = time.perf_counter() - began
         found = [list(each) for each in looked.found]
-        if looked.seen:
+        if looked.whole:
             calibration = second.opinion.calibration or calibration
     rankings = [rank(each, individual_of, number) for number, each in zip(numbers, found, strict=True)]
-    fused = fuse(rankings)
-    decision = decide(features(fused, rankings), calibration, options.max_false_match, filtered=not options.where.is_empty())
-    both = known_as_two(rankings, calibration, clocked, owning) if decision.kind != "known" else None
+    copies = _copies(vectors)
+    counted = [ranking for at, ranking in enumerate(rankings) if at not in copies]
+    fused = fuse(counted)
+    twice = len(fused) > 1 and fused[1].score >= SAME_PHOTO
+    filtered = not options.where.is_empty()
+    decision = decide(features(fused, counted), calibration, options.max_false_match, filtered=filtered, twice=twice)
+    both = known_as_two(counted, calibration, plain, clocked, owning) if decision.kind != "known" else None
     decision = doubted(decision, both)
+    beyond = None
+    if decision.kind == "new" and filtered:
+        everywhere, owner = gather(clocked, [vectors[at] for at in range(len(vectors)) if at not in copies], owning, want=DEPTH)
+        decision, beyond = _without_filter(decision, [rank(each, owner) for each in everywhere], plain, options, owners)
     listed = fused[: options.top]
     chances = share_out(decision, len(listed), calibration)
     own = dict(zip(numbers, rankings, strict=True))
+    copy_of = {numbers[at]: numbers[first] for at, first in copies.items()}
     answered = [
-        _photo_answer(photo, look, own.get(number, ())[: options.top], owners)
+        _photo_answer(photo, look, own.get(number, ())[: options.top], owners, copy_of.get(number))
         for number, (photo, look) in enumerate(zip(photos, looks, strict=True))
     ]
     candidates = [
@@ -175,9 +189,37 @@ def identify(
             decide=(time.perf_counter() - begun - clocked.spent_s - second_s) * 1000,
             second=None if looked is None else second_s * 1000,
         ),
-        alike=1 if decision.kind == "known" else 2 if both is not None else 0,
-        second_opinion=None if looked is None or second is None else _grounds(second.opinion, len(looked.seen)),
+        alike=1 if decision.kind == "known" else 2 if both is not None or decision.tied else 0,
+        second_opinion=None if looked is None or second is None else _grounds(second.opinion, looked),
+        beyond=beyond,
     )
+
+
+def _copies(vectors: Sequence[Vector]) -> dict[int, int]:
+    """Photos that are one picture with an earlier one, as `IMG (2).jpg` is: what they say has been said."""
+    if len(vectors) < 2:
+        return {}
+    matrix = np.stack(vectors)
+    first = (matrix @ matrix.T >= SAME_PHOTO).argmax(axis=1)
+    return {at: int(before) for at, before in enumerate(first) if before < at}
+
+
+def _without_filter(
+    filtered: Decision,
+    rankings: Sequence[Sequence[Ranked]],
+    calibration: Calibration,
+    options: Options,
+    owners: Mapping[int, Owner],
+) -> tuple[Decision, Elsewhere | None]:
+    """ "New" is said of the whole catalogue, so what is not among those asked for is looked for among all."""
+    fused = fuse(rankings)
+    whole = decide(features(fused, rankings), calibration, options.max_false_match)
+    new = min(whole.new, filtered.new)
+    if whole.kind == "new":
+        return Decision("new", new, filtered.right, new), None
+    best = fused[0]
+    name = owners[best.evidence[0].sighting_id].name
+    return Decision("unsure", filtered.right, filtered.right, new), Elsewhere(best.individual_id, name, whole.kind)
 
 
 def _is_kept(found: Sequence[Sequence[Neighbour]]) -> bool:
@@ -196,7 +238,8 @@ def _look_again(
     mine = [_local(photo, second.looks) for photo in photos]
     theirs = second.looks.of_sightings(sorted({sighting for some in chosen for sighting in some}))
     seen = compare(mine, chosen, theirs)
-    share = second.opinion.share if seen else 0.0
+    whole = bool(seen) and None not in mine and all(sighting in theirs for some in chosen for sighting in some)
+    share = second.opinion.share if whole else 0.0
     blended = [blend(each, row, seen, share) if share else each for row, each in enumerate(found)]
     return _Looked(
         found=blended,
@@ -204,13 +247,17 @@ def _look_again(
         sightings=theirs,
         seen={(numbers[row], sighting): agreement for (row, sighting), agreement in seen.items()},
         cosine={(number, n.id): n.score for number, each in zip(numbers, found, strict=True) for n in each},
+        whole=whole,
     )
 
 
-def _grounds(opinion: Opinion, compared: int) -> SecondGrounds:
-    if not compared:
+def _grounds(opinion: Opinion, looked: _Looked) -> SecondGrounds:
+    if not looked.seen:
         return SecondGrounds(False, 0.0, 0, "there was nothing to compare: the photos of the nearest sightings are gone")
-    return SecondGrounds(opinion.earned, opinion.share, compared, opinion.reason)
+    if not looked.whole and opinion.earned:
+        reason = "photos of some of the nearest sightings are gone, and what cannot be compared would count as unlike"
+        return SecondGrounds(False, 0.0, len(looked.seen), reason)
+    return SecondGrounds(opinion.earned, opinion.share, len(looked.seen), opinion.reason)
 
 
 def _local(photo: QueryPhoto, looks: Looks) -> LocalFeatures | None:
@@ -263,7 +310,7 @@ def _candidate(
 
 
 def _photo_answer(
-    photo: QueryPhoto, look: Encoded | PhotoRefused, ranking: Sequence[Ranked], owners: Mapping[int, Owner]
+    photo: QueryPhoto, look: Encoded | PhotoRefused, ranking: Sequence[Ranked], owners: Mapping[int, Owner], copy_of: int | None
 ) -> PhotoAnswer:
     if isinstance(look, PhotoRefused):
         sha256 = hashlib.sha256(photo.data).hexdigest() if isinstance(photo.data, bytes) else None
@@ -274,4 +321,4 @@ def _photo_answer(
         owner = owners[best.sighting_id]
         own.append(PhotoCandidate(ranked.individual_id, owner.name, best.score, best.sighting_id, owner.photo))
     seen = (look.width, look.height, look.brightness, look.sharpness)
-    return PhotoAnswer(photo.name, look.sha256, look.box, *seen, None, tuple(own), look.norm)
+    return PhotoAnswer(photo.name, look.sha256, look.box, *seen, None, tuple(own), look.norm, copy_of)

@@ -21,7 +21,6 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from encoder.values import LocalFeatures
 from matching.agreement import Agreement
 from matching.calibration import NEW_SHARE
 from matching.fit import FOLDS, RIDGE, fit, too_small
@@ -31,9 +30,8 @@ from matching.opinion import Opinion, Worth
 from matching.ports import Looks, Searches, Teaches
 from matching.ranking import rank
 from matching.second import blend, candidates, compare, strength
-from matching.trials import Sampling, Search, run_searches, sample, trials_of
+from matching.trials import SAMPLING, Sampling, Search, run_searches, sample, trials_of
 
-SAMPLING = Sampling(occasions=400, photos=2)
 CHANCE = 0.05
 WORTH_IT = 0.01  # of the questions, right more often: below it the time is not earned
 Tick = Callable[[int, int], None]
@@ -84,8 +82,13 @@ def form_opinion(
         return Opinion(bundle_id, len(enrolled), new_share, 0.0, False, why)
     asked = []
     for done, search in enumerate(run_searches(index, catalogue, enrolled, occasions), start=1):
-        asked.append(Asked(search, _look(search, looks)))
+        seen = _look(search, looks)
+        if seen is not None:
+            asked.append(Asked(search, seen))
         tick(done, len(occasions))
+    if too_small([one.search.occasion for one in asked], "") is not None:
+        gone = f"photos that {len(occasions) - len(asked)} of {len(occasions)} questions would be compared with are gone"
+        return Opinion(bundle_id, len(enrolled), new_share, 0.0, False, gone)
     known = [one for one in asked if one.search.occasion.repeated]
     pairs = pairs_of(known)
     worth = across(known, pairs)
@@ -146,15 +149,17 @@ def is_earned(worth: Worth) -> bool:
     return worth.gained > worth.lost and chance <= CHANCE and worth.top1_with - worth.top1_without >= WORTH_IT
 
 
-def _look(search: Search, looks: Looks) -> dict[tuple[int, int], Agreement]:
-    """As a question would, for the known and for the new animal."""
+def _look(search: Search, looks: Looks) -> dict[tuple[int, int], Agreement] | None:
+    """As a question would, for the known and for the new animal; None where a photo is gone, since it would count as unlike."""
     chosen = []
     for found in search.found:
         both = [candidates(found, search.owners(known=known)) for known in (True, False)]
         chosen.append(tuple(dict.fromkeys([sighting for some in both for sighting in some])))
-    features = looks.of_sightings(sorted({*search.occasion.asked, *(s for some in chosen for s in some)}))
-    photos: list[LocalFeatures | None] = [features.get(sighting) for sighting in search.occasion.asked]
-    return compare(photos, chosen, features)
+    wanted = {*search.occasion.asked, *(s for some in chosen for s in some)}
+    features = looks.of_sightings(sorted(wanted))
+    if not features.keys() >= wanted:
+        return None
+    return compare([features[sighting] for sighting in search.occasion.asked], chosen, features)
 
 
 def pairs_of(known: Sequence[Asked]) -> Pairs:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from matching.features import Features, features
+from matching.features import SEVERAL, Features, features
 from matching.fusion import DEPTH, fuse
 from matching.neighbours import gather
 from matching.ports import Searches, Teaches
@@ -30,7 +30,7 @@ Table = npt.NDArray[np.int64]  # (n, 3): sighting, individual, encounter
 @dataclass(frozen=True, slots=True)
 class Sampling:
     occasions: int = 400
-    photos: int = 3  # of an occasion that are asked with
+    photos: int = SEVERAL  # of an occasion that are asked with
     seed: int = 0
 
 

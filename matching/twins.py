@@ -22,11 +22,12 @@ from vector_db.port import Neighbour
 
 
 def known_as_two(
-    rankings: Sequence[Sequence[Ranked]], calibration: Calibration, index: Holds, owning: Owning
+    rankings: Sequence[Sequence[Ranked]], calibration: Calibration, plain: Calibration, index: Holds, owning: Owning
 ) -> Decision | None:
     """What would be said if the first two individuals were one; None where that is not "known", or they are not alike.
 
-    By the usual operating point, whatever was asked for: so a stricter one changes no "new" into something else.
+    By the usual operating point, whatever was asked for: so a stricter one changes no "new" into something else. `plain` is the
+    calibration of cosines, where `calibration` is of scores that a second opinion has had its part in.
     """
     first = fuse(rankings)[:2]
     if len(first) < 2:
@@ -34,7 +35,7 @@ def known_as_two(
     pair = [ranked.individual_id for ranked in first]
     joined = [_joined(ranking, pair) for ranking in rankings]
     both = decide(features(fuse(joined), joined), calibration)
-    return both if both.kind == "known" and _are_alike(first, calibration, index, owning) else None
+    return both if both.kind == "known" and _are_alike(first, plain, index, owning) else None
 
 
 def doubted(decision: Decision, both: Decision | None) -> Decision:

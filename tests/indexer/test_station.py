@@ -131,7 +131,7 @@ def test_an_expected_share_of_new_animals_that_is_changed_is_followed(settings: 
     other = settings.model_copy(update={"new_share": 0.5})
     with open_station(other) as station:
         fitted = station.calibration()
-        assert fitted.source != "catalogue" or fitted.new_share == 0.5
+        assert fitted.source == "none" or fitted.new_share == 0.5
 
 
 @given(st.sets(st.integers(1, 24)), st.sets(st.integers(25, 60)))

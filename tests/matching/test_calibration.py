@@ -150,3 +150,16 @@ def test_a_bundles_own_stands_in_for_the_species_that_it_was_measured_on_and_no_
     assert refused.source == "none"
     assert "was measured on beluga and not on orca" in refused.reason
     assert stand_in(MADE, "small", 4, ("orca",)).source == "bundle"  # it does not say what it was measured on
+
+
+def test_a_bundles_own_states_probabilities_for_the_share_that_is_set() -> None:
+    """Bayes by hand: the odds of known against new change as those of the shares do, and nothing else."""
+    for share in (0.05, 0.3, 0.9):
+        chosen = stand_in(MADE, "small", 4, new_share=share)
+        for confidence in (-3.0, 0.0, 2.0):
+            (right, new), (right_before, new_before) = chosen.chances(confidence), MADE.chances(confidence)
+            odds = (1 - new) / new
+            assert odds == pytest.approx((1 - new_before) / new_before * ((1 - share) / share) / (0.7 / 0.3))
+            assert right / (1 - new) == pytest.approx(right_before / (1 - new_before))
+        assert (chosen.new_share, chosen.bars) == (share, MADE.bars)
+    assert stand_in(None, "small", 4, new_share=0.9).chances(0.5)[1] == pytest.approx(0.3)  # nobody measured it

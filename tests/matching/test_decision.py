@@ -127,6 +127,7 @@ def test_expected_rates_are_those_of_the_lowest_bar_that_both_rules_pass() -> No
     rates = expected(MADE, 0.05)
     assert (rates.false_match, rates.named, rates.misnamed, rates.false_new) == (0.04, 0.8, 0.02, 0.03)
     assert expected(MADE, 0.02).named == 0.6
-    assert expected(MADE, 1.0).named == 0.8  # the bar at .1 is passed, but there the animal is likelier new
+    rates = expected(MADE, 1.0)  # the bar at .1 is passed, but there the animal is likelier new
+    assert (rates.false_match, rates.named, rates.misnamed) == (0.9, 0.8, 0.0)
     assert expected(MADE, 0.001).named == 0.0
     assert expected(BUILT_IN, 0.05).false_match is None

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
 import pytest
-from galleries import Gallery, Reads, drawn
+from galleries import Gallery, Reads, drawn, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marks import Marks, marked
@@ -19,7 +20,7 @@ from matching.errors import QuestionRefused
 from matching.fit import calibrate
 from matching.identify import Options, QueryPhoto, Second, identify
 from matching.opinion import Opinion
-from vector_db.port import Filter
+from vector_db.port import NO_FILTER, Filter, Neighbour, Vector
 
 WORLD = drawn(60, 21, apart=0.6)
 ENROLLED = WORLD.rows[:, 1] < 40
@@ -144,6 +145,31 @@ def test_more_photos_of_one_animal_are_surer_than_one() -> None:
     assert fused > single
 
 
+def test_a_photo_that_comes_twice_says_no_more_than_once() -> None:
+    strangers = [sightings_of(animal)[0] for animal in range(40, 60)]
+    for sighting in strangers:
+        once, often = (
+            ask(photo(sighting, 0.5)),
+            ask(photo(sighting, 0.5), *[photo(sighting, 0.5, f"({n}).jpg") for n in range(9)]),
+        )
+        assert (often.decision, often.probability, often.candidates) == (once.decision, once.probability, once.candidates)
+        assert [one.copy_of for one in often.photos] == [None] + [0] * 9
+        assert "copy_of" not in once.to_json()["photos"][0]
+    other, bad = photo(strangers[1]), QueryPhoto("bad.jpg", PhotoMissing("gone"))
+    mixed = ask(photo(strangers[0]), bad, other, photo(strangers[0]), other)
+    assert [one.copy_of for one in mixed.photos] == [None, None, None, 0, 2]
+
+
+def test_many_photos_of_a_stranger_are_no_likelier_known_than_the_operating_point_allows() -> None:
+    world = drawn(150, 2)
+    calibration, random, known = calibrate(world, world), np.random.default_rng(4), 0
+    for _ in range(40):
+        seen = random.normal(size=64) + random.normal(size=(12, 64)) * 0.1  # a burst: each photo is nearly the one before
+        looks = [QueryPhoto("", row.tobytes()) for row in unit(seen)]
+        known += ask(*looks, gallery=world, calibration=calibration).decision == "known"
+    assert known <= 4
+
+
 def test_a_stricter_operating_point_never_adds_a_match() -> None:
     for sighting in range(1, len(WORLD.rows), 3):
         kinds = [ask(photo(sighting, 1.0), max_false_match=share).decision for share in (0.0, 0.03, 0.1, 0.5, 1.0)]
@@ -191,6 +217,39 @@ def test_a_filter_that_lets_nothing_through_proves_nothing() -> None:
     assert (answer.decision, answer.probability, answer.candidates) == ("unsure", 0.0, ())
 
 
+class Named(Gallery):
+    """A gallery whose filter by species lets the first animals through."""
+
+    def search(self, vector: Vector, top: int, where: Filter = NO_FILTER, *, exact: bool = False) -> list[Neighbour]:
+        found = super().search(vector, len(self.rows), replace(where, species=None), exact=exact)
+        return [one for one in found if where.species is None or ANIMAL[one.id] < 20][:top]
+
+
+def test_new_is_said_of_the_whole_catalogue_though_a_filter_leaves_the_animal_out() -> None:
+    named, said = Named(GALLERY.rows, GALLERY.matrix), []
+    for animal in range(20, 40):
+        sighting = sightings_of(animal)[0]
+        answer = ask(photo(sighting, 0.3), gallery=named, where=Filter(species="orca"))
+        assert answer.decision == "unsure"
+        if answer.beyond is not None:
+            assert (answer.beyond.individual_id, answer.beyond.decision) == (animal, "known")
+            said.append(answer.to_json()["beyond"]["name"])
+        assert answer.new_probability + sum(one.probability for one in answer.candidates) <= 1
+    assert len(said) > 10
+    strangers = [ask(photo(sightings_of(n)[0]), gallery=named, where=Filter(species="orca")) for n in range(40, 60)]
+    assert any(one.decision == "new" for one in strangers)
+    assert all(one.beyond is None for one in strangers if one.decision == "new")
+
+
+def test_a_picture_that_is_enrolled_under_two_names_is_one_of_two() -> None:
+    first, second = sightings_of(3)[0], sightings_of(9)[0]
+    matrix = GALLERY.matrix.copy()
+    matrix[GALLERY.rows[:, 0] == second] = matrix[GALLERY.rows[:, 0] == first]
+    answer = ask(photo(first), gallery=Gallery(GALLERY.rows, matrix))
+    assert (answer.decision, answer.alike) == ("unsure", 2)
+    assert [(one.individual_id, one.probability) for one in answer.candidates[:2]] == [(3, 0.495), (9, 0.495)]
+
+
 def test_a_catalogue_of_one_individual_is_not_claimed_for_every_animal() -> None:
     alone = WORLD.only(WORLD.rows[:, 1] == 0)
     calibration = calibrate(alone, alone)
@@ -235,9 +294,9 @@ def test_no_photo_is_refused() -> None:
 ANIMAL = {int(sighting): int(individual) for sighting, individual, _ in WORLD.rows}
 
 
-def ask_twice(opinion: Opinion, *photos: QueryPhoto, shows: int = 7, gone: bool = False) -> tuple[Answer, Answer]:
+def ask_twice(opinion: Opinion, *photos: QueryPhoto, shows: int = 7, gone: Iterable[int] = ()) -> tuple[Answer, Answer]:
     """Without and with a second opinion; the question's photos show the marks of an animal."""
-    marks = Marks(ANIMAL, gone=frozenset(ANIMAL) if gone else frozenset(), question=marked(shows, 99_999, shown=0.95))
+    marks = Marks(ANIMAL, gone=frozenset(gone), question=marked(shows, 99_999, shown=0.95))
     second = Second(marks, opinion)
     parts = {"encoder": Reads(), "index": GALLERY, "catalogue": GALLERY, "calibration": CALIBRATION}
     return ask(*photos), identify(photos, **parts, second=second)  # type: ignore[arg-type]
@@ -276,9 +335,13 @@ def test_each_proof_that_was_looked_at_tells_its_points_and_its_own_cosine() -> 
     assert len(said["candidates"][0]["evidence"][0]["agreement"]["points"][0]) == 2
 
 
-@given(st.lists(st.integers(1, len(WORLD.rows)), min_size=1, max_size=3), st.floats(0.3, 1.5), st.booleans())
+@given(
+    st.lists(st.integers(1, len(WORLD.rows)), min_size=1, max_size=3),
+    st.floats(0.3, 1.5),
+    st.sampled_from([(), tuple(ANIMAL)[::2], tuple(ANIMAL)]),
+)
 @settings(max_examples=25)
-def test_a_second_opinion_keeps_the_laws_of_an_answer(sightings: list[int], noise: float, gone: bool) -> None:
+def test_a_second_opinion_keeps_the_laws_of_an_answer(sightings: list[int], noise: float, gone: tuple[int, ...]) -> None:
     plain, second = ask_twice(FOLLOWED, *(photo(sighting, noise) for sighting in sightings), gone=gone)
     chances = [candidate.probability for candidate in second.candidates]
     assert chances == sorted(chances, reverse=True)
@@ -288,6 +351,7 @@ def test_a_second_opinion_keeps_the_laws_of_an_answer(sightings: list[int], nois
     if gone and second.second_opinion is not None:
         assert not second.second_opinion.followed
         assert scores == [candidate.score for candidate in plain.candidates]
+        assert chances == [candidate.probability for candidate in plain.candidates]
 
 
 def test_a_photo_of_the_catalogue_is_itself_with_or_without_a_second_opinion() -> None:

@@ -90,7 +90,7 @@ def test_two_are_taken_as_one_as_if_the_second_had_been_merged_into_the_first() 
         ranking = rank(found, owner)
         pair = [ranked.individual_id for ranked in ranking[:2]]
         merged = rank(found, {sighting: pair[0] if who in pair else who for sighting, who in owner.items()})
-        both = known_as_two([ranking], CALIBRATION, twice, partial(among, owner))
+        both = known_as_two([ranking], CALIBRATION, CALIBRATION, twice, partial(among, owner))
         if both is not None:
             told += 1
             assert both == decide(features(merged, [merged]), CALIBRATION)
@@ -99,7 +99,7 @@ def test_two_are_taken_as_one_as_if_the_second_had_been_merged_into_the_first() 
 
 def test_nobody_is_joined_where_there_are_not_two() -> None:
     for ranking in ((), rank([Neighbour(1, 0.9)], {1: 1})):
-        assert known_as_two([ranking], CALIBRATION, WORLD, partial(among, {1: 1})) is None
+        assert known_as_two([ranking], CALIBRATION, CALIBRATION, WORLD, partial(among, {1: 1})) is None
 
 
 def test_without_twins_hardly_an_answer_is_another() -> None:
@@ -111,6 +111,8 @@ def test_without_twins_hardly_an_answer_is_another() -> None:
             rankings: list[tuple[Ranked, ...]] = [rank(found, owner, photo) for photo, found in enumerate(search.found)]
             decision = decide(features(fuse(rankings), rankings), CALIBRATION)
             asked += 1
-            other += doubted(decision, known_as_two(rankings, CALIBRATION, WORLD, partial(among, owner))) != decision
+            other += (
+                doubted(decision, known_as_two(rankings, CALIBRATION, CALIBRATION, WORLD, partial(among, owner))) != decision
+            )
     assert asked > 150
     assert other <= asked / 100
