@@ -120,6 +120,7 @@ def enrol(args: argparse.Namespace) -> int:
 def import_(args: argparse.Namespace) -> int:
     from indexer.aside import put_aside, refuse_source
     from indexer.bulk import Progressed, import_rows
+    from indexer.tables import may_be_called
 
     settings = settings_for(args)
     if args.images is not None and args.source.is_dir():
@@ -146,6 +147,12 @@ def import_(args: argparse.Namespace) -> int:
         if done.put_back:
             print(f"Photos that were lost and are there again: {done.put_back}.")
         print(f"The catalogue now has {done.individuals} individuals.")
+    if done.columns_left_out:
+        lacking = f" Of what none says: {may_be_called(done.columns_lacking)}." if done.columns_lacking else ""
+        said = f"flukeprint: Columns that were not read: {', '.join(done.columns_left_out)}.{lacking}"
+        terminal.say(said, stream=sys.stderr)
+    if str(done.left_out):
+        terminal.say(f"flukeprint: Left out of {args.source}: {done.left_out}.", stream=sys.stderr)
     for one in done.unlike[:NAMED]:
         said = f"flukeprint: {one.photo} is already sighting {one.sighting_id}; {one.reason}"
         terminal.say(said, stream=sys.stderr)

@@ -26,7 +26,7 @@ from indexer.given import Given, day_in, given
 from indexer.lost import put_back
 from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station
-from indexer.tables import Row, as_csv, flaw, read_folder, read_table
+from indexer.tables import LeftOut, Row, as_csv, flaw, read_source
 
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
@@ -65,6 +65,9 @@ class Summary:
     individuals: int  # now in the catalogue
     seconds: float
     unlike: tuple[Unlike, ...]  # of this run
+    columns_left_out: tuple[str, ...]  # headings of a table that were not read
+    columns_lacking: tuple[str, ...]  # what none of its columns says
+    left_out: LeftOut  # photos of a folder that are no rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ def import_rows(
     source = source.absolute()
     if images is not None and not images.is_dir():
         raise TableRefused(f"--images {images} is no folder: give the one that the table's paths are relative to.")
-    given_rows = list(read_folder(source) if source.is_dir() else read_table(source))
-    rows = list({row.key: row for row in given_rows}.values())
+    read = read_source(source)
+    rows = list({row.key: row for row in read}.values())
     root = source if source.is_dir() else (images or source.parent).absolute()
     station.adopt_bundle()
     import_id = _begin(station, source, root, rows)
@@ -104,8 +107,8 @@ def import_rows(
     station.catalogue.finish_import(import_id)
     return Summary(
         import_id=import_id,
-        rows=len(given_rows),
-        repeated=len(given_rows) - len(rows),
+        rows=len(read.rows),
+        repeated=len(read.rows) - len(rows),
         enrolled=enrolled,
         already=len(rows) - enrolled - set_aside,
         set_aside=set_aside,
@@ -113,6 +116,9 @@ def import_rows(
         individuals=station.catalogue.counts().individuals,
         seconds=time.monotonic() - began,
         unlike=tuple(unlike),
+        columns_left_out=read.columns_left_out,
+        columns_lacking=read.columns_lacking,
+        left_out=read.left_out,
     )
 
 

@@ -42,6 +42,32 @@ def test_a_row_that_a_comma_has_shifted_is_set_aside_by_itself_and_mended_in_the
     }
 
 
+def test_columns_and_photos_that_are_passed_over_are_told(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("Photo,Name,Date taken,Weather\nW0/0-0.jpg,Kelp,2019-07-31,calm\n")
+    done = run("import", table, "--images", photos)
+    assert done.code == 0
+    assert "Columns that were not read: Weather. Of what none says: species may be called species, species_name" in done.err
+    assert run("show", "Kelp", "--json").json["sightings"][0]["taken_on"] == "2019-07-31"
+    told = run("import", table, "--images", photos, "--json").json
+    assert (told["columns_left_out"], told["columns_lacking"][:2]) == (["Weather"], ["species", "encounter"])
+    folder = tmp_path / "whales"
+    shutil.copytree(photos, folder)
+    (folder / "W0" / "a.heic").touch()
+    shutil.copy(photos / "W0" / "0-0.jpg", folder / "loose.jpg")
+    assert f"Left out of {folder}: 1 .heic (save as JPEG); 1 photo beside the folders." in run("import", folder).err
+    told = run("import", folder, "--json").json["left_out"]
+    assert told == {"kinds": {".heic": 1}, "loose": 1, "linked_folders": 0}
+
+
+def test_rows_that_name_no_animal_are_set_aside(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "train.csv"
+    table.write_text("Image,Id\nW0/0-0.jpg,new_whale\nW1/1-0.jpg,new_whale\nW2/2-0.jpg,w_1\n")
+    done = run("import", table, "--images", photos, "--json").json
+    assert (done["enrolled"], done["set_aside"]) == (1, 2)
+    assert [one["name"] for one in run("individuals", "--json").json["individuals"]] == ["w_1"]
+
+
 def test_the_command_that_is_said_for_mended_rows_can_be_typed(run: Run, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "my whales"
     shutil.copytree(photos, folder)
