@@ -147,6 +147,8 @@ def import_(args: argparse.Namespace) -> int:
         if done.put_back:
             print(f"Photos that were lost and are there again: {done.put_back}.")
         print(f"The catalogue now has {done.individuals} individuals.")
+        if done.enrolled:
+            print(f"To take this import back: {command(args, 'undo', '--import', done.import_id)}")
     if done.columns_left_out:
         lacking = f" Of what none says: {may_be_called(done.columns_lacking)}." if done.columns_lacking else ""
         said = f"flukeprint: Columns that were not read: {', '.join(done.columns_left_out)}.{lacking}"

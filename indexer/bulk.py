@@ -97,7 +97,7 @@ def import_rows(
         on_progress(Progressed(settled, len(rows), 0))
     back = put_back(station, import_id, root, who=who)
     for batch in _batches(_prepared(station, root, import_id)):
-        done, refused = _commit(station, batch, who, unlike)
+        done, refused = _commit(station, batch, f"import {import_id}: {source.name}", who, unlike)
         enrolled, set_aside, settled = enrolled + done, set_aside + refused, settled + len(batch)
         if on_progress is not None:
             on_progress(Progressed(settled, len(rows), set_aside))
@@ -213,7 +213,7 @@ def _batches(items: Iterable[tuple[ImportRow, Work | Refusal]]) -> Iterator[list
 
 
 def _commit(
-    station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str, unlike: list[Unlike]
+    station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], of: str, who: str, unlike: list[Unlike]
 ) -> tuple[int, int]:
     """The photos to disk, one transaction, then the index. How many were enrolled, and how many set aside; `unlike` grows."""
     refused = 0
@@ -232,7 +232,8 @@ def _commit(
             else:
                 refused += 1
                 write.mark_row(row.id, "set_aside", str(outcome))
-        write.what = f"imported {len(recorder.enrolled)} photos"
+        count = len(recorder.enrolled)
+        write.what = f"imported {count} {'photo' if count == 1 else 'photos'} ({of})"
     if recorder.enrolled:
         hand_over(station, write.event_id, recorder.enrolled + recorder.learned)
     return len(recorder.enrolled), refused

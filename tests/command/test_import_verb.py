@@ -68,6 +68,16 @@ def test_rows_that_name_no_animal_are_set_aside(run: Run, photos: Path, tmp_path
     assert [one["name"] for one in run("individuals", "--json").json["individuals"]] == ["w_1"]
 
 
+def test_an_import_says_how_it_is_taken_back(run: Run, photos: Path) -> None:
+    said = run("import", photos).out.strip().splitlines()[-1]
+    assert said == "To take this import back: flukeprint undo --import 1"
+    undone = run("undo", "--import", 1, "--json").json
+    assert (undone["import_id"], undone["photos"], undone["what"]) == (1, 9, f"Undid import 1 of {photos}: 9 photos, 1 event.")
+    assert run("individuals", "--json").json["individuals"] == []
+    assert run("undo", "--import", 1).code == 1
+    assert (run("undo").code, run("undo", 1, "--import", 1).code) == (2, 2)
+
+
 def test_the_command_that_is_said_for_mended_rows_can_be_typed(run: Run, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "my whales"
     shutil.copytree(photos, folder)

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from test_enrol import from_the_future
 
+from catalog.errors import EditConflict, NotKnown
 from catalog.photos import INCOMING
 from demo import animals
+from indexer import bulk
 from indexer.bulk import Progressed, import_rows, set_aside_csv
-from indexer.edits import delete_sightings
+from indexer.edits import delete_sightings, rename
 from indexer.enrol import enrol
 from indexer.errors import TableRefused
 from indexer.given import Given
 from indexer.sightings import Source
 from indexer.station import Station, open_station
-from indexer.undo import undo
+from indexer.undo import undo, undo_import
 from settings import Settings
 
 
@@ -171,6 +173,52 @@ def test_an_import_can_be_undone(station: Station, whales: Path) -> None:
     assert station.catalogue.counts().sightings == 0
     again = import_rows(station, whales, who="me")
     assert (again.enrolled, again.already, station.catalogue.counts().sightings) == (24, 0, 24)
+
+
+def test_a_whole_import_is_undone_at_once_and_its_events_say_whose_they_are(
+    station: Station, whales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 5)
+    monkeypatch.setattr(bulk, "BATCH_S", 600.0)
+    enrol(station, "W5", [Source("0.jpg", Given(species="orca"), path=whales / "W5" / "0.jpg")], who="me")
+    before = living(station)
+    done = import_rows(station, whales, who="me")
+    events = [event for event in station.catalogue.history() if event.verb == "import"]
+    assert [event.what for event in events[:2]] == [
+        f"imported {count} (import 1: {whales.name})" for count in ("3 photos", "5 photos")
+    ]
+    undo(station.catalogue, events[0].id, who="me")  # one was taken back by hand: it stays so
+    undone = undo_import(station.catalogue, done.import_id, who="Ben")
+    assert (undone.photos, len(undone.event_ids)) == (20, 4)
+    assert undone.what == f"Undid import 1 of {whales}: 20 photos, 4 events."
+    assert living(station) == before
+    assert [event.who for event in station.catalogue.history(limit=4)] == ["Ben"] * 4
+    with pytest.raises(EditConflict, match="Nothing that import 1"):
+        undo_import(station.catalogue, 1, who="me")
+    with pytest.raises(NotKnown, match="no import 7"):
+        undo_import(station.catalogue, 7, who="me")
+    assert import_rows(station, whales, who="me").enrolled == 23
+    assert undo_import(station.catalogue, 1, who="me").photos == 23
+
+
+def test_an_import_that_later_events_rest_on_is_not_undone_in_part(
+    station: Station, whales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 5)
+    monkeypatch.setattr(bulk, "BATCH_S", 600.0)
+    import_rows(station, whales, who="me")
+    renamed = rename(station.catalogue, "W0", "Kelp", who="me")  # whom the first event enrolled
+    before, last = living(station), station.catalogue.history(limit=1)[0].id
+    with pytest.raises(EditConflict, match=rf"Undo first, from the top: event {renamed.event_id} \(rename\)"):
+        undo_import(station.catalogue, 1, who="me")
+    assert (living(station), station.catalogue.history(limit=1)[0].id) == (before, last)
+    undo(station.catalogue, renamed.event_id, who="me")
+    assert undo_import(station.catalogue, 1, who="me").photos == 24
+    assert living(station) == []
+
+
+def living(station: Station) -> list[tuple[str, int]]:
+    return [(one.name, one.sightings) for one in station.catalogue.individuals()]
 
 
 def test_what_was_deleted_after_an_import_does_not_come_back_with_it(station: Station, whales: Path) -> None:
