@@ -22,7 +22,7 @@ from catalog.values import Sighting
 from encoder.errors import PhotoRefused
 from encoder.values import Box
 from indexer.given import bound, crop
-from indexer.station import open_books, open_station
+from indexer.station import beginning, open_books, open_station
 from settings import Settings, read_settings
 from vector_db.port import Filter, Place, Radius
 
@@ -93,8 +93,11 @@ def enrol(args: argparse.Namespace) -> int:
         )
         for path, box in zip(args.photos, args.box or [None] * len(args.photos), strict=True)
     ]
-    with open_station(settings) as station:
-        done = enrol_photos(station, args.name, sources, who=settings.user)
+    with beginning(settings) as refused_all:
+        with open_station(settings) as station:
+            done = enrol_photos(station, args.name, sources, who=settings.user)
+        if all(photo.state == "refused" for photo in done.photos):
+            refused_all()
     if args.json:
         terminal.put_json(asdict(done))
     else:
@@ -130,7 +133,11 @@ def import_(args: argparse.Namespace) -> int:
         )
     if args.set_aside is not None:
         refuse_source(args.source, args.set_aside)
-    with open_station(settings, streams=settings.streams) as station, terminal.Bar("photos") as bar:
+    with (
+        beginning(settings),
+        open_station(settings, streams=settings.streams) as station,
+        terminal.Bar("photos") as bar,
+    ):
 
         def progress(now: Progressed) -> None:
             bar.at(now.done, now.total, note=f"{now.set_aside} set aside" if now.set_aside else "")
