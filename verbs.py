@@ -144,7 +144,7 @@ def import_(args: argparse.Namespace) -> int:
 
         done = import_rows(station, args.source, images=args.images, who=settings.user, on_progress=progress)
         wanted = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
-        csv = put_aside(station, done.import_id, wanted)
+        csv = put_aside(station, done.import_id, wanted, done.separator)
     if args.json:
         terminal.put_json(asdict(done) | {"set_aside_csv": csv and str(csv)})
     else:

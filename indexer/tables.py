@@ -19,6 +19,7 @@ import json
 import os
 import re
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -300,11 +301,28 @@ def _text_of(raw: bytes, table: str) -> str:
         return raw.decode("cp1252", errors="replace")  # what spreadsheets on Windows write
 
 
-def as_csv(rows: Iterator[tuple[Mapping[str, str], str]]) -> str:
-    """Set-aside rows with their reasons, in the form that `read_table` reads; a name's undecodable bytes are spelled out."""
+def as_csv(rows: Iterable[tuple[int, Mapping[str, str], str]], separator: str = ",") -> str:
+    """Set-aside rows with numbers and reasons, as `read_table` reads them; a name's undecodable bytes are spelled out."""
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, fieldnames=[*ALIASES, "reason"], lineterminator="\n")
+    number, reason = OURS
+    writer = csv.DictWriter(out, [number, *ALIASES, reason], delimiter=separator, lineterminator="\n")
     writer.writeheader()
-    for row, reason in rows:
-        writer.writerow({name: storable(value) for name, value in {**row, "reason": reason}.items()})
+    for at, row, why in rows:
+        writer.writerow({number: at} | {name: storable(value) for name, value in {**row, reason: why}.items()})
     return out.getvalue()
+
+
+def photo_at(root: Path, path: str) -> Path:
+    """Where a row's photo lies: as written, or as Windows and Macs write the same (`2024\\k8.jpg`, an accent as a letter of its
+    own); as written, where it lies nowhere."""
+    written = root / path
+    if os.path.exists(written):  # noqa: PTH110 (which does not raise, as Path's does)
+        return written
+    for spelled in (path, path.replace("\\", "/")):
+        found = root
+        for part in Path(spelled).parts:
+            forms = (found / form for form in (part, unicodedata.normalize("NFC", part), unicodedata.normalize("NFD", part)))
+            found = next((form for form in forms if os.path.exists(form)), found / part)  # noqa: PTH110
+        if os.path.exists(found):  # noqa: PTH110
+            return found
+    return written

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import shlex
 import shutil
 from pathlib import Path
 
+import pytest
 from said import Run
 
 
@@ -105,6 +108,45 @@ def test_mended_rows_are_not_written_over(run: Run, photos: Path, tmp_path: Path
     assert run(*importing).code == 0
     assert [path.name for path in aside.iterdir()] == ["import-1.csv"]
     assert run("import", aside / "import-1.csv", "--images", photos).code == 0
+
+
+def test_rows_set_aside_are_a_table_that_spreadsheets_read_as_the_one_they_came_from(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    table, aside = tmp_path / "rows.csv", tmp_path / "aside.csv"
+    table.write_text("path;identity;date\nW0/0-0.jpg;Kelp;\nW1/1-0.jpg;Brönn;2019-13-45\n")
+    assert run("import", table, "--images", photos, "--set-aside", aside).code == 1
+    text = aside.read_bytes()
+    assert text.startswith(b"\xef\xbb\xbfrow;path;identity;")
+    (row,) = csv.DictReader(text.decode("utf-8-sig").splitlines(), delimiter=";")
+    assert (row["row"], row["identity"]) == ("2", "Brönn")
+    aside.write_bytes(text.replace(b"2019-13-45", b"2019-12-31"))
+    mended = run("import", aside, "--images", photos, "--json")
+    assert (mended.code, mended.json["enrolled"], mended.json["columns_left_out"]) == (0, 1, [])
+
+
+def test_rows_set_aside_that_were_cut_short_are_no_persons_work(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, aside = tmp_path / "rows.csv", tmp_path / "data" / "set-aside"
+    table.write_text("path,identity\nW0/none.jpg,Kelp\n")
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[:20])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_bytes", full)
+        assert "No space left" in run("import", table, "--images", photos).err
+    assert list(aside.iterdir()) == []
+    for name in ("none.jpg", "nothing.jpg"):
+        table.write_text(f"path,identity\nW0/{name},Kelp\n")
+        assert run("import", table, "--images", photos, "--json").json["set_aside_csv"] == str(aside / "import-1.csv")
+        assert name in (aside / "import-1.csv").read_text("utf-8-sig")
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\n")
+    assert run("import", table, "--images", photos).code == 0
+    assert list(aside.iterdir()) == []
 
 
 def test_images_of_a_folder_and_images_that_are_not_there_are_refused_at_once(run: Run, photos: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import TableRefused
-from indexer.tables import ALIASES, LeftOut, Row, as_csv, flaw, read_folder, read_table
+from indexer.tables import ALIASES, OURS, LeftOut, Row, as_csv, flaw, photo_at, read_folder, read_table, rows_of
 from settings import ROOT
 
 
@@ -216,7 +216,7 @@ def test_a_pipe_a_device_and_a_table_beyond_all_measure_are_refused_unread(tmp_p
 
 
 def test_a_name_that_is_no_text_is_spelled_out_among_the_rows_set_aside() -> None:
-    text = as_csv(iter([({"path": "X\udcfe/photo.jpg", "identity": "X\udcfe"}, "no text: X\udcfe")]))
+    text = as_csv(iter([(1, {"path": "X\udcfe/photo.jpg", "identity": "X\udcfe"}, "no text: X\udcfe")]))
     assert text.encode() == text.encode("ascii")
     assert "X\\udcfe/photo.jpg" in text
 
@@ -229,8 +229,30 @@ def test_a_mended_row_is_a_new_row_and_an_equal_one_is_not() -> None:
 cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=20)
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(sorted(ALIASES)), cells).map(lambda row: {"path": "p", **row}), min_size=1))
-def test_set_aside_rows_come_back_as_they_were(rows: list[dict[str, str]]) -> None:
-    text = as_csv((row, "some reason") for row in rows)
-    read = [{k: v for k, v in row.items() if v and k != "reason"} for row in csv.DictReader(io.StringIO(text))]
+@given(
+    st.lists(st.dictionaries(st.sampled_from(sorted(ALIASES)), cells).map(lambda row: {"path": "p", **row}), min_size=1),
+    st.sampled_from(",;\t"),
+)
+def test_set_aside_rows_come_back_as_they_were(rows: list[dict[str, str]], separator: str) -> None:
+    text = as_csv(((at, row, "some reason") for at, row in enumerate(rows)), separator)
+    read = [
+        {k: v for k, v in row.items() if v and k not in OURS} for row in csv.DictReader(io.StringIO(text), delimiter=separator)
+    ]
     assert read == rows
+    assert rows_of(text.encode("utf-8-sig"), "aside.csv").columns_left_out == ()
+
+
+def test_a_photo_is_found_however_its_path_is_written(tmp_path: Path) -> None:
+    (tmp_path / "photos 2024").mkdir()
+    (tmp_path / "photos 2024" / "k8.jpg").touch()
+    assert photo_at(tmp_path, "photos 2024\\k8.jpg") == tmp_path / "photos 2024" / "k8.jpg"
+    (tmp_path / "a\\b.jpg").touch()  # a name that may be, and is then meant
+    assert photo_at(tmp_path, "a\\b.jpg") == tmp_path / "a\\b.jpg"
+    composed, apart = "Zo\u00eb", "Zoe\u0308"
+    for folder in (composed, apart):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{apart}.jpg").touch()
+    assert photo_at(tmp_path, f"{composed}/{composed}.jpg") == tmp_path / composed / f"{apart}.jpg"
+    assert photo_at(tmp_path, f"{apart}\\{composed}.jpg") == tmp_path / apart / f"{apart}.jpg"
+    for nowhere in ("none\\k8.jpg", "a\0.jpg", "x" * 5000):
+        assert photo_at(tmp_path, nowhere) == tmp_path / nowhere
