@@ -150,7 +150,7 @@ def crop(text: str | None) -> Box | None:
             raise ValueError
     except ValueError:
         raise RowRefused(
-            f"the box {text[:60]!r} is not one: write X,Y,WIDTH,HEIGHT in pixels of the upright photo, like 10,20,300,200."
+            f"The box {text[:60]!r} is not one: write X,Y,WIDTH,HEIGHT in pixels of the upright photo, like 10,20,300,200."
         ) from None
     return Box(*(int(number) for number in numbers))
 

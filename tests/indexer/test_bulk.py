@@ -83,7 +83,7 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once(station: Station, whales: 
     done = import_rows(station, table, images=whales, who="me")
     assert done.set_aside == 4
     reasons = [row.reason or "" for row in station.catalogue.import_rows(done.import_id)]
-    for said in ("2019-13-45", "latitude north", "longitude east", "box 'big'", "none.jpg"):
+    for said in ("2019-13-45", "latitude north", "longitude east", "The box 'big'", "none.jpg"):
         assert said.replace("north", '"north"').replace("east", '"east"') in reasons[0]
     assert "no path and no identity" in reasons[1]
     assert "2019-13-45" in reasons[1]
