@@ -143,8 +143,13 @@ def _catalogue(add: Add) -> None:
     verb.add_argument("--sighting", type=count, metavar="ID", help="only what concerned this sighting")
     verb.add_argument("--limit", type=count, default=50, metavar="N", help="how many of the newest events (default: 50)")
 
-    verb = add("undo", "take back one event of the log", "flukeprint undo 12", room)
-    verb.add_argument("event", type=count, metavar="EVENT")
+    verb = add(
+        "undo", "take back one event of the log, or a whole import", "flukeprint undo 12\nflukeprint undo --import 3", room
+    )
+    verb.add_argument("event", nargs="?", type=count, metavar="EVENT")
+    verb.add_argument(
+        "--import", dest="import_id", type=count, metavar="N", help="every event of this import that stands, or none of them"
+    )
 
 
 def _keep(add: Add) -> None:

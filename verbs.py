@@ -22,7 +22,7 @@ from catalog.values import Sighting
 from encoder.errors import PhotoRefused
 from encoder.values import Box
 from indexer.given import bound, crop
-from indexer.station import open_books, open_station
+from indexer.station import beginning, open_books, open_station
 from settings import Settings, read_settings
 from vector_db.port import Filter, Place, Radius
 
@@ -93,8 +93,11 @@ def enrol(args: argparse.Namespace) -> int:
         )
         for path, box in zip(args.photos, args.box or [None] * len(args.photos), strict=True)
     ]
-    with open_station(settings) as station:
-        done = enrol_photos(station, args.name, sources, who=settings.user)
+    with beginning(settings) as refused_all:
+        with open_station(settings) as station:
+            done = enrol_photos(station, args.name, sources, who=settings.user)
+        if all(photo.state == "refused" for photo in done.photos):
+            refused_all()
     if args.json:
         terminal.put_json(asdict(done))
     else:
@@ -120,6 +123,7 @@ def enrol(args: argparse.Namespace) -> int:
 def import_(args: argparse.Namespace) -> int:
     from indexer.aside import put_aside, refuse_source
     from indexer.bulk import Progressed, import_rows
+    from indexer.tables import may_be_called
 
     settings = settings_for(args)
     if args.images is not None and args.source.is_dir():
@@ -129,14 +133,18 @@ def import_(args: argparse.Namespace) -> int:
         )
     if args.set_aside is not None:
         refuse_source(args.source, args.set_aside)
-    with open_station(settings, streams=settings.streams) as station, terminal.Bar("photos") as bar:
+    with (
+        beginning(settings),
+        open_station(settings, streams=settings.streams) as station,
+        terminal.Bar("photos") as bar,
+    ):
 
         def progress(now: Progressed) -> None:
             bar.at(now.done, now.total, note=f"{now.set_aside} set aside" if now.set_aside else "")
 
         done = import_rows(station, args.source, images=args.images, who=settings.user, on_progress=progress)
         wanted = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
-        csv = put_aside(station, done.import_id, wanted)
+        csv = put_aside(station, done.import_id, wanted, done.separator)
     if args.json:
         terminal.put_json(asdict(done) | {"set_aside_csv": csv and str(csv)})
     else:
@@ -146,6 +154,14 @@ def import_(args: argparse.Namespace) -> int:
         if done.put_back:
             print(f"Photos that were lost and are there again: {done.put_back}.")
         print(f"The catalogue now has {done.individuals} individuals.")
+        if done.enrolled:
+            print(f"To take this import back: {command(args, 'undo', '--import', done.import_id)}")
+    if done.columns_left_out:
+        lacking = f" Of what none says: {may_be_called(done.columns_lacking)}." if done.columns_lacking else ""
+        said = f"flukeprint: Columns that were not read: {', '.join(done.columns_left_out)}.{lacking}"
+        terminal.say(said, stream=sys.stderr)
+    if str(done.left_out):
+        terminal.say(f"flukeprint: Left out of {args.source}: {done.left_out}.", stream=sys.stderr)
     for one in done.unlike[:NAMED]:
         said = f"flukeprint: {one.photo} is already sighting {one.sighting_id}; {one.reason}"
         terminal.say(said, stream=sys.stderr)

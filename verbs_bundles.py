@@ -20,7 +20,7 @@ from catalog.errors import CatalogueMissing, ValueRefused
 from encoder.bundle import LABEL, is_label
 from indexer import registry
 from indexer.errors import BundleNotUsed
-from indexer.station import open_books
+from indexer.station import beginning, open_books
 from settings import Settings
 from verbs import DONE, settings_for
 
@@ -91,12 +91,8 @@ def bundles_use(args: argparse.Namespace) -> int:
     from indexer.reembed import use
 
     settings = settings_for(args)
-    catalogue = open_books(settings, create=True)
-    try:
-        with terminal.Bar("sightings") as bar:
-            done = use(settings, catalogue, args.bundle, who=settings.user, on_progress=bar.at)
-    finally:
-        catalogue.close()
+    with beginning(settings), open_books(settings, create=True) as catalogue, terminal.Bar("sightings") as bar:
+        done = use(settings, catalogue, args.bundle, who=settings.user, on_progress=bar.at)
     if args.json:
         terminal.put_json(asdict(done))
     else:

@@ -65,8 +65,19 @@ def delete(args: argparse.Namespace) -> int:
 
 def undo(args: argparse.Namespace) -> int:
     from indexer.undo import undo as undo_event
+    from indexer.undo import undo_import
 
-    return edited(args, lambda catalogue, who: undo_event(catalogue, args.event, who=who))
+    if (args.event is None) == (args.import_id is None):
+        raise CommandWrong("Say what to take back: an event of the log, or --import N, and not both.")
+    if args.import_id is None:
+        return edited(args, lambda catalogue, who: undo_event(catalogue, args.event, who=who))
+    with books(args) as (catalogue, who):
+        done = undo_import(catalogue, args.import_id, who=who)
+    if args.json:
+        terminal.put_json(asdict(done))
+    else:
+        terminal.say(f"{done.what} To have it again, import it again.")
+    return DONE
 
 
 def history(args: argparse.Namespace) -> int:

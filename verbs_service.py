@@ -17,7 +17,7 @@ from catalog.keys import new_key
 from catalog.values import ApiKey, KeptDrift
 from catalog.watch import Watch
 from indexer.drifting import measure_drift
-from indexer.station import bundle_for, open_books
+from indexer.station import beginning, bundle_for, open_books
 from matching.drift import MEASURES
 from settings import read_settings
 from verbs import DONE, settings_for
@@ -29,7 +29,9 @@ MOMENTS = ("created_at", "expires_at", "revoked_at", "used_at")
 def serve(args: argparse.Namespace) -> int:
     from service.serve import serve as serve_until_stopped
 
-    serve_until_stopped(read_settings(data_dir=args.data_dir, host=args.host, port=args.port))
+    settings = read_settings(data_dir=args.data_dir, host=args.host, port=args.port)
+    with beginning(settings):
+        serve_until_stopped(settings)
     return DONE
 
 

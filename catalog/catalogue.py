@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -83,12 +83,22 @@ class Catalogue:
     @contextmanager
     def write(self, verb: str, *, who: str, what: str) -> Iterator[Write]:
         """One transaction, one event. When the block ends, it is durable; when it raises, nothing has happened."""
-        with self.transactions.writing() as connection:
-            write = Write(connection, verb, who, what)
+        with self.transactions.writing() as connection, self._event(connection, verb, who, what) as write:
             yield write
-            write.finish()
-            if self._note is not None and write.changed:
-                self._note(connection, "event", write.event_id)
+
+    @contextmanager
+    def writes(self, verb: str, *, who: str) -> Iterator[Callable[[], AbstractContextManager[Write]]]:
+        """One transaction of several events, each begun by a call and ended before the next: all of them, or nothing."""
+        with self.transactions.writing() as connection:
+            yield lambda: self._event(connection, verb, who, "")
+
+    @contextmanager
+    def _event(self, connection: Connection, verb: str, who: str, what: str) -> Iterator[Write]:
+        write = Write(connection, verb, who, what)
+        yield write
+        write.finish()
+        if self._note is not None and write.changed:
+            self._note(connection, "event", write.event_id)
 
     def snapshot(self, path: Path) -> None:
         """A consistent copy of the whole catalogue, as one SQLite file that must not be there yet (for `backup`)."""

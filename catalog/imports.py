@@ -17,7 +17,7 @@ from catalog.chunks import chunks
 from catalog.errors import NotKnown, ValueRefused
 from catalog.names import storable
 from catalog.schema import changes, import_rows, imports, photos, sightings
-from catalog.values import GivenRow, Import, ImportRow, PhotoRow, RowState
+from catalog.values import EventRow, GivenRow, Import, ImportRow, PhotoRow, RowState
 
 _R = import_rows.c
 
@@ -94,13 +94,25 @@ def _taken_back(connection: Connection, import_id: int) -> list[int]:
     dead = select(_R.id, _R.sighting_id).join(sightings, sightings.c.id == _R.sighting_id)
     dead = dead.where(_R.import_id == import_id, _R.state.in_(("done", "already")), ~sightings.c.live)
     row_of = {row.sighting_id: row.id for row in connection.execute(dead)}
-    enrolled_by: dict[int, int] = {}
-    for some in chunks(list(row_of)):
-        changed = select(changes.c.entity_id, func.min(changes.c.event_id).label("event")).group_by(changes.c.entity_id)
-        changed = changed.where(changes.c.entity == "sighting", changes.c.field == "live", changes.c.entity_id.in_(some))
-        enrolled_by |= {row.entity_id: row.event for row in connection.execute(changed)}
+    enrolled_by = _enrolled_by(connection, row_of)
     undone = {event.id for event in events.events_of(connection, enrolled_by.values()) if event.undone}
     return [row_of[sighting] for sighting, event in enrolled_by.items() if event in undone]
+
+
+def events_of(connection: Connection, import_id: int) -> list[EventRow]:
+    """Those that enrolled this import's rows, oldest first."""
+    done = connection.scalars(select(_R.sighting_id).where(_R.import_id == import_id, _R.state == "done"))
+    return events.events_of(connection, _enrolled_by(connection, done).values())
+
+
+def _enrolled_by(connection: Connection, sighting_ids: Iterable[int]) -> dict[int, int]:
+    """The event that each of these sightings began with."""
+    found: dict[int, int] = {}
+    for some in chunks(list(sighting_ids)):
+        changed = select(changes.c.entity_id, func.min(changes.c.event_id).label("event")).group_by(changes.c.entity_id)
+        changed = changed.where(changes.c.entity == "sighting", changes.c.field == "live", changes.c.entity_id.in_(some))
+        found |= {row.entity_id: row.event for row in connection.execute(changed)}
+    return found
 
 
 def _set_state(connection: Connection, ids: Sequence[int], state: RowState) -> None:

@@ -22,11 +22,13 @@ def refuse_source(source: Path, wanted: Path) -> None:
         raise TableRefused(f"--set-aside names the table itself, {source}, which would be lost: name another file.")
 
 
-def put_aside(station: Station, import_id: int, wanted: Path) -> Path | None:
+def put_aside(station: Station, import_id: int, wanted: Path, separator: str = ",") -> Path | None:
     """Where the rows set aside stand now: `wanted`, or one beside it where that was changed. None where no row is left."""
-    text, rows = set_aside_csv(station, import_id).encode(), station.catalogue.import_counts(import_id)["set_aside"]
+    rows = station.catalogue.import_counts(import_id)["set_aside"]
+    text = set_aside_csv(station, import_id, separator).encode("utf-8-sig")  # by whose mark spreadsheets know the letters
     fact, new = f"set aside by import {import_id}", hashlib.sha256(text).hexdigest()
-    ours = {new, station.catalogue.fact(fact)}
+    before = station.catalogue.fact(fact)
+    ours = {new, *(before or "").split()}
     if rows == 0:
         for old in _there(wanted):
             if _sha256(old) in ours:
@@ -35,9 +37,24 @@ def put_aside(station: Station, import_id: int, wanted: Path) -> Path | None:
         return None
     file = next(one for one in _names(wanted) if not one.is_file() or _sha256(one) in ours)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(text)
+    station.catalogue.set_fact(fact, " ".join(sorted(ours)))  # whichever of them lies there, if this ends here
+    _write_whole(file.resolve(), text)
     station.catalogue.set_fact(fact, new)
     return file
+
+
+def _write_whole(file: Path, text: bytes) -> None:
+    """Or not at all: one that was cut short would be taken for a person's work."""
+    if file.exists() and not file.is_file():  # a device or pipe, which nothing may take the place of
+        file.write_bytes(text)
+        return
+    draft = file.with_name(f".{file.name}.draft")
+    try:
+        draft.write_bytes(text)
+        draft.replace(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _names(wanted: Path) -> Iterator[Path]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,12 +22,13 @@ from catalog.errors import CatalogueRefused
 from catalog.names import clean_name, shown
 from catalog.values import GivenRow, ImportRow
 from encoder.errors import PhotoRefused
+from encoder.photo import read_photo
 from indexer.errors import RowRefused, TableRefused
 from indexer.given import Given, day_in, given
 from indexer.lost import put_back
 from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
-from indexer.station import Station
-from indexer.tables import Row, as_csv, flaw, read_folder, read_table
+from indexer.station import Station, limits
+from indexer.tables import LeftOut, Row, as_csv, flaw, photo_at, read_source
 
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
@@ -65,6 +67,10 @@ class Summary:
     individuals: int  # now in the catalogue
     seconds: float
     unlike: tuple[Unlike, ...]  # of this run
+    separator: str  # of a table's cells, as it was read
+    columns_left_out: tuple[str, ...]  # headings of a table that were not read
+    columns_lacking: tuple[str, ...]  # what none of its columns says
+    left_out: LeftOut  # photos of a folder that are no rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,8 @@ def import_rows(
     source = source.absolute()
     if images is not None and not images.is_dir():
         raise TableRefused(f"--images {images} is no folder: give the one that the table's paths are relative to.")
-    given_rows = list(read_folder(source) if source.is_dir() else read_table(source))
-    rows = list({row.key: row for row in given_rows}.values())
+    read = read_source(source)
+    rows = list({row.key: row for row in read}.values())
     root = source if source.is_dir() else (images or source.parent).absolute()
     station.adopt_bundle()
     import_id = _begin(station, source, root, rows)
@@ -93,19 +99,20 @@ def import_rows(
     if on_progress is not None:
         on_progress(Progressed(settled, len(rows), 0))
     back = put_back(station, import_id, root, who=who)
-    for batch in _batches(_prepared(station, root, import_id)):
-        done, refused = _commit(station, batch, who, unlike)
-        enrolled, set_aside, settled = enrolled + done, set_aside + refused, settled + len(batch)
-        if on_progress is not None:
-            on_progress(Progressed(settled, len(rows), set_aside))
+    with closing(_prepared(station, root, import_id)) as prepared:  # what was prepared and not committed leaves nothing behind
+        for batch in _batches(prepared):
+            done, refused = _commit(station, batch, f"import {import_id}: {source.name}", who, unlike)
+            enrolled, set_aside, settled = enrolled + done, set_aside + refused, settled + len(batch)
+            if on_progress is not None:
+                on_progress(Progressed(settled, len(rows), set_aside))
     station.index.flush()
     station.index.optimise()
     station.calibration()
     station.catalogue.finish_import(import_id)
     return Summary(
         import_id=import_id,
-        rows=len(given_rows),
-        repeated=len(given_rows) - len(rows),
+        rows=len(read.rows),
+        repeated=len(read.rows) - len(rows),
         enrolled=enrolled,
         already=len(rows) - enrolled - set_aside,
         set_aside=set_aside,
@@ -113,13 +120,17 @@ def import_rows(
         individuals=station.catalogue.counts().individuals,
         seconds=time.monotonic() - began,
         unlike=tuple(unlike),
+        separator=read.separator,
+        columns_left_out=read.columns_left_out,
+        columns_lacking=read.columns_lacking,
+        left_out=read.left_out,
     )
 
 
-def set_aside_csv(station: Station, import_id: int) -> str:
+def set_aside_csv(station: Station, import_id: int, separator: str = ",") -> str:
     """The rows that could not be enrolled, each with its reason: to be mended and imported again with the same --images."""
     rows = station.catalogue.import_rows(import_id, "set_aside")
-    return as_csv((row.given, row.reason or "") for row in rows)
+    return as_csv(((row.number, row.given, row.reason or "") for row in rows), separator)
 
 
 def _begin(station: Station, source: Path, root: Path, rows: Sequence[Row]) -> int:
@@ -136,7 +147,7 @@ def _begin(station: Station, source: Path, root: Path, rows: Sequence[Row]) -> i
     return import_id
 
 
-def _prepared(station: Station, root: Path, import_id: int) -> Iterator[tuple[ImportRow, Work | Refusal]]:
+def _prepared(station: Station, root: Path, import_id: int) -> Generator[tuple[ImportRow, Work | Refusal]]:
     """Waiting rows, prepared by all cores, in their order; at most a few a stream are under way."""
     streams = station.settings.streams
     with ThreadPoolExecutor(streams + 1, thread_name_prefix="encode") as pool:  # one more, since reading a file may wait
@@ -145,15 +156,25 @@ def _prepared(station: Station, root: Path, import_id: int) -> Iterator[tuple[Im
             for row in _waiting(station, import_id):
                 under_way.append((row, pool.submit(_work, station, root, row)))
                 if len(under_way) >= streams * AHEAD:
-                    first, future = under_way.popleft()
-                    yield first, future.result()
+                    yield _first(under_way)
             while under_way:
-                first, future = under_way.popleft()
-                yield first, future.result()
+                yield _first(under_way)
         finally:  # nothing is left here, unless it ends early
             for _, future in under_way:
-                if not future.cancel() and isinstance(work := future.result(), Work):
-                    work.prepared.incoming.drop()
+                if not future.cancel() and future.exception() is None:
+                    _drop(future.result())
+
+
+def _first(under_way: deque[tuple[ImportRow, Future[Work | Refusal]]]) -> tuple[ImportRow, Work | Refusal]:
+    row, future = under_way[0]  # it stays there until it is done: waiting may be interrupted
+    outcome = future.result()
+    under_way.popleft()
+    return row, outcome
+
+
+def _drop(outcome: Work | Refusal) -> None:
+    if isinstance(outcome, Work):
+        outcome.prepared.incoming.drop()
 
 
 def _waiting(station: Station, import_id: int) -> Iterator[ImportRow]:
@@ -168,12 +189,29 @@ def _work(station: Station, root: Path, row: ImportRow) -> Work | Refusal:
         said = row.given
         if why := flaw(said):
             raise RowRefused(why)
-        path, identity = said.get("path"), said.get("identity")
-        if path is None or identity is None:
-            raise RowRefused(f"The row has no {'path' if path is None else 'identity'}: fill it in, or leave the row out.")
-        if len(path) > LONGEST_PATH:
-            raise RowRefused(f"The path {shown(path)} is longer than any path can be: mend the row.")
-        identity = clean_name(identity)
+        path, identity, facts = _understood(station, root, said)
+        photo = photo_at(root, path)
+        prepared = prepare(station, Source(photo.name, facts, photo))
+        return Work(identity, replace(prepared, given=_dated(prepared.given, path)))
+    except (PhotoRefused, CatalogueRefused, RowRefused) as error:
+        return error
+
+
+def _understood(station: Station, root: Path, said: Mapping[str, str]) -> tuple[str, str, Given]:
+    """Path, identity and facts of a row, or all that is wrong with them, so that it need be mended only once."""
+    path, identity, facts = said.get("path", ""), said.get("identity", ""), Given()
+    faults: list[str] = []
+    if not path or not identity:
+        lacking = " and no ".join(name for name, value in (("path", path), ("identity", identity)) if not value)
+        faults.append(f"The row has no {lacking}: fill it in, or leave the row out.")
+    if len(path) > LONGEST_PATH:
+        faults.append(f"The path {shown(path)} is longer than any path can be: mend the row.")
+    if identity:
+        try:
+            identity = clean_name(identity)
+        except CatalogueRefused as error:
+            faults.append(str(error))
+    try:
         facts = given(
             species=said.get("species"),
             encounter=said.get("encounter"),
@@ -183,10 +221,16 @@ def _work(station: Station, root: Path, row: ImportRow) -> Work | Refusal:
             viewpoint=said.get("viewpoint"),
             box=said.get("box"),
         )
-        prepared = prepare(station, Source(Path(path).name, facts, root / path))
-        return Work(identity, replace(prepared, given=_dated(prepared.given, path)))
-    except (PhotoRefused, CatalogueRefused, RowRefused) as error:
-        return error
+    except (CatalogueRefused, RowRefused) as error:
+        faults.append(str(error))
+    if faults:
+        if 0 < len(path) <= LONGEST_PATH:  # else it is looked at when it is prepared
+            try:
+                read_photo(photo_at(root, path), limits(station.settings))
+            except PhotoRefused as error:
+                faults.append(str(error))
+        raise RowRefused(" ".join(faults))
+    return path, identity, facts
 
 
 def _dated(known: Given, path: str) -> Given:
@@ -197,17 +241,23 @@ def _dated(known: Given, path: str) -> Given:
 def _batches(items: Iterable[tuple[ImportRow, Work | Refusal]]) -> Iterator[list[tuple[ImportRow, Work | Refusal]]]:
     batch: list[tuple[ImportRow, Work | Refusal]] = []
     began = time.monotonic()
-    for item in items:
-        batch.append(item)
-        if len(batch) >= BATCH or time.monotonic() - began > BATCH_S:
-            yield batch
-            batch, began = [], time.monotonic()
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) >= BATCH or time.monotonic() - began > BATCH_S:
+                whole, batch = batch, []
+                yield whole
+                began = time.monotonic()
+    except BaseException:
+        for _, outcome in batch:
+            _drop(outcome)
+        raise
     if batch:
         yield batch
 
 
 def _commit(
-    station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], who: str, unlike: list[Unlike]
+    station: Station, batch: Sequence[tuple[ImportRow, Work | Refusal]], of: str, who: str, unlike: list[Unlike]
 ) -> tuple[int, int]:
     """The photos to disk, one transaction, then the index. How many were enrolled, and how many set aside; `unlike` grows."""
     refused = 0
@@ -226,7 +276,8 @@ def _commit(
             else:
                 refused += 1
                 write.mark_row(row.id, "set_aside", str(outcome))
-        write.what = f"imported {len(recorder.enrolled)} photos"
+        count = len(recorder.enrolled)
+        write.what = f"imported {count} {'photo' if count == 1 else 'photos'} ({of})"
     if recorder.enrolled:
         hand_over(station, write.event_id, recorder.enrolled + recorder.learned)
     return len(recorder.enrolled), refused

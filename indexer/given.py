@@ -7,16 +7,20 @@ clocks err and spreadsheets are corrected.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
+from typing import TypeVar
 
+from catalog.errors import CatalogueRefused
 from catalog.names import clean_date, clean_label, clean_place, shown
 from catalog.values import Sighting
 from encoder.values import Box, Taken
 from indexer.errors import RowRefused
 
+T = TypeVar("T")
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.:]?(0[1-9]|1[0-2])[-_.:]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -66,21 +70,32 @@ def given(
     viewpoint: str | None = None,
     box: str | None = None,
 ) -> Given:
-    """`Given` from words, or a refusal that says which of them cannot be.
+    """`Given` from words, or a refusal that says which of them cannot be: all of them.
 
     >>> given(taken_on="2019-08-05", box="10,20,300,200").box
     Box(x=10, y=20, width=300, height=200)
     """
-    north, east = clean_place(lat, lon)
-    return Given(
-        species=clean_label(species, "species"),
-        encounter=clean_label(encounter, "encounter"),
-        taken_on=day(taken_on),
-        lat=north,
-        lon=east,
-        viewpoint=clean_label(viewpoint, "viewpoint"),
-        box=crop(box),
-    )
+    faults: list[CatalogueRefused | RowRefused] = []
+
+    def tried(ask: Callable[[], T]) -> T | None:
+        try:
+            return ask()
+        except (CatalogueRefused, RowRefused) as error:
+            if str(error) not in map(str, faults):
+                faults.append(error)
+            return None
+
+    known = tried(lambda: clean_label(species, "species"))
+    occasion = tried(lambda: clean_label(encounter, "encounter"))
+    when = tried(lambda: day(taken_on))
+    place = tried(lambda: clean_place(lat, lon))
+    if place is None and lon not in (None, ""):  # it was the latitude, maybe: of the longitude by itself
+        tried(lambda: clean_place(0.0, lon))
+    side = tried(lambda: clean_label(viewpoint, "viewpoint"))
+    cut = tried(lambda: crop(box))
+    if faults:
+        raise type(faults[0])(" ".join(map(str, faults))) from faults[0]
+    return Given(known, occasion, when, *(place or (None, None)), side, cut)
 
 
 def _told(value: object) -> str:
@@ -135,7 +150,7 @@ def crop(text: str | None) -> Box | None:
             raise ValueError
     except ValueError:
         raise RowRefused(
-            f"the box {text[:60]!r} is not one: write X,Y,WIDTH,HEIGHT in pixels of the upright photo, like 10,20,300,200."
+            f"The box {text[:60]!r} is not one: write X,Y,WIDTH,HEIGHT in pixels of the upright photo, like 10,20,300,200."
         ) from None
     return Box(*(int(number) for number in numbers))
 

@@ -18,6 +18,7 @@ from catalog.values import PhotoRow
 from encoder.errors import PhotoRefused
 from encoder.photo import read_photo
 from indexer.station import Station, limits
+from indexer.tables import photo_at
 
 TOGETHER = 64  # photos that are made durable at once
 PHOTOS_LEFT_OUT = "photos left out until"  # the catalogue's fact after a restore without photos: the last sighting then
@@ -53,7 +54,7 @@ def put_back(station: Station, import_id: int, root: Path, *, who: str) -> int:
 
 def _found(station: Station, import_id: int, root: Path) -> Iterator[Incoming]:
     for path, photo in station.catalogue.imported_photos(import_id):
-        source = root / path
+        source = photo_at(root, path)
         if station.photos.looks_whole(photo) or not os.path.isfile(source):  # noqa: PTH113 (which does not raise, as Path's does)
             continue
         try:

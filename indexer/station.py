@@ -7,13 +7,17 @@ restore onto another machine, answers as before.
 
 from __future__ import annotations
 
+import shutil
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from catalog.catalogue import Catalogue
+from catalog.desk import Desk
 from catalog.errors import CatalogueMissing, CatalogueUnavailable
 from catalog.open import open_catalogue
 from catalog.photos import PhotoStore
@@ -21,6 +25,7 @@ from encoder.bundle import Bundle, load_bundle
 from encoder.encode import Encoder, open_encoder
 from encoder.reduced import reduced
 from encoder.values import Limits
+from errors import FlukeprintError
 from indexer import registry
 from indexer.calibrating import fresh_calibration
 from indexer.errors import BundleMismatch
@@ -140,6 +145,48 @@ def open_books(settings: Settings, *, create: bool = False) -> Catalogue:
             f"Nothing was changed. Put it back, or restore the last backup into a new folder; to begin anew, choose another "
             f"data folder, or move {left} away."
         ) from missing
+
+
+@contextmanager
+def beginning(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Around what may begin a catalogue: where it is refused there is none afterwards, so that a mistyped path answers nothing.
+
+    An error is a refusal, and so is a call of what is handed out. Taken away is only a folder that was made here, while
+    nothing stands in it.
+    """
+    folder, made = settings.data_dir, False
+    if settings.database_url is None:
+        with suppress(OSError):  # it is there; or it cannot be made, which opening it will say
+            folder.mkdir(parents=True)
+            made = True
+
+    def refused() -> None:
+        if made and folder.is_dir() and _is_bare(settings):
+            for left in (*folder.glob("catalogue.db*"), *(folder / name for name in ("index", "photos", "bundles"))):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+            with suppress(OSError):  # something else lies in it
+                folder.rmdir()
+
+    try:
+        yield refused
+    except BaseException:
+        refused()
+        raise
+
+
+def _is_bare(settings: Settings) -> bool:
+    try:
+        with open_books(settings) as books:
+            counts = books.counts()
+            said = counts.events or counts.identifications or books.imports() or Desk(books).keys() or books.fact(IN_USE)
+            return not said
+    except CatalogueMissing:
+        return True
+    except FlukeprintError:  # whatever it is, it is no longer ours to take away
+        return False
 
 
 def _left_behind(folder: Path) -> str:

@@ -4,6 +4,8 @@ Reading is lenient about form (column names and their order, separators, byte-or
 strict about sense: a row keeps what was written, and is judged when it is enrolled, so that one bad row is set aside with its
 reason and can be mended. What is not readable as a table at all is refused at once.
 
+What is passed over is told: columns that have no known name, photos that lie beside the folders, kinds that are not read.
+
 A row with more cells than headings (a comma in a name, without quotation marks) has shifted: each cell after the comma stands
 under another's heading. Such a row carries the whole of what was written, and `flaw` says what is wrong with it.
 """
@@ -17,32 +19,46 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.names import shown, storable
 from indexer.errors import TableRefused
 
 PHOTO_ENDINGS = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"}
-ALIASES = {
-    "path": ("path", "image", "file", "filename", "file_name", "photo", "image_path", "filepath"),
-    "identity": ("identity", "individual_id", "individual", "name", "whale_id", "class_animal", "id"),
-    "species": ("species",),
-    "encounter": ("encounter", "encounter_id", "sighting_event"),
-    "date": ("date", "taken_on", "eventdate", "datetime", "timestamp"),
-    "lat": ("lat", "latitude", "decimallatitude", "decimal_latitude"),
-    "lon": ("lon", "lng", "long", "longitude", "decimallongitude", "decimal_longitude"),
+UNREAD_ENDINGS = {".heic", ".heif", ".avif", ".gif", ".jp2", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"}
+ALIASES = {  # compared without case, spaces, `_` and what stands in brackets; where several are there, the first is read
+    "path": ("path", "image", "file", "filename", "photo", "image_path", "filepath", "photo_path", "photo_name", "image_name"),
+    "identity": (
+        *("identity", "individual_id", "individual", "name", "whale_id", "class_animal", "id"),
+        *("individual_name", "animal", "animal_id", "animal_name", "whale", "whale_name"),
+    ),
+    "species": ("species", "species_name", "scientific_name"),
+    "encounter": ("encounter", "encounter_id", "sighting_event", "occasion"),
+    "date": (
+        *("date", "taken_on", "event_date", "datetime", "timestamp"),
+        *("date_taken", "taken_at", "photo_date", "sighting_date", "encounter_date", "date_time_original"),
+    ),
+    "lat": ("lat", "latitude", "decimal_latitude", "gps_latitude", "gps_lat"),
+    "lon": ("lon", "lng", "long", "longitude", "decimal_longitude", "gps_longitude", "gps_lon"),
     "viewpoint": ("viewpoint", "view", "side"),
-    "box": ("box", "bbox"),
+    "box": ("box", "bbox", "bounding_box"),
     "as_written": ("as_written",),  # ours: the whole of a row that has shifted
 }
+SELDOM = ("box", "as_written")  # nobody misses them
+OURS = ("row", "reason")  # of a CSV of rows set aside: for whoever mends it, and read by nobody
 NEEDED = ("path", "identity")
 MAX_BYTES = 1 << 30  # of a table, which is read as a whole: some ten million rows
 SNIFFED = 4096  # bytes that tell whether a file is text
 LONG_CELL = 100_000
 # Blank lines, and the line by which a spreadsheet is told the separator.
 _BEFORE = re.compile(r"""(?:[ \t]*[\r\n])*(?:"?sep=(.)"?[^\r\n]*[\r\n]+(?:[ \t]*[\r\n])*)?""", re.IGNORECASE)
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_BETWEEN = re.compile(r"[\W_]+")
+UNNAMED = {"new_whale", "new_individual"}  # how the humpback set and HappyWhale write that nobody knows the animal
 # HappyWhale's train.csv spells two of its species so.
 SPECIES_MENDED = {"kiler_whale": "killer_whale", "bottlenose_dolpin": "bottlenose_dolphin"}
 
@@ -58,46 +74,112 @@ class Row:
         return hashlib.sha256(json.dumps(dict(self.given), sort_keys=True).encode()).hexdigest()
 
 
-def read_folder(folder: Path) -> Iterator[Row]:
-    """A folder an individual; photos in deeper folders belong to the first one. Hidden files and other kinds are left out."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Photos of a folder that no row names."""
+
+    kinds: Mapping[str, int] = field(default_factory=dict)  # endings that are not read
+    loose: int = 0  # beside the folders
+    linked_folders: int = 0  # deeper down, where a link could lead in a circle
+
+    def __str__(self) -> str:
+        """
+        >>> str(LeftOut({".heic": 2}, loose=1))
+        '2 .heic (save as JPEG); 1 photo beside the folders'
+        """
+        kinds = ", ".join(f"{count} {ending}" for ending, count in sorted(self.kinds.items()))
+        parts = [f"{kinds} (save as JPEG)"] if kinds else []
+        if self.loose:
+            parts.append(f"{self.loose} {'photo' if self.loose == 1 else 'photos'} beside the folders")
+        if self.linked_folders:
+            parts.append(f"{self.linked_folders} linked {'folder' if self.linked_folders == 1 else 'folders'}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A source's rows, and what it has beside them."""
+
+    rows: tuple[Row, ...]
+    separator: str = ","
+    columns_left_out: tuple[str, ...] = ()  # headings that are not known, or beside which another was read, as written
+    columns_lacking: tuple[str, ...] = ()  # what no column says, by our names
+    left_out: LeftOut = LeftOut()
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+
+def read_source(source: Path) -> Read:
+    return read_folder(source) if source.is_dir() else read_table(source)
+
+
+def read_folder(folder: Path) -> Read:
+    """A folder an individual; photos in deeper folders belong to the first one. What is hidden is left out without a word."""
     if not folder.is_dir():
         raise TableRefused(
             f"{folder} is no folder: give a folder with one folder of photos for each individual, or a CSV table."
         )
-    number = 0
+    rows: list[Row] = []
+    kinds, loose, linked = Counter[str](), 0, 0
     try:
-        for individual in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
-            for photo in sorted(_files_below(individual)):
-                if photo.suffix.lower() in PHOTO_ENDINGS and not photo.name.startswith("."):
-                    number += 1
-                    yield Row(number, {"path": photo.relative_to(folder).as_posix(), "identity": individual.name})
+        inside = sorted(entry for entry in folder.iterdir() if not _hidden(entry.name))
+        loose = sum(_is_photo(entry) for entry in inside if entry.is_file())
+        kinds.update(_unread(entry for entry in inside if entry.is_file()))
+        for individual in (entry for entry in inside if entry.is_dir()):
+            photos, links = _below(individual)
+            linked += links
+            kinds.update(_unread(photos))
+            for photo in sorted(filter(_is_photo, photos)):
+                rows.append(Row(len(rows) + 1, {"path": photo.relative_to(folder).as_posix(), "identity": individual.name}))
     except OSError as error:
         raise TableRefused(
             f"{error.filename} cannot be read: {error.strerror}. Nothing was imported; change its permissions, or move it away."
         ) from error
-    if number == 0:
+    left_out = LeftOut(dict(sorted(kinds.items())), loose, linked)
+    if not rows:
+        there = f" It has {left_out}." if str(left_out) else ""
         raise TableRefused(
             f"{folder} holds no folder with photos: expected {folder.name}/<individual>/<photo>.jpg. "
-            "Give the folder above the individuals' folders, or a CSV table with --images."
+            f"Give the folder above the individuals' folders, or a CSV table with --images.{there}"
         )
+    return Read(tuple(rows), left_out=left_out)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Raises where a folder cannot be read: `rglob` would leave its photos out without a word."""
+def _hidden(name: str) -> bool:
+    """Also thumbnails and waste bins, which systems put beside photos."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_photo(file: Path) -> bool:
+    return file.suffix.lower() in PHOTO_ENDINGS
+
+
+def _unread(files: Iterable[Path]) -> Iterator[str]:
+    return (file.suffix.lower() for file in files if file.suffix.lower() in UNREAD_ENDINGS)
+
+
+def _below(folder: Path) -> tuple[list[Path], int]:
+    """Its files, and how many linked folders are not followed. Raises where a folder cannot be read: `rglob` would leave its
+    photos out without a word."""
 
     def refuse(error: OSError) -> None:
         raise error
 
-    for where, _, names in os.walk(folder, onerror=refuse):
-        yield from (Path(where, name) for name in names)
+    files, links = list[Path](), 0
+    for where, below, names in os.walk(folder, onerror=refuse):
+        below[:] = [name for name in below if not _hidden(name)]
+        links += sum(Path(where, name).is_symlink() for name in below)
+        files += (Path(where, name) for name in names if not _hidden(name))
+    return files, links
 
 
-def read_table(table: Path) -> Iterator[Row]:
+def read_table(table: Path) -> Read:
     """The rows of a CSV (comma, semicolon or tab) whose first line names its columns."""
-    yield from rows_of(_read(table), str(table))
+    return rows_of(_read(table), str(table))
 
 
-def rows_of(raw: bytes, table: str) -> Iterator[Row]:
+def rows_of(raw: bytes, table: str) -> Read:
     """The same of a table's bytes; `table` is what it is called where it is refused."""
     text = _text_of(raw, table)
     if before := _BEFORE.match(text):
@@ -106,10 +188,10 @@ def rows_of(raw: bytes, table: str) -> Iterator[Row]:
     separator = (before and before[1]) or max(",;\t", key=first.count)
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # one long cell is one row's fault, not the table's
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows: list[Row] = []
     try:
         header = next(lines, [])
         columns = _columns(header, table)
-        found = False
         for number, cells in enumerate(lines, start=1):
             if not any(cell.strip() for cell in cells):
                 continue
@@ -118,31 +200,43 @@ def rows_of(raw: bytes, table: str) -> Iterator[Row]:
                     f"{table} has a cell of many lines that ends near line {lines.line_num}: a quotation mark was opened and "
                     "not closed, so that the rows after it cannot be told apart. Close it, or leave it out."
                 )
-            found = True
             values = {name: cells[at].strip() for name, at in columns.items() if at < len(cells)}
             kept = {name: value for name, value in values.items() if value}
             if any(cell.strip() for cell in cells[len(header) :]):
                 kept["as_written"] = _line(cells, separator)
             if "species" in kept:
                 kept["species"] = SPECIES_MENDED.get(kept["species"], kept["species"])
-            yield Row(number, kept)
+            rows.append(Row(number, kept))
     except csv.Error as error:
         raise TableRefused(
             f"{table} cannot be read as a CSV near line {lines.line_num}: {error}. Save it as CSV (UTF-8)."
         ) from error
-    if not found:
+    if not rows:
         raise TableRefused(f"{table} has a heading and no rows: expected a row for each photo.")
+    used = set(columns.values())
+    unused = (name.strip() for at, name in enumerate(header) if at not in used and plain(name) not in OURS)
+    lacking = tuple(name for name in ALIASES if name not in columns and name not in SELDOM)
+    return Read(tuple(rows), separator, tuple(name for name in unused if name), lacking)
+
+
+def may_be_called(columns: Iterable[str]) -> str:
+    """How headings of these columns are recognised, for a person."""
+    return "; ".join(f"{name} may be called {', '.join(ALIASES[name])}" for name in columns)
 
 
 def flaw(given: Mapping[str, str]) -> str | None:
     """Why a row cannot be trusted as it was read; None where it can."""
-    if "as_written" not in given:
-        return None
-    return (
-        "The row has more cells than there are headings, so that they may stand under the wrong ones: "
-        f"{shown(given['as_written'])}. Put quotation marks around a cell that holds a separator; in a CSV of rows set aside, "
-        "put each cell under its heading and empty as_written."
-    )
+    if "as_written" in given:
+        return (
+            "The row has more cells than there are headings, so that they may stand under the wrong ones: "
+            f"{shown(given['as_written'])}. Put quotation marks around a cell that holds a separator; in a CSV of rows set "
+            "aside, put each cell under its heading and empty as_written."
+        )
+    if given.get("identity", "").lower() in UNNAMED:
+        return (
+            f"This row names no animal: {shown(given['identity'])} stands for all that nobody knows. Name it, or leave it out."
+        )
+    return None
 
 
 def _line(cells: list[str], separator: str) -> str:
@@ -152,19 +246,27 @@ def _line(cells: list[str], separator: str) -> str:
     return out.getvalue()
 
 
+def plain(heading: str) -> str:
+    """A heading as headings are compared.
+
+    >>> plain(" Latitude (deg)"), plain("Date_taken"), plain("decimalLatitude")
+    ('latitude', 'datetaken', 'decimallatitude')
+    """
+    return _BETWEEN.sub("", _BRACKETS.sub("", heading)).lower()
+
+
 def _columns(header: list[str], table: str) -> dict[str, int]:
-    spelled = [name.strip().lower() for name in header]
+    spelled = [plain(name) for name in header]
     columns = {}
     for ours, theirs in ALIASES.items():
-        at = next((spelled.index(name) for name in theirs if name in spelled), None)
+        at = next((spelled.index(plain(name)) for name in theirs if plain(name) in spelled), None)
         if at is not None:
             columns[ours] = at
     missing = [name for name in NEEDED if name not in columns]
     if missing:
         raise TableRefused(
             f"{table} has the columns {', '.join(header) or '(none)'}, but none for {' and '.join(missing)}: "
-            + "; ".join(f"{name} may be called {', '.join(ALIASES[name][:5])}" for name in missing)
-            + "."
+            f"{may_be_called(missing)}."
         )
     return columns
 
@@ -199,11 +301,28 @@ def _text_of(raw: bytes, table: str) -> str:
         return raw.decode("cp1252", errors="replace")  # what spreadsheets on Windows write
 
 
-def as_csv(rows: Iterator[tuple[Mapping[str, str], str]]) -> str:
-    """Set-aside rows with their reasons, in the form that `read_table` reads; a name's undecodable bytes are spelled out."""
+def as_csv(rows: Iterable[tuple[int, Mapping[str, str], str]], separator: str = ",") -> str:
+    """Set-aside rows with numbers and reasons, as `read_table` reads them; a name's undecodable bytes are spelled out."""
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, fieldnames=[*ALIASES, "reason"], lineterminator="\n")
+    number, reason = OURS
+    writer = csv.DictWriter(out, [number, *ALIASES, reason], delimiter=separator, lineterminator="\n")
     writer.writeheader()
-    for row, reason in rows:
-        writer.writerow({name: storable(value) for name, value in {**row, "reason": reason}.items()})
+    for at, row, why in rows:
+        writer.writerow({number: at} | {name: storable(value) for name, value in {**row, reason: why}.items()})
     return out.getvalue()
+
+
+def photo_at(root: Path, path: str) -> Path:
+    """Where a row's photo lies: as written, or as Windows and Macs write the same (`2024\\k8.jpg`, an accent as a letter of its
+    own); as written, where it lies nowhere."""
+    written = root / path
+    if os.path.exists(written):  # noqa: PTH110 (which does not raise, as Path's does)
+        return written
+    for spelled in (path, path.replace("\\", "/")):
+        found = root
+        for part in Path(spelled).parts:
+            forms = (found / form for form in (part, unicodedata.normalize("NFC", part), unicodedata.normalize("NFD", part)))
+            found = next((form for form in forms if os.path.exists(form)), found / part)  # noqa: PTH110
+        if os.path.exists(found):  # noqa: PTH110
+            return found
+    return written

@@ -8,11 +8,13 @@ individual that is not there. Taking an enrolment back leaves tombstones.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection
 
-from catalog import events, individuals, sightings
+from catalog import events, imports, individuals, sightings
 from catalog.catalogue import Catalogue
 from catalog.errors import EditConflict
 from catalog.names import shown
@@ -21,33 +23,64 @@ from catalog.write import Key, Write
 from indexer.edits import Done
 
 
+@dataclass(frozen=True, slots=True)
+class UndoneImport:
+    import_id: int
+    event_ids: tuple[int, ...]  # the undos, in the order in which they were made
+    photos: int  # that it had enrolled
+    what: str  # one sentence for a person
+
+
 def undo(catalogue: Catalogue, event_id: int, *, who: str) -> Done:
     """Take this event back; of an undo: do the event again. An event that was undone and done again can be undone again."""
     with catalogue.write("undo", who=who, what="") as write:
-        connection = write.connection
-        asked = events.event(connection, event_id)
-        links = events.chain(connection, event_id)
-        if asked.undone:
-            raise EditConflict(
-                f"Event {event_id} ({asked.verb}) has been undone already, by event {links[-1]}; undo that to do it again."
-            )
-        target = events.event(connection, links[-1])
-        first = events.event(connection, events.root(connection, target.id))
-        again = first.undone  # then the target is the undo that took it back
-        changes = events.changes_of(connection, target.id)
-        values: dict[Key, Any] = {(c.entity, c.entity_id, c.field): c.before for c in changes if c.changed}
-        if not values:
-            raise EditConflict(f"Event {event_id} ({asked.verb}) changed nothing, so there is nothing to undo.")
-        _refuse_what_followed(connection, target, first, again=again)
-        _refuse_taken_names(connection, target, values)
-        _refuse_taken_photos(connection, target, values)
-        write.restore(values)
-        _refuse_live_of_dead(write, target)
-        write.undoes = target.id
-        did = f"Did event {first.id} again" if again else f"Undid event {first.id}"
-        write.what = f"{did} ({first.verb}): {first.what}"
+        values = _undo(write, event_id)
     stale = sorted({number for entity, number, field in values if entity == "sighting" and field in events.INDEXED})
     return Done(write.event_id, write.what, None, tuple(stale))
+
+
+def undo_import(catalogue: Catalogue, import_id: int, *, who: str) -> UndoneImport:
+    """Take back every event of an import that stands, from the top: all of them, or none where a later event contradicts."""
+    with catalogue.writes("undo", who=who) as begin:
+        with begin() as looking:  # changes nothing, so it leaves no event
+            source = imports.by_id(looking.connection, import_id).source
+            standing = [event.id for event in imports.events_of(looking.connection, import_id) if not event.undone]
+        if not standing:
+            raise EditConflict(f"Nothing that import {import_id} ({shown(Path(source).name)}) enrolled stands any more.")
+        undone, photos = list[int](), 0
+        for event_id in reversed(standing):
+            with begin() as write:
+                photos += sum((entity, field) == ("sighting", "live") for entity, _, field in _undo(write, event_id))
+            undone.append(write.event_id)
+    count = f"{photos} {'photo' if photos == 1 else 'photos'}, {len(undone)} {'event' if len(undone) == 1 else 'events'}"
+    return UndoneImport(import_id, tuple(undone), photos, f"Undid import {import_id} of {source}: {count}.")
+
+
+def _undo(write: Write, event_id: int) -> dict[Key, Any]:
+    """The values that it gave back."""
+    connection = write.connection
+    asked = events.event(connection, event_id)
+    links = events.chain(connection, event_id)
+    if asked.undone:
+        raise EditConflict(
+            f"Event {event_id} ({asked.verb}) has been undone already, by event {links[-1]}; undo that to do it again."
+        )
+    target = events.event(connection, links[-1])
+    first = events.event(connection, events.root(connection, target.id))
+    again = first.undone  # then the target is the undo that took it back
+    changes = events.changes_of(connection, target.id)
+    values: dict[Key, Any] = {(c.entity, c.entity_id, c.field): c.before for c in changes if c.changed}
+    if not values:
+        raise EditConflict(f"Event {event_id} ({asked.verb}) changed nothing, so there is nothing to undo.")
+    _refuse_what_followed(connection, target, first, again=again)
+    _refuse_taken_names(connection, target, values)
+    _refuse_taken_photos(connection, target, values)
+    write.restore(values)
+    _refuse_live_of_dead(write, target)
+    write.undoes = target.id
+    did = f"Did event {first.id} again" if again else f"Undid event {first.id}"
+    write.what = f"{did} ({first.verb}): {first.what}"
+    return values
 
 
 def _refuse_what_followed(connection: Connection, target: EventRow, first: EventRow, *, again: bool) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import shlex
 import shutil
 from pathlib import Path
 
+import pytest
 from said import Run
 
 
@@ -42,6 +45,42 @@ def test_a_row_that_a_comma_has_shifted_is_set_aside_by_itself_and_mended_in_the
     }
 
 
+def test_columns_and_photos_that_are_passed_over_are_told(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("Photo,Name,Date taken,Weather\nW0/0-0.jpg,Kelp,2019-07-31,calm\n")
+    done = run("import", table, "--images", photos)
+    assert done.code == 0
+    assert "Columns that were not read: Weather. Of what none says: species may be called species, species_name" in done.err
+    assert run("show", "Kelp", "--json").json["sightings"][0]["taken_on"] == "2019-07-31"
+    told = run("import", table, "--images", photos, "--json").json
+    assert (told["columns_left_out"], told["columns_lacking"][:2]) == (["Weather"], ["species", "encounter"])
+    folder = tmp_path / "whales"
+    shutil.copytree(photos, folder)
+    (folder / "W0" / "a.heic").touch()
+    shutil.copy(photos / "W0" / "0-0.jpg", folder / "loose.jpg")
+    assert f"Left out of {folder}: 1 .heic (save as JPEG); 1 photo beside the folders." in run("import", folder).err
+    told = run("import", folder, "--json").json["left_out"]
+    assert told == {"kinds": {".heic": 1}, "loose": 1, "linked_folders": 0}
+
+
+def test_rows_that_name_no_animal_are_set_aside(run: Run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "train.csv"
+    table.write_text("Image,Id\nW0/0-0.jpg,new_whale\nW1/1-0.jpg,new_whale\nW2/2-0.jpg,w_1\n")
+    done = run("import", table, "--images", photos, "--json").json
+    assert (done["enrolled"], done["set_aside"]) == (1, 2)
+    assert [one["name"] for one in run("individuals", "--json").json["individuals"]] == ["w_1"]
+
+
+def test_an_import_says_how_it_is_taken_back(run: Run, photos: Path) -> None:
+    said = run("import", photos).out.strip().splitlines()[-1]
+    assert said == "To take this import back: flukeprint undo --import 1"
+    undone = run("undo", "--import", 1, "--json").json
+    assert (undone["import_id"], undone["photos"], undone["what"]) == (1, 9, f"Undid import 1 of {photos}: 9 photos, 1 event.")
+    assert run("individuals", "--json").json["individuals"] == []
+    assert run("undo", "--import", 1).code == 1
+    assert (run("undo").code, run("undo", 1, "--import", 1).code) == (2, 2)
+
+
 def test_the_command_that_is_said_for_mended_rows_can_be_typed(run: Run, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "my whales"
     shutil.copytree(photos, folder)
@@ -69,6 +108,45 @@ def test_mended_rows_are_not_written_over(run: Run, photos: Path, tmp_path: Path
     assert run(*importing).code == 0
     assert [path.name for path in aside.iterdir()] == ["import-1.csv"]
     assert run("import", aside / "import-1.csv", "--images", photos).code == 0
+
+
+def test_rows_set_aside_are_a_table_that_spreadsheets_read_as_the_one_they_came_from(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    table, aside = tmp_path / "rows.csv", tmp_path / "aside.csv"
+    table.write_text("path;identity;date\nW0/0-0.jpg;Kelp;\nW1/1-0.jpg;Brönn;2019-13-45\n")
+    assert run("import", table, "--images", photos, "--set-aside", aside).code == 1
+    text = aside.read_bytes()
+    assert text.startswith(b"\xef\xbb\xbfrow;path;identity;")
+    (row,) = csv.DictReader(text.decode("utf-8-sig").splitlines(), delimiter=";")
+    assert (row["row"], row["identity"]) == ("2", "Brönn")
+    aside.write_bytes(text.replace(b"2019-13-45", b"2019-12-31"))
+    mended = run("import", aside, "--images", photos, "--json")
+    assert (mended.code, mended.json["enrolled"], mended.json["columns_left_out"]) == (0, 1, [])
+
+
+def test_rows_set_aside_that_were_cut_short_are_no_persons_work(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, aside = tmp_path / "rows.csv", tmp_path / "data" / "set-aside"
+    table.write_text("path,identity\nW0/none.jpg,Kelp\n")
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[:20])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_bytes", full)
+        assert "No space left" in run("import", table, "--images", photos).err
+    assert list(aside.iterdir()) == []
+    for name in ("none.jpg", "nothing.jpg"):
+        table.write_text(f"path,identity\nW0/{name},Kelp\n")
+        assert run("import", table, "--images", photos, "--json").json["set_aside_csv"] == str(aside / "import-1.csv")
+        assert name in (aside / "import-1.csv").read_text("utf-8-sig")
+    table.write_text("path,identity\nW0/0-0.jpg,Kelp\n")
+    assert run("import", table, "--images", photos).code == 0
+    assert list(aside.iterdir()) == []
 
 
 def test_images_of_a_folder_and_images_that_are_not_there_are_refused_at_once(run: Run, photos: Path, tmp_path: Path) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
 from test_enrol import from_the_future
 
+from catalog import photos as photo_files
+from catalog.errors import EditConflict, NotKnown, PhotoStoreFailed
 from catalog.photos import INCOMING
 from demo import animals
+from encoder.values import Box, Encoded
+from indexer import bulk
 from indexer.bulk import Progressed, import_rows, set_aside_csv
-from indexer.edits import delete_sightings
+from indexer.edits import delete_sightings, rename
 from indexer.enrol import enrol
 from indexer.errors import TableRefused
 from indexer.given import Given
 from indexer.sightings import Source
 from indexer.station import Station, open_station
-from indexer.undo import undo
+from indexer.undo import undo, undo_import
 from settings import Settings
 
 
@@ -62,6 +69,72 @@ def test_a_bad_row_is_set_aside_with_its_reason_mended_and_imported(station: Sta
     mended.write_text(text.replace("2019-13-45", "2019-12-31").replace("nan", "2"))
     later = import_rows(station, mended, images=tmp_path, who="me")
     assert (later.enrolled, later.set_aside) == (2, 3)
+
+
+def test_all_that_is_wrong_with_a_row_is_told_at_once(station: Station, whales: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text(
+        "path,identity,date,lat,lon,box\n"
+        "W0/none.jpg,Kelp,2019-13-45,north,east,big\n"
+        ",,2019-13-45,,,\n"
+        "W0/0.jpg,Kelp,2019-12-31,91,181,\n"
+        "W0/1.jpg,Kelp,,91,,\n"
+    )
+    done = import_rows(station, table, images=whales, who="me")
+    assert done.set_aside == 4
+    reasons = [row.reason or "" for row in station.catalogue.import_rows(done.import_id)]
+    for said in ("2019-13-45", "latitude north", "longitude east", "The box 'big'", "none.jpg"):
+        assert said.replace("north", '"north"').replace("east", '"east"') in reasons[0]
+    assert "no path and no identity" in reasons[1]
+    assert "2019-13-45" in reasons[1]
+    assert ("latitude" in reasons[2], "longitude" in reasons[2]) == (True, True)
+    assert reasons[2].count("cannot be") == 2
+    assert reasons[3].count("latitude") == 1
+
+
+def test_a_table_of_windows_finds_its_photos(station: Station, whales: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("path;identity\nW0\\0.jpg;Kelp\n")
+    done = import_rows(station, table, images=whales, who="me")
+    assert (done.enrolled, done.separator) == (1, ";")
+    [photo] = station.catalogue.photos()
+    assert photo.name == "0.jpg"
+    station.photos.path_of(photo).unlink()
+    assert import_rows(station, table, images=whales, who="me").put_back == 1
+
+
+@pytest.mark.parametrize("fails", [(3, 4, 5), (20,)])
+def test_a_disk_that_fills_leaves_no_photo_on_its_way(
+    station: Station, whales: Path, monkeypatch: pytest.MonkeyPatch, fails: tuple[int, ...]
+) -> None:
+    counting, written = count(1), photo_files.write_new
+
+    def filling(path: Path, data: bytes) -> None:
+        if next(counting) in fails:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written(path, data)
+
+    monkeypatch.setattr(photo_files, "write_new", filling)
+    with pytest.raises(PhotoStoreFailed):
+        import_rows(station, whales, who="me")
+    assert list((station.photos.folder / INCOMING).iterdir()) == []
+    assert import_rows(station, whales, who="me").individuals == 6
+
+
+def test_an_import_that_is_interrupted_leaves_no_photo_on_its_way(
+    station: Station, whales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting, encode = count(1), station.encoder.encode
+
+    def interrupted(data: bytes, box: Box | None = None) -> Encoded:
+        if next(counting) == 15:
+            raise KeyboardInterrupt
+        return encode(data, box)
+
+    monkeypatch.setattr(station.encoder, "encode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        import_rows(station, whales, who="me")
+    assert list((station.photos.folder / INCOMING).iterdir()) == []
 
 
 def test_a_photo_mended_in_its_place_is_taken_at_the_next_run(station: Station, whales: Path, tmp_path: Path) -> None:
@@ -171,6 +244,52 @@ def test_an_import_can_be_undone(station: Station, whales: Path) -> None:
     assert station.catalogue.counts().sightings == 0
     again = import_rows(station, whales, who="me")
     assert (again.enrolled, again.already, station.catalogue.counts().sightings) == (24, 0, 24)
+
+
+def test_a_whole_import_is_undone_at_once_and_its_events_say_whose_they_are(
+    station: Station, whales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 5)
+    monkeypatch.setattr(bulk, "BATCH_S", 600.0)
+    enrol(station, "W5", [Source("0.jpg", Given(species="orca"), path=whales / "W5" / "0.jpg")], who="me")
+    before = living(station)
+    done = import_rows(station, whales, who="me")
+    events = [event for event in station.catalogue.history() if event.verb == "import"]
+    assert [event.what for event in events[:2]] == [
+        f"imported {count} (import 1: {whales.name})" for count in ("3 photos", "5 photos")
+    ]
+    undo(station.catalogue, events[0].id, who="me")  # one was taken back by hand: it stays so
+    undone = undo_import(station.catalogue, done.import_id, who="Ben")
+    assert (undone.photos, len(undone.event_ids)) == (20, 4)
+    assert undone.what == f"Undid import 1 of {whales}: 20 photos, 4 events."
+    assert living(station) == before
+    assert [event.who for event in station.catalogue.history(limit=4)] == ["Ben"] * 4
+    with pytest.raises(EditConflict, match="Nothing that import 1"):
+        undo_import(station.catalogue, 1, who="me")
+    with pytest.raises(NotKnown, match="no import 7"):
+        undo_import(station.catalogue, 7, who="me")
+    assert import_rows(station, whales, who="me").enrolled == 23
+    assert undo_import(station.catalogue, 1, who="me").photos == 23
+
+
+def test_an_import_that_later_events_rest_on_is_not_undone_in_part(
+    station: Station, whales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 5)
+    monkeypatch.setattr(bulk, "BATCH_S", 600.0)
+    import_rows(station, whales, who="me")
+    renamed = rename(station.catalogue, "W0", "Kelp", who="me")  # whom the first event enrolled
+    before, last = living(station), station.catalogue.history(limit=1)[0].id
+    with pytest.raises(EditConflict, match=rf"Undo first, from the top: event {renamed.event_id} \(rename\)"):
+        undo_import(station.catalogue, 1, who="me")
+    assert (living(station), station.catalogue.history(limit=1)[0].id) == (before, last)
+    undo(station.catalogue, renamed.event_id, who="me")
+    assert undo_import(station.catalogue, 1, who="me").photos == 24
+    assert living(station) == []
+
+
+def living(station: Station) -> list[tuple[str, int]]:
+    return [(one.name, one.sightings) for one in station.catalogue.individuals()]
 
 
 def test_what_was_deleted_after_an_import_does_not_come_back_with_it(station: Station, whales: Path) -> None:

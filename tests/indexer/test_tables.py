@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import TableRefused
-from indexer.tables import ALIASES, Row, as_csv, flaw, read_folder, read_table
+from indexer.tables import ALIASES, OURS, LeftOut, Row, as_csv, flaw, photo_at, read_folder, read_table, rows_of
 from settings import ROOT
 
 
@@ -33,6 +33,30 @@ def test_a_folder_gives_a_row_a_photo_named_after_its_first_folder(tmp_path: Pat
         (tmp_path / name).touch()
     rows = [(row.number, row.given["identity"], row.given["path"]) for row in read_folder(tmp_path)]
     assert rows == [(1, "Kelp", "Kelp/2019/b.PNG"), (2, "Kelp", "Kelp/a.jpg"), (3, "Tide", "Tide/c.jpeg")]
+
+
+def test_what_is_hidden_in_a_folder_is_no_photo_and_what_else_is_passed_over_is_counted(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "whales", tmp_path / "elsewhere"
+    hidden = (".Trash-1000/files/a.jpg", "Kelp/.thumbnails/a.jpg", "Kelp/__MACOSX/._a.jpg", "Kelp/.a.heic", ".b.jpg")
+    unread = ("Kelp/a.HEIC", "Kelp/2019/b.cr2", "Kelp/2019/c.cr2", "d.nef", "Kelp/notes.txt")
+    for name in ("Kelp/a.jpg", "loose.jpg", "other.png", *hidden, *unread):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    elsewhere.mkdir()
+    (elsewhere / "c.jpg").touch()
+    (folder / "Kelp" / "2020").symlink_to(elsewhere)
+    (folder / "Tide").symlink_to(elsewhere)  # an individual's folder may be one
+    read = read_folder(folder)
+    assert [row.given["path"] for row in read] == ["Kelp/a.jpg", "Tide/c.jpg"]
+    assert read.left_out == LeftOut({".cr2": 2, ".heic": 1, ".nef": 1}, loose=2, linked_folders=1)
+    assert str(read.left_out) == "2 .cr2, 1 .heic, 1 .nef (save as JPEG); 2 photos beside the folders; 1 linked folder"
+
+
+def test_a_folder_without_anything_that_is_read_says_what_it_has_instead(tmp_path: Path) -> None:
+    (tmp_path / "Kelp").mkdir()
+    (tmp_path / "Kelp" / "a.heic").touch()
+    with pytest.raises(TableRefused, match=r"1 \.heic \(save as JPEG\)"):
+        read_folder(tmp_path)
 
 
 def test_a_folder_of_loose_photos_is_refused_with_the_layout_that_is_meant(tmp_path: Path) -> None:
@@ -86,6 +110,31 @@ def test_a_table_is_read_whatever_its_separator_and_encoding(tmp_path: Path, sep
     lines = [["identity", "path", "species"], ["Brönn", "a.jpg", "orca"]]
     path = table(tmp_path, "\r\n".join(separator.join(line) for line in lines), encoding)
     assert list(read_table(path)) == [Row(1, {"path": "a.jpg", "identity": "Brönn", "species": "orca"})]
+
+
+def test_headings_are_known_however_they_are_written_and_those_that_are_not_read_are_told(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        "Photo,Name,Date taken,Latitude (deg),Longitude [deg],Species name,Side,Notes,individual_id,,Row,Reason\n"
+        "a.jpg,Kelp,2019-07-31,64.1,-21.9,orca,left,calm,,7,3,cut short\n",
+    )
+    read = read_table(path)
+    assert [dict(row.given) for row in read] == [
+        {"path": "a.jpg", "date": "2019-07-31", "lat": "64.1", "lon": "-21.9", "species": "orca", "viewpoint": "left"}
+    ]
+    assert read.columns_left_out == ("Name", "Notes")  # individual_id is read before it
+    assert read.columns_lacking == ("encounter",)
+    everything = [name.replace("_", odd) for name in ("date_taken", "species_name") for odd in ("_", " ", "-", "", " (x) ")]
+    for name in everything:
+        (row,) = read_table(table(tmp_path, f"path,identity,{name.upper()}\na.jpg,Kelp,x\n"))
+        assert row.given.keys() - {"path", "identity"} == {name[:4].replace("spec", "species")}
+
+
+@pytest.mark.parametrize("name", ["new_whale", "New_Whale", "new_individual"])
+def test_what_a_set_calls_all_that_nobody_knows_is_no_animal(tmp_path: Path, name: str) -> None:
+    unnamed, named = read_table(table(tmp_path, f"Image,Id\na.jpg,{name}\nb.jpg,w_1\n"))
+    assert "This row names no animal" in (flaw(unnamed.given) or "")
+    assert flaw(named.given) is None
 
 
 def test_happywhales_table_is_read_and_its_spelling_mended(tmp_path: Path) -> None:
@@ -167,7 +216,7 @@ def test_a_pipe_a_device_and_a_table_beyond_all_measure_are_refused_unread(tmp_p
 
 
 def test_a_name_that_is_no_text_is_spelled_out_among_the_rows_set_aside() -> None:
-    text = as_csv(iter([({"path": "X\udcfe/photo.jpg", "identity": "X\udcfe"}, "no text: X\udcfe")]))
+    text = as_csv(iter([(1, {"path": "X\udcfe/photo.jpg", "identity": "X\udcfe"}, "no text: X\udcfe")]))
     assert text.encode() == text.encode("ascii")
     assert "X\\udcfe/photo.jpg" in text
 
@@ -180,8 +229,30 @@ def test_a_mended_row_is_a_new_row_and_an_equal_one_is_not() -> None:
 cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=20)
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(sorted(ALIASES)), cells).map(lambda row: {"path": "p", **row}), min_size=1))
-def test_set_aside_rows_come_back_as_they_were(rows: list[dict[str, str]]) -> None:
-    text = as_csv((row, "some reason") for row in rows)
-    read = [{k: v for k, v in row.items() if v and k != "reason"} for row in csv.DictReader(io.StringIO(text))]
+@given(
+    st.lists(st.dictionaries(st.sampled_from(sorted(ALIASES)), cells).map(lambda row: {"path": "p", **row}), min_size=1),
+    st.sampled_from(",;\t"),
+)
+def test_set_aside_rows_come_back_as_they_were(rows: list[dict[str, str]], separator: str) -> None:
+    text = as_csv(((at, row, "some reason") for at, row in enumerate(rows)), separator)
+    read = [
+        {k: v for k, v in row.items() if v and k not in OURS} for row in csv.DictReader(io.StringIO(text), delimiter=separator)
+    ]
     assert read == rows
+    assert rows_of(text.encode("utf-8-sig"), "aside.csv").columns_left_out == ()
+
+
+def test_a_photo_is_found_however_its_path_is_written(tmp_path: Path) -> None:
+    (tmp_path / "photos 2024").mkdir()
+    (tmp_path / "photos 2024" / "k8.jpg").touch()
+    assert photo_at(tmp_path, "photos 2024\\k8.jpg") == tmp_path / "photos 2024" / "k8.jpg"
+    (tmp_path / "a\\b.jpg").touch()  # a name that may be, and is then meant
+    assert photo_at(tmp_path, "a\\b.jpg") == tmp_path / "a\\b.jpg"
+    composed, apart = "Zo\u00eb", "Zoe\u0308"
+    for folder in (composed, apart):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{apart}.jpg").touch()
+    assert photo_at(tmp_path, f"{composed}/{composed}.jpg") == tmp_path / composed / f"{apart}.jpg"
+    assert photo_at(tmp_path, f"{apart}\\{composed}.jpg") == tmp_path / apart / f"{apart}.jpg"
+    for nowhere in ("none\\k8.jpg", "a\0.jpg", "x" * 5000):
+        assert photo_at(tmp_path, nowhere) == tmp_path / nowhere
