@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from matching.answer import Answer
+from service.errors import StartRefused
 
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60)  # 2 is what an alert asks for
 STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.3, 2.5, 5, 10)
@@ -27,7 +28,7 @@ class Measures:
     def __init__(self, shared: Path | None = None) -> None:
         self._shared = shared
         if shared is not None:
-            shared.mkdir(parents=True, exist_ok=True)
+            _make(shared)
             os.environ[SHARED] = str(shared)
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram  # not before: see SHARED
 
@@ -112,6 +113,17 @@ class Measures:
             process = int(file.stem.rsplit("_", 1)[1])
             if not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
                 multiprocess.mark_process_dead(process, str(self._shared))  # type: ignore[no-untyped-call]
+
+
+def _make(shared: Path) -> None:
+    """Not its parents: processes that count together must not each have a folder of its own by a typing error."""
+    try:
+        shared.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StartRefused(
+            f"FLUKEPRINT_METRICS_DIR names {shared}, which cannot be made: {error.strerror}. Make the folder that it lies in, "
+            "or mend the path."
+        ) from error
 
 
 def number(value: float | None) -> float:
