@@ -88,3 +88,4 @@ def tell_lanes(house: House) -> None:
     for name, lane in house.gate.lanes().items():
         house.measures.inside.labels(name).set(lane.inside)
         house.measures.places.labels(name).set(lane.room)
+        house.measures.at_once.labels(name).set(lane.threads)

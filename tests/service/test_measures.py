@@ -14,6 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Photo, Service, Start, process
 
+from encoder.errors import EncoderError
+from encoder.values import Encoded
 from service.measures import Measures
 
 Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -90,6 +92,38 @@ def test_refusals_are_counted_by_their_problem(start: Start, photo: Photo) -> No
     found = told(service.url)
     for problem in ("not-a-photo", "method-not-allowed", "host-refused"):
         assert value(found, "refusals_total", problem=problem) == 1
+
+
+def test_what_fails_is_counted_from_0_on_and_who_is_sent_away_is_no_failure(
+    start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start(streams=2, queue=0)
+    first = told(service.url)
+    for outcome in ("served", "refused", "sent-away", "failed"):
+        assert value(first, "outcomes_total", outcome=outcome) == 0
+
+    def match() -> int:
+        return service.client.post("/match", files={"images": ("a.jpg", photo(1, 0))}).status_code
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.house.gate.encode, "places", 0)
+        assert match() == 503
+    with monkeypatch.context() as patch:
+        patch.setattr(type(service.house.station.encoder), "encode", failing)
+        assert match() == 503
+        assert service.client.post("/v1/identify", content=photo(1, 0)).status_code == 503
+    assert service.client.post("/v1/identify", content=b"no photo").status_code == 415
+    found = told(service.url)
+    assert value(found, "outcomes_total", outcome="served") == 1  # the first look
+    assert value(found, "outcomes_total", outcome="refused") == 1
+    assert value(found, "outcomes_total", outcome="sent-away") == 1
+    assert value(found, "outcomes_total", outcome="failed") == 2
+    asked = until(service.url, lambda now: ("flukeprint_at_once", frozenset({("lane", "encode")})) in now)
+    assert value(asked, "at_once", lane="encode") == value(asked, "places", lane="encode") == 2
+
+
+def failing(*_: object) -> Encoded:
+    raise EncoderError("the runtime is gone")
 
 
 def test_the_description_is_counted_under_its_own_address(start: Start) -> None:
