@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from arguments import CommandWrong, joined
+from arguments import CommandWrong, PartLacking, joined
 from errors import FlukeprintError
 from flags import every_verb
 
@@ -26,6 +26,7 @@ VERSION = "0.1.0"
 DONE, REFUSED, WRONG = 0, 1, 2  # argparse itself leaves with 2 for a wrong command line
 STOPPED = 130
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF)  # of the output; rooms say themselves what they cannot write
+CHECKOUT_ALONE = ("training", "loadtests")  # rooms that the image is built without
 Verb = Callable[[argparse.Namespace], int]
 _UNDERSCORED = str.maketrans(" -", "__")  # `bundles list` and `second-opinion` as functions
 GROUPS = {
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
-        code = _verb(args.room, args.function)(args)
+        code = _done(args)
         sys.stdout.flush()
     except FlukeprintError as error:
         _refused(error, str(error), json=args.json)
@@ -70,6 +71,16 @@ def _refused(error: Exception, said: str, *, json: bool) -> int:
     if json:
         terminal.put_json({"error": type(error).__name__, "message": said})
     return REFUSED
+
+
+def _done(args: argparse.Namespace) -> int:
+    try:
+        return _verb(args.room, args.function)(args)
+    except ModuleNotFoundError as error:
+        if error.name not in CHECKOUT_ALONE:
+            raise
+        verb = " ".join(word for word in (args.verb, getattr(args, "what", None)) if word)
+        raise PartLacking(f'"{verb}" is not part of this installation; use a checkout of Flukeprint for it.') from error
 
 
 def _verb(room: str, name: str) -> Verb:

@@ -37,11 +37,16 @@ def keys_create(args: argparse.Namespace) -> int:
     secret, until = new_key(), _end_of(args.expires)
     with _desk(args, create=True) as desk:
         made = desk.add_key(secret, args.role, args.name, expires_at=until)
+        is_first = len(desk.keys()) == 1
     if args.json:
         terminal.put_json({"id": made.id, "key": secret, "role": made.role})
     else:
         print(secret)
         print(f'Key {made.id}, "{made.name}", {made.role}. It is shown this once; only its hash is kept.', file=sys.stderr)
+    if is_first:
+        print("It is the first key: from now on every request to the service needs one.", file=sys.stderr)
+        if made.role == "viewer":
+            print("This one opens no change. For changes make one more: flukeprint keys create --role editor", file=sys.stderr)
     return DONE
 
 
