@@ -88,7 +88,11 @@ def identified(house: House, photos: Sequence[QueryPhoto], options: Options, att
     """The answer as JSON, kept and counted."""
     encoder = Watched(house.station.encoder, attempt.gone, house.traces)
     with house.traces.span("identify") if house.traces else nullcontext():
-        answer, told = identify_and_tell(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
+        try:
+            answer, told = identify_and_tell(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
+        except PhotoRefused:  # where none of them can be used
+            house.measures.photos.labels("refused").inc(len(photos))
+            raise
         if house.traces is not None:
             spent = answer.timings_ms
             began = time.time_ns() - int((spent.search + spent.decide) * 1e6)

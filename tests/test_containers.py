@@ -152,7 +152,9 @@ def test_what_the_images_steps_make_in_a_clean_folder_serves(root: Path, tmp_pat
         [image / "venv/bin/python", "-m", "pip", "freeze"], capture_output=True, text=True, check=True
     ).stdout
     assert [name for name in ("torch", "timm", "pytest", "schemathesis", "rembg") if f"\n{name}==" in f"\n{packages}"] == []
-    told = subprocess.run([image / "bin/flukeprint", "--version"], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    told = subprocess.run(
+        [image / "bin/flukeprint", "--version"], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
     assert told.startswith("flukeprint ")
     made = {path: path.lstat().st_mode for path in image.rglob("*")}
     for path, mode in made.items():
