@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import terminal
 from catalog.desk import Desk
-from catalog.errors import ValueRefused
+from catalog.errors import CatalogueMissing, ValueRefused
 from catalog.keys import new_key
 from catalog.values import ApiKey, KeptDrift
 from catalog.watch import Watch
@@ -142,7 +142,15 @@ def loadtest(args: argparse.Namespace) -> int:
 @contextmanager
 def _desk(args: argparse.Namespace, *, create: bool = False) -> Iterator[Desk]:
     """Works beside a running service, which sees the change within a second."""
-    with open_books(settings_for(args), create=create) as catalogue:
+    settings = settings_for(args)
+    try:
+        catalogue = open_books(settings, create=create)
+    except CatalogueMissing as missing:
+        raise CatalogueMissing(
+            f"There is no catalogue yet, and so no key. Check the data folder, {settings.data_dir}; to begin both: "
+            "flukeprint keys create --role admin"
+        ) from missing
+    with catalogue:
         yield Desk(catalogue)
 
 

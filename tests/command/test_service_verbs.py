@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -28,6 +30,46 @@ def test_the_first_key_of_an_admin_needs_no_other(run: Run) -> None:
     assert set(first.json) == {"id", "key", "role"}
     assert "from now on every request" in first.err
     assert "one more" not in first.err
+
+
+def test_where_there_is_no_catalogue_there_is_no_key_and_how_to_make_one_is_said(run: Run) -> None:
+    for words in (["keys", "list"], ["keys", "revoke", "1"]):
+        refused = run(*words)
+        assert refused.code == 1
+        assert "flukeprint keys create --role admin" in refused.err
+        assert "photo" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["identify", "--tpo", "3", "a.jpg"], "--tpo"),
+        (["keys", "create"], "--role"),
+        (["nothing"], "nothing"),
+        (["identify", "a.jpg", "--top", "0"], "'0' is not a whole number from 1 on"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_refused_in_json_too(run: Run, words: list[str], says: str) -> None:
+    wrong = run(*words, "--json")
+    assert (wrong.code, wrong.json["error"]) == (2, "CommandWrong")
+    assert says in wrong.json["message"]
+    assert wrong.json["message"] in wrong.err
+    assert wrong.err.startswith("usage: flukeprint")
+    plain = run(*words)
+    assert (plain.code, plain.out) == (2, "")
+
+
+def test_an_address_that_is_not_this_machines_is_said_so_and_a_taken_port_too(run: Run, root: Path, tmp_path: Path) -> None:
+    def serve(*words: object) -> str:
+        command = [sys.executable, root / "cli.py", "serve", "--data-dir", tmp_path / "data", *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1
+        return done.stderr
+
+    run("keys", "create", "--role", "admin")
+    assert "The --host has to be an address of this machine" in serve("--host", "192.0.2.1", "--port", 0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "Another --port may be free." in serve("--port", taken.getsockname()[1])
 
 
 class WithoutRooms(MetaPathFinder):
