@@ -6,7 +6,8 @@ RUN /source/scripts/build_image /flukeprint server
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin flukeprint \
-    && install -d -o flukeprint -g flukeprint /data
+    && install -d -o flukeprint -g flukeprint /data \
+    && ln -s /flukeprint/bin/flukeprint /usr/local/bin/flukeprint
 COPY --from=build /flukeprint /flukeprint
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

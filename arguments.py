@@ -18,6 +18,10 @@ class CommandWrong(FlukeprintError):
     """The command line lacks a word or contradicts itself, which argparse cannot tell; the exit code is 2 as for its own."""
 
 
+class PartLacking(FlukeprintError):
+    """The verb needs a room that this installation was made without, as the image is."""
+
+
 def joined(argv: Sequence[str]) -> list[str]:
     """`--near -17.5,-149.8,50` as `--near=-17.5,…`: argparse takes what begins with a minus for an unknown flag."""
     words: list[str] = []

@@ -16,9 +16,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from arguments import CommandWrong, joined
+from arguments import CommandWrong, PartLacking, joined
 from errors import FlukeprintError
 from flags import every_verb
 
@@ -26,6 +26,7 @@ VERSION = "0.1.0"
 DONE, REFUSED, WRONG = 0, 1, 2  # argparse itself leaves with 2 for a wrong command line
 STOPPED = 130
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF)  # of the output; rooms say themselves what they cannot write
+CHECKOUT_ALONE = ("training", "loadtests")  # rooms that the image is built without
 Verb = Callable[[argparse.Namespace], int]
 _UNDERSCORED = str.maketrans(" -", "__")  # `bundles list` and `second-opinion` as functions
 GROUPS = {
@@ -39,9 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     if sys.stdout is None:  # closed before we began; what is asked is done all the same
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-    args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
+    words = joined(sys.argv[1:] if argv is None else argv)
     try:
-        code = _verb(args.room, args.function)(args)
+        args = build_parser().parse_args(words)
+    except Unread as unread:
+        if "--json" in words:
+            _put_json(CommandWrong.__name__, unread.said)
+        raise
+    try:
+        code = _done(args)
         sys.stdout.flush()
     except FlukeprintError as error:
         _refused(error, str(error), json=args.json)
@@ -68,8 +75,39 @@ def _refused(error: Exception, said: str, *, json: bool) -> int:
 
     terminal.say(f"flukeprint: {said}", stream=sys.stderr)
     if json:
-        terminal.put_json({"error": type(error).__name__, "message": said})
+        _put_json(type(error).__name__, said)
     return REFUSED
+
+
+def _put_json(error: str, said: str) -> None:
+    import terminal
+
+    terminal.put_json({"error": error, "message": said})
+
+
+class Unread(SystemExit):
+    """The command line cannot be read, which stderr has been told; `said` is argparse's message."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(WRONG)
+        self.said = said
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        raise Unread(message)
+
+
+def _done(args: argparse.Namespace) -> int:
+    try:
+        return _verb(args.room, args.function)(args)
+    except ModuleNotFoundError as error:
+        if error.name not in CHECKOUT_ALONE:
+            raise
+        verb = " ".join(word for word in (args.verb, getattr(args, "what", None)) if word)
+        raise PartLacking(f'"{verb}" is not part of this installation; use a checkout of Flukeprint for it.') from error
 
 
 def _verb(room: str, name: str) -> Verb:
@@ -79,7 +117,7 @@ def _verb(room: str, name: str) -> Verb:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line: what all verbs have in common, and every verb of `flags.py`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="flukeprint",
         description="Which animal is this? Photo-identification for whales and dolphins.",
         epilog="Every verb explains itself, with an example: flukeprint identify --help",

@@ -22,7 +22,8 @@ def _ask(add: Add) -> None:
     verb = add(
         "identify",
         "say which known individual the photos show, how sure that is, or that it is a new one",
-        "flukeprint identify fluke.jpg\nflukeprint identify 0034.jpg 0035.jpg --species humpback --near 64.1,-21.9,50 --json",
+        "flukeprint identify fluke.jpg\n"
+        'flukeprint identify 0034.jpg 0035.jpg --species "humpback whale" --near 64.1,-21.9,50 --json',
     )
     verb.add_argument("photos", nargs="+", metavar="PHOTO", help="photos of one animal on one occasion; they get one answer")
     verb.add_argument("--top", type=count, default=5, metavar="N", help="how many candidates to show (default: 5)")
@@ -57,7 +58,7 @@ def _enrol(add: Add) -> None:
     verb = add(
         "enrol",
         "enrol a new individual, or further photos of a known one",
-        'flukeprint enrol --name "Kelp-07" --species humpback --date 2026-07-14 a.jpg b.jpg',
+        'flukeprint enrol --name "Kelp-07" --species "humpback whale" --date 2026-07-14 a.jpg b.jpg',
     )
     verb.add_argument("--name", required=True, help="the individual's name; a known name gets further photos")
     verb.add_argument("--species", metavar="S", help="its species, a word of your choice kept alike")
@@ -92,7 +93,7 @@ def _catalogue(add: Add) -> None:
     verb.add_argument("individual", metavar="ID")
     verb.add_argument("name", metavar="NAME")
 
-    verb = add("species", "say what species an individual is", "flukeprint species Kelp-07 humpback", room)
+    verb = add("species", "say what species an individual is", 'flukeprint species Kelp-07 "humpback whale"', room)
     verb.add_argument("individual", metavar="ID")
     verb.add_argument("species", metavar="SPECIES")
 

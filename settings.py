@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import getpass
+import ipaddress
 import os
 import re
 import tomllib
@@ -46,6 +47,14 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def cores() -> int:
@@ -152,12 +161,14 @@ class Settings(BaseModel):
     header_timeout_s: int = Field(20, ge=1, description="How long a client may take to send a request's headers.")
     leave_within_s: int = Field(25, ge=1, description="After SIGTERM: how long what was begun may take to end.")
     allowed_hosts: str | None = Field(
-        None, description="Host names that the service answers to, with commas; unset: on this machine's own address its names."
+        None,
+        description="Host names that the service answers to beside this machine's own, with commas; unset: on this machine's "
+        "own address its own alone, on another all.",
     )
     trusted_proxies: str | None = Field(
         None,
-        description="Addresses of proxies, with commas, whose X-Forwarded-For says who asks; unset: none is believed, and all "
-        "who come through a proxy share its rate.",
+        description="IP addresses or networks of proxies, with commas, whose X-Forwarded-For says who asks; unset: none is "
+        "believed, and all who come through a proxy share its rate.",
     )
     cors_origins: str | None = Field(
         None, description="Web origins that may call the service, each by name, with commas; unset: none."
@@ -197,6 +208,37 @@ class Settings(BaseModel):
                 raise PydanticCustomError(
                     "origins", "expected origins such as https://app.example, each by name, with commas between"
                 )
+        return given
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _by_host(cls, given: str | None) -> str | None:
+        """What never is a request's Host, such as `*`, would let nobody in, and only the first request would say so."""
+        for one in given.split(",") if given else ():
+            if not (re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", one.strip(), re.IGNORECASE) or _is_address(one)):
+                raise PydanticCustomError(
+                    "hosts", "expected host names such as whales.example, without scheme and port, with commas between"
+                )
+        return given
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _by_address(cls, given: str | None) -> str | None:
+        """A name is compared with no address, so that nothing would be believed; of `*`, everybody."""
+        for one in given.split(",") if given else ():
+            try:
+                ipaddress.ip_network(one.strip())
+            except ValueError:
+                raise PydanticCustomError(
+                    "proxies", "expected IP addresses or networks such as 10.0.0.7 or 10.0.0.0/24, with commas between"
+                ) from None
+        return given
+
+    @field_validator("user")
+    @classmethod
+    def _somebody(cls, given: str) -> str:
+        if not given.strip():
+            raise PydanticCustomError("user", "expected a name, which stands in the log")
         return given
 
     @field_validator("traces_url")

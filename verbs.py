@@ -22,6 +22,7 @@ from catalog.values import Sighting
 from encoder.errors import PhotoRefused
 from encoder.values import Box
 from indexer.given import bound, crop
+from indexer.species import lacking
 from indexer.station import beginning, open_books, open_station
 from settings import Settings, read_settings
 from vector_db.port import Filter, Place, Radius
@@ -41,10 +42,12 @@ def identify(args: argparse.Namespace) -> int:
     with open_station(settings, create=False) as station, naming(args.photos[0]):  # it is the first that is told of
         photos = [query_photo(station, Path(path), box) for path, box in zip(args.photos, boxes, strict=True)]
         answer = identify_and_keep(station, photos, options, who=settings.user, second_opinion=args.second_opinion)
+        lacks = None if answer.candidates else lacking(station.catalogue, options.where.species)
     if args.json:
         terminal.put_json(answer.to_json())
     else:
         terminal.put_answer(answer)
+    say_lacking(lacks)
     return DONE
 
 
@@ -62,11 +65,13 @@ def similar(args: argparse.Namespace) -> int:
         else:
             with naming(args.photo):
                 found = similar_to_photo(station, Path(args.photo), boxes[0], top=args.top, where=where)
+        lacks = None if found else lacking(station.catalogue, where.species) or "No sighting is as you asked for."
     if args.json:
         terminal.put_json({"similar": [{"rank": rank} | asdict(one) for rank, one in enumerate(found, start=1)]})
     else:
         rows = [(rank, f"{s.score:.3f}", s.sighting_id, s.name, s.species, s.photo) for rank, s in enumerate(found, start=1)]
         terminal.put_table(rows, ("rank", "cosine", "sighting", "individual", "species", "photo"))
+    say_lacking(lacks)
     return DONE
 
 
@@ -181,11 +186,13 @@ def individuals(args: argparse.Namespace) -> int:
     species = clean_label(args.species, "species")
     with books(args) as (catalogue, _):
         found = catalogue.individuals(args.search, species)
+        lacks = None if found else lacking(catalogue, species) or "No individual is as you asked for."
     if args.json:
         terminal.put_json({"individuals": [asdict(one) for one in found]})
     else:
         rows = [(one.id, one.name, one.species, one.sightings, one.encounters) for one in found]
         terminal.put_table(rows, ("id", "name", "species", "sightings", "encounters"))
+    say_lacking(lacks)
     return DONE
 
 
@@ -287,6 +294,12 @@ def restore(args: argparse.Namespace) -> int:
 
 def settings_for(args: argparse.Namespace) -> Settings:
     return read_settings(data_dir=args.data_dir)
+
+
+def say_lacking(said: str | None) -> None:
+    """Why nothing stands in the answer."""
+    if said is not None:
+        terminal.say(f"flukeprint: {said}", stream=sys.stderr)
 
 
 @contextmanager

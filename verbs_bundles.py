@@ -209,6 +209,8 @@ def extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if error.name == "training":  # the room itself, in an image: `cli.py` says so
+            raise
         raise BundleNotUsed(f"This needs {error.name}, of the extra `train`: make setup EXTRAS=train") from error
 
 

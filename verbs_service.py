@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import terminal
 from catalog.desk import Desk
-from catalog.errors import ValueRefused
+from catalog.errors import CatalogueMissing, ValueRefused
 from catalog.keys import new_key
 from catalog.values import ApiKey, KeptDrift
 from catalog.watch import Watch
@@ -39,11 +39,16 @@ def keys_create(args: argparse.Namespace) -> int:
     secret, until = new_key(), _end_of(args.expires)
     with _desk(args, create=True) as desk:
         made = desk.add_key(secret, args.role, args.name, expires_at=until)
+        is_first = len(desk.keys()) == 1
     if args.json:
         terminal.put_json({"id": made.id, "key": secret, "role": made.role})
     else:
         print(secret)
         print(f'Key {made.id}, "{made.name}", {made.role}. It is shown this once; only its hash is kept.', file=sys.stderr)
+    if is_first:
+        print("It is the first key: from now on every request to the service needs one.", file=sys.stderr)
+        if made.role == "viewer":
+            print("This one opens no change. For changes make one more: flukeprint keys create --role editor", file=sys.stderr)
     return DONE
 
 
@@ -139,7 +144,15 @@ def loadtest(args: argparse.Namespace) -> int:
 @contextmanager
 def _desk(args: argparse.Namespace, *, create: bool = False) -> Iterator[Desk]:
     """Works beside a running service, which sees the change within a second."""
-    with open_books(settings_for(args), create=create) as catalogue:
+    settings = settings_for(args)
+    try:
+        catalogue = open_books(settings, create=create)
+    except CatalogueMissing as missing:
+        raise CatalogueMissing(
+            f"There is no catalogue yet, and so no key. Check the data folder, {settings.data_dir}; to begin both: "
+            "flukeprint keys create --role admin"
+        ) from missing
+    with catalogue:
         yield Desk(catalogue)
 
 

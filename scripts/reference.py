@@ -143,7 +143,7 @@ def _values(field: FieldInfo) -> str:
     names = {str: "text", int: "whole number", float: "number", bool: "true, false", Path: "path"}
     said = ", ".join(names.get(kind, f"`{kind}`") if isinstance(kind, type) else f"`{kind}`" for kind in kinds)
     bounds = [
-        f"{word} {getattr(limit, name):g}"
+        f"{word} {getattr(limit, name)}"  # in full: not 1e+06
         for limit in field.metadata
         for name, word in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
         if hasattr(limit, name)

@@ -20,6 +20,7 @@ from encoder.values import Box, Encoded
 from indexer.asking import identify_and_tell, second, similar_to_photo, similar_to_sighting
 from indexer.errors import RowRefused
 from indexer.given import crop
+from indexer.species import lacking
 from matching.identify import Options, QueryPhoto
 from matching.identify import identify as identify_photos
 from service import questions
@@ -74,12 +75,17 @@ async def identify(request: Request) -> Response:
 
     def work(attempt: Attempt) -> Reply:
         told = identified(house, photos, options, attempt, who=caller.name)
-        return Reply(told | {"explanation": explained(told)} if asked.explain else told)
+        return reply(told)
 
     def again(number: int) -> Reply:
         kept = house.station.catalogue.identification(number)
-        told = kept.answer | {"identification_id": number}
-        return Reply(told | {"explanation": explained(told)} if asked.explain else told)
+        return reply(kept.answer | {"identification_id": number})
+
+    def reply(told: dict[str, Any]) -> Reply:
+        if not asked.explain:
+            return Reply(told)
+        lacks = None if told["candidates"] else lacking(house.station.catalogue, options.where.species)
+        return Reply(told | {"explanation": explained(told, lacks)})
 
     return await once(request, sent.fingerprint(), work, again, encodes=True)
 
@@ -88,7 +94,11 @@ def identified(house: House, photos: Sequence[QueryPhoto], options: Options, att
     """The answer as JSON, kept and counted."""
     encoder = Watched(house.station.encoder, attempt.gone, house.traces)
     with house.traces.span("identify") if house.traces else nullcontext():
-        answer, told = identify_and_tell(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
+        try:
+            answer, told = identify_and_tell(house.station, photos, options, who=who, encoder=encoder, books=attempt.books)
+        except PhotoRefused:  # where none of them can be used
+            house.measures.photos.labels("refused").inc(len(photos))
+            raise
         if house.traces is not None:
             spent = answer.timings_ms
             began = time.time_ns() - int((spent.search + spent.decide) * 1e6)

@@ -7,8 +7,8 @@ from typing import Any
 from matching.calibration import BASES
 
 
-def explained(answer: dict[str, Any]) -> list[str]:
-    """From an answer as JSON, so that one that was kept is explained as it was given."""
+def explained(answer: dict[str, Any], lacks: str | None = None) -> list[str]:
+    """From an answer as JSON, so that one that was kept is explained as it was given. `lacks`: what nothing was found for."""
     grounds, candidates = answer["calibration"], answer["candidates"]
     said = [f"Probabilities are {BASES[grounds['source']]}: {grounds['reason']}."]
     if grounds["optimistic"]:
@@ -19,7 +19,7 @@ def explained(answer: dict[str, Any]) -> list[str]:
     expected = grounds["new_share"] * 100
     said.append(f"It is called new where P(new) is two thirds or more; {expected:.3g}% of animals are expected to be new.")
     if not candidates:
-        return [*said, "There was nothing to compare with."]
+        return [*said, "There was nothing to compare with.", *([lacks] if lacks else [])]
     for one in candidates[:3]:
         proof = one["evidence"][0]
         said.append(

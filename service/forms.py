@@ -6,7 +6,6 @@ fields in the address.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -14,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.errors import RequestRefused, UploadRefused
 from service.house import house_of
+from service.misfits import LONGEST, misfit, nearest
 from service.multipart import FormDamaged, read_parts
 
 MOST_FIELDS = 500
@@ -55,7 +54,7 @@ class Sent:
         try:
             return kind.model_validate(given)
         except ValidationError as error:
-            raise RequestValidationError(error.errors(include_input=False, include_context=False)) from error
+            raise misfit(error, kind) from error
 
     def fingerprint(self) -> str:
         """Of all that was sent, whatever boundary it was sent with; of what cannot come again, which nobody compares, none."""
@@ -69,9 +68,7 @@ def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
     """A typing error in the address must not pass for a default either."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known) or 'none'}."
-            raise RequestRefused(f"There is no parameter {name[:60]} at this address: {hint}")
+            raise RequestRefused(f"There is no parameter {name[:LONGEST]} at this address: {nearest(name, known)}")
 
 
 async def read_sent(request: Request, *, files: str = "photos", least: int = 1, raw: bool = False) -> Sent:
@@ -133,4 +130,4 @@ async def read_json(request: Request, kind: type[Asked]) -> Asked:
     try:
         return kind.model_validate_json(await request.body())
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_input=False, include_context=False, include_url=False)) from error
+        raise misfit(error, kind) from error

@@ -51,7 +51,7 @@ class Lane:
         self._standing = self.places if standing is None else threads + standing
         self._busy_since: float | None = None  # since when no thread was free, if somebody had to wait then
         self._left = asyncio.Event()
-        self._threads = threads
+        self.threads = threads
         self.inside = 0  # at work, waiting, or on its way in
         self._late = 0  # waiting for a place, since their bodies were slow
         self._each_s = 0.0  # how long work takes, the last counting most
@@ -64,7 +64,7 @@ class Lane:
         """Places now. A queue that stands serves nobody sooner: after a burst's length it is cut, and waits are short again."""
         if self._busy_since is None or time.monotonic() - self._busy_since <= STANDS_AFTER_S:
             return self.places
-        return min(self._standing, self._threads + 1) if self._is_flooded else self._standing
+        return min(self._standing, self.threads + 1) if self._is_flooded else self._standing
 
     @property
     def _is_flooded(self) -> bool:
@@ -83,16 +83,16 @@ class Lane:
             )
 
     def enter(self) -> None:
-        if self.inside < self._threads and not self._is_flooded:  # in a flood a thread is free for a moment, and asked at once
+        if self.inside < self.threads and not self._is_flooded:  # in a flood a thread is free for a moment, and asked at once
             self._busy_since = None
         self.inside += 1
         self._flood, self._refused = 0.9 * self._flood + 0.1 * self._refused, 0
-        if self._busy_since is None and self.inside > self._threads:
+        if self._busy_since is None and self.inside > self.threads:
             self._busy_since = time.monotonic()
 
     def _when(self) -> int:
         """Seconds until there is a place for this one too: after those who are inside, and those who were refused before it."""
-        now, each_s = time.monotonic(), self._each_s / self._threads
+        now, each_s = time.monotonic(), self._each_s / self.threads
         self._promised = max(self._promised, now + self.inside * each_s) + SPREAD * each_s
         self._promised = min(self._promised, now + LONGEST_WAIT_S)
         return max(1, math.ceil(self._promised - now))

@@ -63,6 +63,11 @@ class House:
 @contextmanager
 def open_house(settings: Settings, measures: Measures, traces: Traces | None = None) -> Iterator[House]:
     """Everything that cannot work is said now, before the first request."""
+    if settings.mask_model is not None and not settings.mask_model.is_file():
+        raise StartRefused(
+            f"FLUKEPRINT_MASK_MODEL names {settings.mask_model}, which is no file. Mend the path, or fetch the model: "
+            "make mask-model."
+        )
     with open_station(settings, streams=settings.streams) as station:
         desk = Desk(station.catalogue)
         if settings.admin_key_file is not None:

@@ -168,11 +168,11 @@ class Worker:
         told = asdict(done)
         told["photos"] = outcomes + list(told["photos"])
         told["event_id"] = done.event_id or row.made  # an interrupted try of this row has enrolled them
-        for photo in told["photos"]:
-            house.measures.photos.labels(photo["state"]).inc()
         refused = all(photo["state"] == "refused" for photo in told["photos"])
         state: JobRowState = "refused" if refused else "done"
         house.desk.mark_job_row(row.id, state, answer=told, reason=told["photos"][0]["reason"] if refused else None)
+        for photo in told["photos"]:  # now: a row that could not be marked is done again
+            house.measures.photos.labels(photo["state"]).inc()
         return state
 
     def _read(self, archive: zipfile.ZipFile, photo: dict[str, Any]) -> bytes | PhotoRefused:

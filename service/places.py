@@ -13,6 +13,7 @@ from service.errors import HostRefused
 from settings import Settings
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+MOST_SHOWN = 100  # letters of a Host that is refused
 
 
 def is_own(host: str) -> bool:
@@ -34,13 +35,17 @@ class Places:
 
     def __init__(self, settings: Settings) -> None:
         self._own = is_own(settings.host)
-        self._hosts = listed(settings.allowed_hosts) or (OWN_NAMES | {settings.host.strip("[]")} if self._own else frozenset())
+        also = {name.strip("[]") for name in listed(settings.allowed_hosts)}
+        self._hosts = OWN_NAMES | {settings.host.strip("[]")} | also if self._own or also else frozenset()
         self.origins = listed(settings.cors_origins)
 
     def check(self, host: str, origin: str | None, site: str | None) -> None:
         """`site` is what a browser says in Sec-Fetch-Site."""
         if self._hosts and _name(f"//{host}") not in self._hosts:
-            raise HostRefused("The Host of this request is none that this service answers to: see FLUKEPRINT_ALLOWED_HOSTS.")
+            raise HostRefused(
+                f'This service does not answer to the Host "{host[:MOST_SHOWN]}", but to {", ".join(sorted(self._hosts))}. '
+                "To let another in, set FLUKEPRINT_ALLOWED_HOSTS to its name."
+            )
         if origin is not None and origin.lower() not in self.origins and _place(origin) != host.lower():
             raise HostRefused("A page of another site asked, which this service does not answer: see FLUKEPRINT_CORS_ORIGINS.")
         if origin is None and site == "cross-site" and self._own:

@@ -116,9 +116,8 @@ async def predict_batch(request: Request) -> Response:
         found = []
         for (name, photo), mask in zip(photos, masked, strict=True):
             try:
-                if isinstance(photo, PhotoRefused):
-                    raise photo
-                found.append(_of_answer(ask(QueryPhoto(photo.name, photo.data)), name, mask, asked.top))
+                query = QueryPhoto(name, photo) if isinstance(photo, PhotoRefused) else QueryPhoto(photo.name, photo.data)
+                found.append(_of_answer(ask(query), name, mask, asked.top))
             except PhotoRefused as refusal:
                 found.append(_refused(house, name, refusal))
         return Reply(found)

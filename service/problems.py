@@ -26,6 +26,7 @@ from errors import FlukeprintError
 from indexer import errors as indexer
 from matching import errors as matching
 from service import errors as service
+from service import misfits
 from settings import SettingsRefused
 from vector_db import errors as vector_db
 
@@ -154,9 +155,8 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        wrong = [{"where": ".".join(map(str, one["loc"])) or "body", "what": one["msg"]} for one in error.errors()[:20]]
-        first = wrong[0] if wrong else {"where": "body", "what": "unreadable"}
-        return answer(request, INVALID, f"{first['where']}: {first['what']}. See the API's description.", errors=wrong)
+        wrong = misfits.told(error.errors(), request.scope.get("route"))
+        return answer(request, INVALID, f"{misfits.sentence(wrong)} See the API's description.", errors=wrong)
 
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -60,6 +60,15 @@ class PhotoAnswer(Shape):
     sharpness: float | None
     refused: str | None = Field(description="Why this photo was left out; null where it was used.")
     candidates: list[PhotoCandidate]
+    copy_of: int | None = Field(
+        default=None, description="An earlier photo of the question, from 0, that is the same picture: both count once."
+    )
+
+
+class Elsewhere(Shape):
+    individual_id: Id
+    name: str
+    decision: Literal["known", "unsure"]
 
 
 class Rates(Shape):
@@ -106,6 +115,9 @@ class Answer(Shape):
     timings_ms: Timings
     identification_id: Id | None
     second_opinion: SecondGrounds | None = None
+    beyond: Elsewhere | None = Field(
+        default=None, description="Whom a filter left out, where it is known or may be: without the filter it is not new."
+    )
     explanation: list[str] | None = None
 
     model_config = ConfigDict(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import socket
 import sys
 import tempfile
 from contextlib import suppress
@@ -111,5 +112,16 @@ def serve(settings: Settings) -> None:
         raise state.start_failure
     if not server.started:
         raise StartRefused(
-            f"The service could not listen on {settings.host}:{settings.port}; its log says why. Another --port may be free."
+            f"The service could not listen on {settings.host}:{settings.port}; its log says why. {_mended(settings.host)}"
         )
+
+
+def _mended(host: str) -> str:
+    """What may be done where it cannot listen."""
+    try:
+        family, *_, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as tried:
+            tried.bind(place)
+    except OSError:
+        return "The --host has to be an address of this machine, such as 127.0.0.1."
+    return "Another --port may be free."

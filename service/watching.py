@@ -69,6 +69,7 @@ class Watcher:
     def _look_at_drift(self, event: int) -> None:
         station, measures = self._house.station, self._house.measures
         if event != self._known_at:
+            station.follower.follow()  # or the calibration stays of the log as the last question found it
             station.calibration()  # fitted again where the catalogue has grown: its trials are the baseline of top scores
             self._known, self._known_at = baselines(station.catalogue, station.bundle_id), event
         found = measure_drift(station.catalogue, station.bundle_id, self._known)
@@ -88,3 +89,4 @@ def tell_lanes(house: House) -> None:
     for name, lane in house.gate.lanes().items():
         house.measures.inside.labels(name).set(lane.inside)
         house.measures.places.labels(name).set(lane.room)
+        house.measures.at_once.labels(name).set(lane.threads)

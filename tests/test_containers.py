@@ -90,7 +90,9 @@ def test_secrets_come_from_files_and_there_is_no_default(root: Path, compose: di
     said = compose["services"]["flukeprint"]["environment"]
     assert [key for key in said if "KEY" in key and not key.endswith("_FILE")] == []
     assert "/secrets/" in (root / ".gitignore").read_text("utf-8").split()
-    assert "secrets" in (root / ".dockerignore").read_text("utf-8").split()
+    left_out = (root / ".dockerignore").read_text("utf-8").split()
+    assert {"secrets", "deploy/prometheus/key", "**/*.flukeprint"} <= set(left_out)  # a backup is whales, and large
+    assert {"/deploy/prometheus/key", "*.flukeprint"} <= set((root / ".gitignore").read_text("utf-8").split())
 
 
 def test_each_service_is_healthy_before_what_needs_it_starts(compose: dict[str, Any]) -> None:
@@ -107,6 +109,14 @@ def test_the_image_has_a_user_of_its_own_and_says_when_it_is_ill(root: Path) -> 
     assert "HEALTHCHECK" in text
     assert text.count("FROM ") == 2
     assert "ADD " not in text
+    assert "ln -s /flukeprint/bin/flukeprint /usr/local/bin/flukeprint" in text
+
+
+def test_whoever_stops_the_container_waits_longer_than_the_service_takes_to_leave(root: Path, compose: dict[str, Any]) -> None:
+    ours = compose["services"]["flukeprint"]
+    assert int(ours["stop_grace_period"].removesuffix("s")) > int(ours["environment"]["FLUKEPRINT_LEAVE_WITHIN_S"])
+    (said,) = re.findall(r"docker stop -t (\d+)", (root / "docs/service.md").read_text("utf-8"))
+    assert int(said) > Settings.model_fields["leave_within_s"].default
 
 
 @pytest.mark.parametrize("port", ["", "8123"])
@@ -144,6 +154,10 @@ def test_what_the_images_steps_make_in_a_clean_folder_serves(root: Path, tmp_pat
         [image / "venv/bin/python", "-m", "pip", "freeze"], capture_output=True, text=True, check=True
     ).stdout
     assert [name for name in ("torch", "timm", "pytest", "schemathesis", "rembg") if f"\n{name}==" in f"\n{packages}"] == []
+    told = subprocess.run(
+        [image / "bin/flukeprint", "--version"], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    assert told.startswith("flukeprint ")
     made = {path: path.lstat().st_mode for path in image.rglob("*")}
     for path, mode in made.items():
         if not path.is_symlink():

@@ -208,6 +208,25 @@ def test_our_own_names_and_pages_may_ask(filled: Service) -> None:
     assert filled.client.get("/v1/stats", headers={"Origin": filled.url}).status_code == 200
 
 
+def test_a_host_that_was_set_is_let_in_beside_our_own_and_another_is_named(start: Start) -> None:
+    service = start(allowed_hosts="whales.example, [FE80::1]")
+    port = service.url.rsplit(":", 1)[1]
+    for host in ("whales.example", f"Whales.Example:{port}", f"[fe80::1]:{port}", f"127.0.0.1:{port}", f"localhost:{port}"):
+        assert service.client.get("/v1/stats", headers={"Host": host}).status_code == 200, host
+    refused = service.client.get("/v1/stats", headers={"Host": "other.example"})
+    assert refused.status_code == 403
+    assert 'the Host "other.example", but to 127.0.0.1, ::1, fe80::1, localhost, whales.example.' in refused.json()["detail"]
+    assert "FLUKEPRINT_ALLOWED_HOSTS" in refused.json()["detail"]
+
+
+def test_what_is_set_but_not_there_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(StartRefused, match=r"FLUKEPRINT_MASK_MODEL names .*nope.*, which is no file"):
+        running(tmp_path / "data", mask_model=tmp_path / "nope").__enter__()
+    with pytest.raises(StartRefused, match=r"FLUKEPRINT_METRICS_DIR names .*nope.x, which cannot be made: No such file"):
+        make_app(read_settings({}, data_dir=tmp_path / "data", metrics_dir=tmp_path / "nope" / "x"))
+    assert not (tmp_path / "nope").exists()
+
+
 def test_a_site_that_was_set_may_ask_from_a_page(start: Start) -> None:
     client = start(cors_origins="https://app.example").client
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}

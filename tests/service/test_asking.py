@@ -114,3 +114,12 @@ def test_the_nearest_photos_of_a_photo_and_of_a_sighting(filled: Service, photo:
     assert filled.client.post("/v1/similar", params={"sighting": 10**6}).status_code == 404
     assert filled.client.post("/v1/similar").status_code == 422
     assert filled.client.post("/v1/similar", json={"sighting": 1, "tpo": 3}).status_code == 422
+
+
+def test_the_grounds_name_the_species_that_there_are(filled: Service, photo: Photo) -> None:
+    asked = {"species": "Humpback", "explain": "true"}
+    told = filled.client.post("/v1/identify", data=asked, files={"photos": photo(1, 0)}).json()
+    assert told["candidates"] == []
+    assert (
+        told["explanation"][-1] == 'No individual is of the species "Humpback": did you mean "humpback"? There are: "humpback".'
+    )

@@ -8,13 +8,21 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from batching import ended, sent, zipped
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Photo, Service, Start, process
 
+import cli
+from catalog.errors import CatalogueUnavailable
+from encoder.errors import EncoderError
+from encoder.values import Encoded
+from service import jobs
 from service.measures import Measures
+from service.watching import Watcher
 
 Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -82,6 +90,56 @@ def test_sizes_jobs_and_the_bundle_are_told_soon_after_a_change(start: Start, ph
     assert math.isnan(value(found, "drift_psi", measure="brightness"))  # of one photo nothing can be told
 
 
+def test_what_nobody_has_looked_at_yet_is_no_number() -> None:
+    first = Measures().text().decode()
+    for name in ("calibration_gap", "calibration_right", "calibration_stated", "calibration_answers", "drift_photos"):
+        assert f"flukeprint_{name} NaN\n" in first
+    assert "flukeprint_index_points NaN\n" in first
+    assert "flukeprint_watched_timestamp_seconds 0.0\n" in first  # by which the alert goes off
+
+
+def test_photos_of_a_question_that_is_refused_are_counted(start: Start, photo: Photo) -> None:
+    client = (service := start()).client
+    assert client.post("/v1/identify", content=b"no photo").status_code == 415
+    assert client.post("/match", files=[("images", ("a.jpg", b"no")), ("images", ("b.jpg", b"no"))]).status_code == 422
+    assert client.post("/v1/identify", files=[("photos", ("a.jpg", b"no")), ("photos", ("b.jpg", photo(1, 0)))]).is_success
+    archive = {"archive": ("a.zip", zipped({"a.jpg": b"no", "b.jpg": photo(1, 0), "c.jpg": b""}))}
+    assert client.post("/v1/predict-batch", files=archive).is_success
+    found = told(service.url)
+    assert value(found, "photos_total", outcome="refused") == 1 + 2 + 1 + 2
+    assert value(found, "photos_total", outcome="identified") == 2
+
+
+def test_photos_of_a_row_that_is_done_again_are_counted_once(
+    start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()
+    mark, failures = service.house.desk.mark_job_row, [CatalogueUnavailable("not there")]
+
+    def flickering(*said: Any, **more: Any) -> None:
+        if failures:
+            raise failures.pop()
+        mark(*said, **more)
+
+    monkeypatch.setattr(jobs, "PAUSES_S", (0.1, 0.1))
+    monkeypatch.setattr(service.house.desk, "mark_job_row", flickering)
+    job = sent(service.client, zipped({"A/a.jpg": photo(1, 0), "A/b.jpg": photo(1, 1)}), kind="enrol").json()["id"]
+    assert ended(service.client, job)["rows"]["done"] == 1
+    found = told(service.url)
+    assert failures == []
+    assert sum(count for (name, _), count in found.items() if name == "flukeprint_photos_total") == 2
+
+
+def test_a_look_is_taken_at_what_others_wrote_and_no_question_has_followed_yet(start: Start, photo: Photo) -> None:
+    service = start(metrics_every_s=300)
+    enrol(service, photo, "W1", 1)
+    station = service.house.station
+    assert cli.main(["rename", "1", "Kelp", "--data-dir", str(station.settings.data_dir)]) == 0
+    assert station.follower.seen < station.catalogue.last_event_id()
+    Watcher(service.house).look()
+    assert station.follower.seen == station.catalogue.last_event_id()  # and with it the baseline of top scores
+
+
 def test_refusals_are_counted_by_their_problem(start: Start, photo: Photo) -> None:
     service = start(streams=1, queue=0)
     service.client.post("/v1/identify", content=b"no photo")
@@ -90,6 +148,38 @@ def test_refusals_are_counted_by_their_problem(start: Start, photo: Photo) -> No
     found = told(service.url)
     for problem in ("not-a-photo", "method-not-allowed", "host-refused"):
         assert value(found, "refusals_total", problem=problem) == 1
+
+
+def test_what_fails_is_counted_from_0_on_and_who_is_sent_away_is_no_failure(
+    start: Start, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start(streams=2, queue=0)
+    first = told(service.url)
+    for outcome in ("served", "refused", "sent-away", "failed"):
+        assert value(first, "outcomes_total", outcome=outcome) == 0
+
+    def match() -> int:
+        return service.client.post("/match", files={"images": ("a.jpg", photo(1, 0))}).status_code
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.house.gate.encode, "places", 0)
+        assert match() == 503
+    with monkeypatch.context() as patch:
+        patch.setattr(type(service.house.station.encoder), "encode", failing)
+        assert match() == 503
+        assert service.client.post("/v1/identify", content=photo(1, 0)).status_code == 503
+    assert service.client.post("/v1/identify", content=b"no photo").status_code == 415
+    found = told(service.url)
+    assert value(found, "outcomes_total", outcome="served") == 1  # the first look
+    assert value(found, "outcomes_total", outcome="refused") == 1
+    assert value(found, "outcomes_total", outcome="sent-away") == 1
+    assert value(found, "outcomes_total", outcome="failed") == 2
+    asked = until(service.url, lambda now: ("flukeprint_at_once", frozenset({("lane", "encode")})) in now)
+    assert value(asked, "at_once", lane="encode") == value(asked, "places", lane="encode") == 2
+
+
+def failing(*_: object) -> Encoded:
+    raise EncoderError("the runtime is gone")
 
 
 def test_the_description_is_counted_under_its_own_address(start: Start) -> None:

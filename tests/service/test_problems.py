@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from batching import zipped
@@ -149,6 +150,51 @@ def test_a_parameter_that_is_not_known_is_refused_with_the_nearest(filled: Servi
     said = filled.client.request(method, path)
     assert (said.status_code, said.json()["type"]) == (422, "urn:flukeprint:problem:invalid-request")
     assert said.json()["detail"].endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("asked", "body", "says"),
+    [
+        ("POST /v1/similar", {"sightng": 1}, "sightng: there is no such field: did you mean sighting?"),
+        ("PATCH /v1/individuals/1", {"nme": "x"}, "body.nme: there is no such field: did you mean name?"),
+        ("POST /v1/individuals/1/merge", {"zzz": 1}, "body.zzz: there is no such field: expected other."),
+        ("POST /v1/individuals/1/merge", {"zzz": 1}, "body.other: it is missing."),  # beside the other one
+        ("POST /v1/individuals/1/merge", {"other": "Kelp"}, 'body.other: expected a whole number; "Kelp" was given.'),
+        ("POST /v1/similar", {"sighting": 1, "top": 0}, "top: Input should be greater than or equal to 1; 0 was given."),
+        ("GET /v1/individuals/Kelp-00", None, 'path.individual_id: expected a whole number; "Kelp-00" was given; give the'),
+        ("GET /v1/individuals/Kelp-00", None, "individual's number: GET /v1/individuals?search= finds it."),
+        ("GET /v1/individuals?limit=many", None, 'query.limit: expected a whole number; "many" was given.'),
+    ],
+)
+def test_what_does_not_fit_is_said_in_words(filled: Service, asked: str, body: dict[str, Any] | None, says: str) -> None:
+    method, path = asked.split()
+    said = filled.client.request(method, path, json=body)
+    assert (said.status_code, said.json()["type"]) == (422, "urn:flukeprint:problem:invalid-request")
+    assert says in said.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ({"speces": "x"}, "speces: there is no such field: did you mean species?"),
+        ({"after": "31/12/2024"}, 'after: give a day as "2021-07-03" (year-month-day); "31/12/2024" was given.'),
+        ({"explain": "perhaps"}, 'explain: expected true or false; "perhaps" was given.'),
+        ({"q" * 5000: "x"}, f"{'q' * 60}: there is no such field: expected species, viewpoint,"),
+    ],
+)
+def test_a_forms_field_that_does_not_fit_is_said_in_words(
+    filled: Service, photo: Photo, field: dict[str, str], says: str
+) -> None:
+    said = filled.client.post("/v1/identify", data=field, files={"photos": photo(1, 0)})
+    assert says in said.json()["detail"]
+    assert len(said.content) < 2000
+
+
+def test_of_much_that_does_not_fit_the_first_few_are_said(filled: Service) -> None:
+    said = filled.client.post("/v1/feedback", json={f"x{n}": n for n in range(30)}).json()
+    assert len(said["errors"]) == 20
+    assert said["detail"].count("it is missing") == 2
+    assert said["detail"].endswith("and others, see `errors`. See the API's description.")
 
 
 def test_a_probe_may_be_asked_with_whatever_its_asker_adds(filled: Service) -> None:
