@@ -28,6 +28,7 @@ from loadtests.plan import Mark, Plan, Sample, Stage
 
 MOST_WAITING = 500  # requests under way; the service shows the thousandth connection out
 LAST_ANSWERS_S = 60
+LAST_BATCHES_S = LAST_ANSWERS_S + 15  # one that was sent at a stage's very end is told late before its asker is stopped
 LONGEST_PAUSE_S = 30.0  # of one who is told to come back
 PHOTOS_A_BATCH = 6
 COMES_BACK = 20  # of the refused in a burst every such one comes back when it was told to
@@ -68,7 +69,7 @@ class Season(FastHttpUser):
             marks.append(self.run_stage(stage, answered))
             samples.append(answered)
         for group in self.under_way:
-            group.join(timeout=LAST_ANSWERS_S)
+            group.join(timeout=LAST_BATCHES_S)
             group.kill()
         with Path(self.plan.samples).open("w", encoding="utf-8") as out:
             for sample in itertools.chain(*samples):
@@ -97,7 +98,7 @@ class Season(FastHttpUser):
         if stage.role in GOES_ON:
             self.under_way.append(group)
         else:
-            group.join(timeout=LAST_ANSWERS_S)
+            group.join(timeout=LAST_BATCHES_S)
             group.kill()
         if stage.role in ("capacity", "cost"):
             in_time = [one for one in answered if one.status == 200 and one.ended <= ended]

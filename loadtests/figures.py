@@ -150,7 +150,14 @@ def _waits(run: Run) -> dict[str, Figure]:
         p95 = percentile(ms, 0.95)
         mark = run.marks[stage.name]
         told = f"{p95:.1f} ms / {one_ms:.1f} ms, {len(ms)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
-        return {"p95_at_half": figure(p95 / one_ms, told)}
+        refused = len(run.asked(stage, status=429)) + mark.unsent
+        asked = len(ms) + refused
+        return {
+            "p95_at_half": figure(p95 / one_ms, told),
+            "refused_at_half": figure(
+                refused / asked if asked else None, f"{refused} of {asked}, those that were not sent among them"
+            ),
+        }
     return {}
 
 
@@ -179,8 +186,9 @@ def _bursts(run: Run) -> dict[str, Figure]:
     again = [one for one in run.samples if one.again and not any(o.begun <= one.begun <= o.ended for o in bursts)]
     found = {"recovery_s": figure(slowest, f"until p95 of two seconds ≤ {normal:.0f} ms, {NORMAL} × that of before")}
     if run.of("burst"):
+        refused_in_bursts = any(run.asked(stage, status=429) for stage in run.of("burst"))
         untrue = sum(one.status != 200 for one in again)
-        share = untrue / len(again) if again else 0.0
+        share = untrue / len(again) if again else None if refused_in_bursts else 0.0
         found["retry_after_untrue"] = figure(share, f"{untrue} of {len(again)} who came back")
     return found
 
@@ -206,12 +214,17 @@ def _flood(run: Run) -> dict[str, Figure]:
         ms, read = run.server_ms(refused), [run.log[one.id].read for one in refused if one.id in run.log]
         told = f"p50 {percentile(ms, 0.5):.1f} ms, the slowest {max(ms, default=math.nan):.0f} ms, of {len(ms)}"
         found["refusal_p99_ms"] = figure(percentile(ms, 0.99), told)
-        found["refusal_body"] = figure(sum(one > 0 for one in read), f"of {len(read)}")
+        found["refusal_body"] = figure(sum(one > 0 for one in read) if read or not refused else None, f"of {len(read)}")
     for stage in run.of("flood"):
         mark = run.marks[stage.name]
         alone = run.server_ms(one for other in run.of("alone") for one in run.asked(other))
         taken = run.server_ms(run.asked(stage))
         told = f"{percentile(taken, 0.95):.0f} ms / {percentile(alone, 0.95):.0f} ms, {len(taken)} of {mark.rate:.0f} a second"
+        in_time = sum(one.status == 200 and one.ended <= mark.ended for one in run.asked(stage)) / (mark.ended - mark.begun)
+        capacity = mark.rate / stage.times if stage.times else 0.0
+        found["flood_loss"] = figure(
+            1 - in_time / capacity if capacity else None, f"{in_time:.1f} answered a second of the {capacity:.1f} of before"
+        )
         found["accepted_p95"] = figure(percentile(taken, 0.95) / percentile(alone, 0.95), f"{told}, {mark.unsent} unsent")
         probes = [one for one in run.watch.probes if mark.begun <= one.at <= mark.ended]
         fine = [one for one in probes if one.status == 200]

@@ -69,13 +69,13 @@ class Watch:
         assert self._process is not None
         family, weighed, spent = [self._process], 0.0, dict[int, float]()  # of those too that have left
         while not self._stop.is_set():
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.Error):
                 now = time.time()
                 if now - weighed >= MEMORY_EVERY_S:
                     family, weighed = [self._process, *self._process.children(recursive=True)], now
                     self.memory_mb.append(Moment(now, sum(_bytes_of(one) for one in family) / 1e6))
             for one in family:
-                with suppress(psutil.NoSuchProcess):
+                with suppress(psutil.Error):
                     times = one.cpu_times()
                     spent[one.pid] = float(times.user + times.system)
             self.cpu_s.append(Moment(time.time(), sum(spent.values())))

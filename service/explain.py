@@ -26,5 +26,10 @@ def explained(answer: dict[str, Any], lacks: str | None = None) -> list[str]:
             f"{one['rank']}. {one['name']}, {one['probability']:.1%}: sighting {proof['sighting_id']} resembles photo "
             f"{proof['query'] + 1} with a cosine of {proof['score']:.3f}; {len(one['evidence'])} of its sightings speak for it."
         )
+    names = [photo["name"] for photo in answer["photos"]]
+    copies = [f"{p['name']} is the same picture as {names[p['copy_of']]}" for p in answer["photos"] if "copy_of" in p]
+    said += [f"{one}, and counts once with it." for one in copies]
+    if beyond := answer.get("beyond"):
+        said.append(f"Without the filter it is {beyond['decision']}, and most like {beyond['name']}: so it is not called new.")
     said.append(f"P(new) is {answer['new_probability']:.1%}, so the decision is {answer['decision']}.")
     return said

@@ -156,6 +156,7 @@ def test_the_servers_own_clock_counts_where_its_log_is_at_hand() -> None:
     assert found["refusal_p99_ms"] == 98.0
     assert found["refusal_body"] == found["refused_otherwise"] == found["server_errors"] == 0
     assert found["overload_memory"] == 1.2
+    assert found["flood_loss"] == pytest.approx(1 - 0.9 / 11)  # of eleven a second, nine in ten seconds
 
 
 def seen(stages: list[Stage], samples: list[Sample], *, bare: bool = False) -> Run:
@@ -189,6 +190,26 @@ def test_a_run_in_which_nothing_was_answered_keeps_no_level(role: str, samples: 
     assert not met["wrong_answers"]
     measured_by = {"cost": "cost_small", "half": "p95_at_half", "after": "recovery_s", "flood": "accepted_p95"}
     assert not met[measured_by[role]]
+
+
+def test_what_is_refused_or_not_sent_at_half_the_capacity_is_no_quick_answer() -> None:
+    samples = [Sample(f"a{n}", "one", "identify", "p", n, n + 0.01, 200, body="{}") for n in range(60)]
+    samples += [Sample(f"b{n}", "one", "identify", "p", n, n, 429, "1", problem="busy") for n in range(30)]
+    run = seen([stage("one", "half")], samples, bare=True)
+    run.marks["one"] = replace(run.marks["one"], unsent=10)
+    found = figures(run)
+    assert found["p95_at_half"].value == pytest.approx(1.0)
+    assert found["refused_at_half"].value == 0.4
+    assert not next(one for one in judge(found, read_levels()) if one.level.name == "refused_at_half").met
+
+
+def test_refusals_that_nobody_came_back_from_or_that_no_log_has_keep_no_level() -> None:
+    refused = [Sample(f"b{n}", "burst", "identify", "p", n, n, 429, "1", problem="busy") for n in range(9)]
+    run = seen([stage("burst", "burst"), stage("after", "after")], refused)
+    run.log["another"] = Served(200, 1.0, 5)
+    found = figures(run)
+    assert math.isnan(found["retry_after_untrue"].value)
+    assert math.isnan(found["refusal_body"].value)
 
 
 def test_who_asks_too_often_has_measured_the_rate_and_not_the_service() -> None:
