@@ -139,10 +139,7 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
     try:
         with _PLUGINS[header.format](io.BytesIO(data)) as image:
             expected = (header.width, header.height) if header.format == "tiff" else header.stored
-            if image.size != expected:
-                raise PhotoDamaged(
-                    f"The photo's header says {expected} pixels, its picture {image.size}. Save it again with another program."
-                )
+            _refuse_other_size(image, expected)
             if image.mode not in (*_OPAQUE, *_WITH_ALPHA) and not image.mode.startswith("I;16"):
                 raise NotAPhoto(
                     f"The photo's colours are of the kind {image.mode}, which is not read. "
@@ -150,7 +147,9 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
                 )
             if header.format != "webp" and _covered(image) < image.width * image.height:
                 raise PhotoDamaged("The photo ends early: strips of it are missing. Copy it again from the camera.")
+            image.info.pop("xmp", None)  # by whose orientation Pillow would turn a TIFF: EXIF's alone counts, in every kind
             image.load()
+            _refuse_other_size(image, expected)
             return _rgb(image, edges, factor)
     except (PhotoDamaged, NotAPhoto):
         raise
@@ -165,6 +164,13 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
             f"The photo is a {header.format.upper()} by its header, but cannot be decoded ({error}). "
             "Copy it again, or save it again with another program."
         ) from error
+
+
+def _refuse_other_size(image: Image.Image, expected: tuple[int, int]) -> None:
+    if image.size != expected:
+        raise PhotoDamaged(
+            f"The photo's header says {expected} pixels, its picture {image.size}. Save it again with another program."
+        )
 
 
 def _covered(image: ImageFile.ImageFile) -> int:

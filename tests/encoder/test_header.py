@@ -232,3 +232,20 @@ def test_what_pretends_to_be_a_jpeg_is_refused() -> None:
         read_header(b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(200))
     with pytest.raises(NotAPhoto):
         read_header(b"\xff\xd8 and then nothing")
+
+
+@pytest.mark.parametrize("exif", [None, 1, 6])
+def test_xmp_turns_no_photo_of_whatever_kind(exif: int | None) -> None:
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    tags = Image.Exif()
+    if exif is not None:
+        tags[0x0112] = exif
+    expected = PIXELS if exif != 6 else np.rot90(PIXELS, -1)
+    for kind, said in (
+        ("TIFF", {"tiffinfo": {700: xmp, **({274: exif} if exif is not None else {})}}),
+        ("WEBP", {"xmp": xmp, "exif": tags, "lossless": True}),
+    ):
+        data = saved(PIXELS, kind, **said)  # type: ignore[arg-type]
+        header = read_header(data)
+        assert header.xmp
+        assert np.array_equal(decode(data, header), expected)
