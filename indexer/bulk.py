@@ -24,7 +24,8 @@ from encoder.errors import PhotoRefused
 from indexer.errors import RowRefused, TableRefused
 from indexer.given import Given, day_in, given
 from indexer.lost import put_back
-from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
+from indexer.occasions import label_of_one
+from indexer.sightings import Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station
 from indexer.tables import Row, as_csv, flaw, read_folder, read_table
 
@@ -234,6 +235,6 @@ def _commit(
 
 def _recorded(recorder: Recorder, work: Work) -> Recorded | Refusal:
     try:
-        return recorder.record(work.identity, work.prepared, occasion=UNKNOWN_OCCASION + work.prepared.encoded.sha256[:16])
+        return recorder.record(work.identity, work.prepared, occasion=label_of_one(work.prepared.encoded.sha256))
     except (CatalogueRefused, RowRefused) as error:
         return error

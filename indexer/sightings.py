@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -23,11 +23,10 @@ from encoder.values import Box, Encoded
 from indexer.edits import learn_species
 from indexer.errors import NotIndexed, RowRefused
 from indexer.given import Given, moment
+from indexer.occasions import label_on
 from indexer.reconcile import put
 from indexer.station import Station, limits
 from vector_db.errors import VectorIndexError
-
-UNKNOWN_OCCASION = "photo "  # an encounter's label begins so where neither occasion nor date is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +95,12 @@ class Recorder:
         self.enrolled: list[int] = []
         self.learned: list[int] = []  # sightings of before, which have a species since this write
 
-    def record(self, name: str, prepared: Prepared, *, occasion: str) -> Recorded:
+    def record(self, name: str, prepared: Prepared, *, occasion: str, began: date | None = None) -> Recorded:
         """The rows of one sighting, or the sighting that it already is. Another animal's photo is refused, and so is a
         species that contradicts what the individual is known as; a name that is not known yet becomes an individual.
 
-        `occasion` labels the encounter where neither the photo nor its giver tells the encounter or the day.
+        `occasion` labels the encounter where neither the photo nor its giver tells the encounter or the day; `began` is the
+        day that its encounter began on, where that is not the photo's own.
         """
         encoded, given, write = prepared.encoded, prepared.given, self._write
         name, box = clean_name(name), corners(given.box)
@@ -118,7 +118,8 @@ class Recorder:
             write.add_photo(prepared.incoming.row, anew=lost)  # which may lie elsewhere now
             return Recorded("already", known, prepared.said.unlike(sighting))
         individual_id, species = self._individual(individual_id, name, given.species)
-        label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)
+        day = began or given.taken_on
+        label = given.encounter or (label_on(individual_id, day) if day else occasion)
         write.add_photo(prepared.incoming.row)
         sighting_id = write.add_sighting(
             individual_id,

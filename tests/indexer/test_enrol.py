@@ -31,13 +31,19 @@ def photo(individual: int, number: int, given: Given = NOTHING) -> Source:
     return Source(f"{individual}-{number}.jpg", given, data=animals.photo(individual, number, size=(320, 240)))
 
 
-def from_the_future(individual: int, number: int) -> Source:
+def shot(individual: int, number: int, at: str | None) -> Source:
+    """A photo whose camera noted this moment, or none."""
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9003] = "2091:05:06 10:00:00"
+    if at is not None:
+        exif.get_ifd(0x8769)[0x9003] = at
     written = io.BytesIO()
     with Image.open(io.BytesIO(animals.photo(individual, number, size=(320, 240)))) as image:
         image.save(written, "JPEG", exif=exif)
-    return Source("ahead.jpg", NOTHING, data=written.getvalue())
+    return Source(f"{individual}-{number}.jpg", NOTHING, data=written.getvalue())
+
+
+def from_the_future(individual: int, number: int) -> Source:
+    return shot(individual, number, "2091:05:06 10:00:00")
 
 
 def test_a_new_individual_is_one_event_and_its_photos_are_found(station: Station) -> None:
@@ -140,6 +146,19 @@ def test_photos_of_one_day_are_one_encounter_and_undated_ones_of_one_call_are_an
     enrol(station, "Kelp", [photo(0, 0, day)], who="me")
     enrol(station, "Kelp", [photo(0, 1, day)], who="me")
     assert station.catalogue.individuals()[0].encounters == 1
+
+
+def test_the_photos_of_one_call_are_one_encounter_over_midnight_and_without_a_day(station: Station) -> None:
+    night = [shot(0, 0, "2024:07:03 23:58:00"), shot(0, 1, "2024:07:04 00:01:00"), shot(0, 2, None)]
+    enrol(station, "Kelp", night, who="me")
+    assert {one.encounter for one in station.catalogue.sightings_of(1)} == {"individual 1 on 2024-07-03"}
+    days = [shot(1, 0, "2024:07:03 12:00:00"), shot(1, 1, "2024:07:04 12:00:00"), shot(1, 2, None)]
+    done = enrol(station, "Tide", days, who="me")
+    assert [one.encounter for one in station.catalogue.sightings_of(2)] == [
+        "individual 2 on 2024-07-03",
+        "individual 2 on 2024-07-04",
+        f"enrolled in event {done.event_id}",
+    ]
 
 
 def test_a_name_of_ten_thousand_characters_is_refused_before_any_photo_is_read(station: Station, tmp_path: Path) -> None:
