@@ -118,7 +118,7 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
     number = not_here = 0
     for number, photo in enumerate(catalogue.photos(), start=1):  # noqa: B007 (the count is the last one)
         path = store.path_of(photo)
-        if not path.is_file():
+        if not store.is_there(photo):
             if done_without(photo):
                 not_here += 1
             else:
@@ -128,8 +128,9 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
                 store.verify(photo)
             except PhotoStoreFailed as error:
                 gone.append(str(error))
-        elif photo.kept != "reduced" and (size := path.stat().st_size) != photo.bytes:
-            gone.append(f"{photo.name} ({path} has {size:,} of its {photo.bytes:,} bytes)")
+        elif not store.looks_whole(photo):
+            has = f"has {path.stat().st_size:,} of its {photo.bytes:,} bytes"
+            gone.append(f"{photo.name} ({path} {has if photo.kept != 'reduced' else 'is without its end'})")
     if not_here:
         yield Finding("photos", "note", f"{not_here} of {number} are not here: restored from a backup without photos")
     if gone:

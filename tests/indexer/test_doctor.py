@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from catalog.values import GivenRow
+from indexer.backup import back_up
 from indexer.bulk import import_rows
 from indexer.doctor import Finding, examine, is_well
 from indexer.edits import set_species
-from indexer.station import open_books, open_station
+from indexer.lost import lost
+from indexer.station import open_books, open_station, photo_store
 from indexer.undo import undo
 from settings import Settings
 from vector_db.port import Place
@@ -87,6 +89,16 @@ def change_the_model(data: Path) -> None:
 def test_each_harm_is_found_and_named(filled: Settings, harm: Callable[[Path], None], subject: str, deep: bool) -> None:
     harm(filled.data_dir)
     assert subject in wrong(filled, deep=deep)
+
+
+def test_photos_in_a_folder_that_may_not_be_entered_are_lost_and_end_nothing(filled: Settings, tmp_path: Path) -> None:
+    with open_books(filled) as catalogue:
+        first = next(iter(catalogue.photos()))
+        with catalogue.write("test", who="me", what="") as write:  # a path that cannot be looked at: root may enter any folder
+            write.add_photo(replace(first, kept="reference", path="/" + "x" * 5000), anew=True)
+        assert [photo.sha256 for photo in lost(photo_store(filled), catalogue)] == [first.sha256]
+    assert wrong(filled)["photos"].found.startswith(f"1 of 24 are missing or damaged: {first.name}")
+    assert back_up(filled, tmp_path / "all.flukeprint").missing == ()  # those kept by reference are never in it
 
 
 def test_photos_that_are_gone_or_cut_short_are_back_after_the_import_that_doctor_speaks_of(
