@@ -16,7 +16,7 @@ from typing import Literal
 from catalog.errors import ValueRefused
 from catalog.names import clean_date, clean_name
 from catalog.photos import Incoming
-from catalog.values import BoxXYWH
+from catalog.values import BoxXYWH, PhotoRow
 from catalog.write import Write
 from encoder.photo import read_photo
 from encoder.values import Box, Encoded
@@ -113,14 +113,12 @@ class Recorder:
                     f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". If that is wrong: '
                     f"flukeprint reassign {known} --to ID. If it shows two animals, give each its box."
                 )
-            kept = write.photo(encoded.sha256)
-            lost = kept is not None and not self._photos.looks_whole(kept)
-            write.add_photo(prepared.incoming.row, anew=lost)  # which may lie elsewhere now
+            write.add_photo(prepared.incoming.row, anew=self._is_lost)  # which may lie elsewhere now
             return Recorded("already", known, prepared.said.unlike(sighting))
         individual_id, species = self._individual(individual_id, name, given.species)
         day = began or given.taken_on
         label = given.encounter or (label_on(individual_id, day) if day else occasion)
-        write.add_photo(prepared.incoming.row)
+        write.add_photo(prepared.incoming.row, anew=self._is_lost)  # it may be known by another box
         sighting_id = write.add_sighting(
             individual_id,
             write.encounter(label),
@@ -138,6 +136,9 @@ class Recorder:
         write.add_vector(sighting_id, self._bundle_id, encoded.vector, encoded.norm)
         self.enrolled.append(sighting_id)
         return Recorded("done", sighting_id)
+
+    def _is_lost(self, known: PhotoRow) -> bool:
+        return not self._photos.looks_whole(known)
 
     def _individual(self, individual_id: int | None, name: str, species: str | None) -> tuple[int, str | None]:
         if individual_id is None:

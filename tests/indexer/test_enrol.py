@@ -198,6 +198,17 @@ def test_a_photo_kept_by_reference_that_moved_is_where_it_lies_now(settings: Set
         station.photos.verify(photo)
 
 
+def test_a_lost_photo_that_is_enrolled_in_another_box_and_kept_otherwise_is_there_again(settings: Settings) -> None:
+    with open_station(settings) as station:
+        enrol(station, "Kelp", [photo(0, 0)], who="me")
+        (row,) = station.catalogue.photos()
+        station.photos.path_of(row).unlink()
+    with open_station(settings.model_copy(update={"keep_photos": "reduced", "photo_long_side": 200})) as station:
+        (done,) = enrol(station, "Kelp", [photo(0, 0, Given(box=Box(10, 10, 300, 200)))], who="me").photos
+        (row,) = station.catalogue.photos()
+        assert (done.state, row.kept, station.photos.looks_whole(row)) == ("enrolled", "reduced", True)
+
+
 def test_a_number_is_the_same_individual_whatever_it_is_called_by_then(station: Station) -> None:
     one = enrol(station, "Kelp", [photo(0, 0)], who="me")
     two = enrol(station, "Tide", [photo(1, 0)], who="me")
