@@ -232,11 +232,14 @@ def backup(args: argparse.Namespace) -> int:
         done = back_up(settings_for(args), args.file, photos=not args.no_photos, on_progress=bar.at)
     size = args.file.stat().st_size
     if args.json:
-        flaws = {"missing_photos": done.missing, "damaged_bundle": done.bundle_flaw}
+        flaws = {"missing_photos": done.missing, "photos_left_out": done.left_out, "damaged_bundle": done.bundle_flaw}
         terminal.put_json(asdict(done.manifest) | {"file": str(args.file), "bytes": size} | flaws)
     else:
         left_out = "" if done.manifest.photos else ", without the photos"
         terminal.say(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
+        if done.left_out:
+            said = f"Not in it are photos that this catalogue was restored without: {done.left_out}. "
+            terminal.say(said + "They are in the next backup once they are imported or enrolled again from where they came.")
     if done.missing:
         some = ", ".join(done.missing[:NAMED]) + (" and others" if len(done.missing) > NAMED else "")
         said = f"flukeprint: gone or cut short, here and in {args.file}, photos: {len(done.missing)} ({some}). "

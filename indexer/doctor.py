@@ -132,7 +132,12 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
             has = f"has {path.stat().st_size:,} of its {photo.bytes:,} bytes"
             gone.append(f"{photo.name} ({path} {has if photo.kept != 'reduced' else 'is without its end'})")
     if not_here:
-        yield Finding("photos", "note", f"{not_here} of {number} are not here: restored from a backup without photos")
+        yield Finding(
+            "photos",
+            "note",
+            f"{not_here} of {number} are not here: restored from a backup without photos",
+            "import or enrol them again from where they came, if they are wanted here; identifying works without them",
+        )
     if gone:
         yield Finding(
             "photos",
@@ -179,6 +184,9 @@ def _index(settings: Settings, catalogue: Catalogue, bundle: Bundle, deep: bool)
             yield Finding("index", "wrong", found, _command(settings, "reindex"))
         else:
             yield Finding("index", "well", f"{index.count()} points, level with the catalogue")
+        if index.info().wants_optimising:
+            laid_out = "it has grown since it was last laid out; laid out anew it answers in less time and memory"
+            yield Finding("index", "note", laid_out, _command(settings, "reindex"))
     finally:
         index.close()
 
@@ -213,12 +221,15 @@ def _same_place(one: Place | None, other: Place | None) -> bool:
 def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     for known in catalogue.imports():
         counts = catalogue.import_counts(known.id)
+        again = _command(settings, "import", known.source, *_images(known))
         if counts["waiting"]:
-            again = _command(settings, "import", known.source, *_images(known))
             yield Finding("imports", "note", f"{known.source}: rows that wait: {counts['waiting']}", again)
         if counts["set_aside"]:
             yield Finding(
-                "imports", "note", f"{known.source}: rows set aside, with their reasons in a CSV: {counts['set_aside']}"
+                "imports",
+                "note",
+                f"{known.source}: rows set aside, with their reasons in a CSV: {counts['set_aside']}",
+                f"mend their photos in their place, or the rows in the CSV, which this tells of once more: {again}",
             )
 
 
