@@ -6,7 +6,6 @@ mends: the index is brought level with the catalogue at each start.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from catalog.values import Import
 from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from errors import FlukeprintError
+from indexer.commands import to_paste
 from indexer.lost import left_out
 from indexer.reconcile import Follower, point_of
 from indexer.registry import IN_USE
 from indexer.station import bundle_for, open_books, open_index, photo_store
-from settings import Settings, read_settings
+from settings import Settings
 from vector_db.errors import IndexHeld
 from vector_db.port import Place, VectorIndex
 
@@ -92,8 +92,8 @@ def _catalogue(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     health, counts = catalogue.check(catalogue.fact(IN_USE)), catalogue.counts()
     restore = "restore the last backup into a new folder"
     bereft = [str(number) for number in health.live_of_dead[:NAMED]]
-    moved = _command(settings, "reassign", *bereft, "--to", "ID")
-    deleted = _command(settings, "delete", *(word for number in bereft for word in ("--sighting", number)))
+    moved = to_paste(settings, "reassign", *bereft, "--to", "ID")
+    deleted = to_paste(settings, "delete", *(word for number in bereft for word in ("--sighting", number)))
     again = ", and doctor again for the others" if len(bereft) < len(health.live_of_dead) else ""
     for flaws, said, do in (
         (health.damage, "SQLite reports damage", restore),
@@ -181,12 +181,12 @@ def _index(settings: Settings, catalogue: Catalogue, bundle: Bundle, deep: bool)
         wrong = _differing(index, catalogue, bundle.id, deep)
         if wrong:
             found = f"vectors or facts differ from the catalogue's: sightings {_some(wrong)}"
-            yield Finding("index", "wrong", found, _command(settings, "reindex"))
+            yield Finding("index", "wrong", found, to_paste(settings, "reindex"))
         else:
             yield Finding("index", "well", f"{index.count()} points, level with the catalogue")
         if index.info().wants_optimising:
             laid_out = "it has grown since it was last laid out; laid out anew it answers in less time and memory"
-            yield Finding("index", "note", laid_out, _command(settings, "reindex"))
+            yield Finding("index", "note", laid_out, to_paste(settings, "reindex"))
     finally:
         index.close()
 
@@ -221,7 +221,7 @@ def _same_place(one: Place | None, other: Place | None) -> bool:
 def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     for known in catalogue.imports():
         counts = catalogue.import_counts(known.id)
-        again = _command(settings, "import", known.source, *_images(known))
+        again = to_paste(settings, "import", known.source, *_images(known))
         if counts["waiting"]:
             yield Finding("imports", "note", f"{known.source}: rows that wait: {counts['waiting']}", again)
         if counts["set_aside"]:
@@ -236,12 +236,6 @@ def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
 def _images(known: Import) -> list[str]:
     """Where its paths begin, which a folder that is imported as such is not told."""
     return ["--images", known.images] if known.images and known.images != known.source else []
-
-
-def _command(settings: Settings, *words: str) -> str:
-    """A command to paste, on this data folder."""
-    told = [] if settings.data_dir == read_settings().data_dir else ["--data-dir", str(settings.data_dir)]
-    return shlex.join(["flukeprint", *words, *told])
 
 
 def _some(items: list[str] | list[int]) -> str:

@@ -16,10 +16,11 @@ from typing import Literal
 from catalog.errors import ValueRefused
 from catalog.names import clean_date, clean_name
 from catalog.photos import Incoming
-from catalog.values import BoxXYWH, PhotoRow
+from catalog.values import BoxXYWH, PhotoRow, Sighting
 from catalog.write import Write
 from encoder.photo import read_photo
 from encoder.values import Box, Encoded
+from indexer.commands import to_paste
 from indexer.edits import learn_species
 from indexer.errors import NotIndexed, RowRefused
 from indexer.given import Given, moment
@@ -91,6 +92,7 @@ class Recorder:
 
     def __init__(self, write: Write, station: Station) -> None:
         self._write, self._photos, self._bundle_id = write, station.photos, station.bundle_id
+        self._settings = station.settings
         self._species: dict[int, str | None] = {}  # of the individuals met in this write
         self.enrolled: list[int] = []
         self.learned: list[int] = []  # sightings of before, which have a species since this write
@@ -110,8 +112,9 @@ class Recorder:
             sighting = write.sightings([known])[0]
             if sighting.individual_id != individual_id:
                 raise RowRefused(
-                    f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". If that is wrong: '
-                    f"flukeprint reassign {known} --to ID. If it shows two animals, give each its box."
+                    f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". '
+                    f"If it shows two animals, give each its box. If it is of this one: "
+                    + self._of_another(sighting, individual_id, name)
                 )
             write.add_photo(prepared.incoming.row, anew=self._is_lost)  # which may lie elsewhere now
             return Recorded("already", known, prepared.said.unlike(sighting))
@@ -136,6 +139,17 @@ class Recorder:
         write.add_vector(sighting_id, self._bundle_id, encoded.vector, encoded.norm)
         self.enrolled.append(sighting_id)
         return Recorded("done", sighting_id)
+
+    def _of_another(self, sighting: Sighting, individual_id: int | None, name: str) -> str:
+        """The command that makes it the sighting of this individual, which may be new."""
+        owner = f"id:{sighting.individual_id}"
+        if individual_id is not None:
+            words = ["reassign", str(sighting.id), "--to", f"id:{individual_id}"]
+        elif len(self._write.sightings_of(sighting.individual_id)) > 1:
+            words = ["split", owner, str(sighting.id), "--name", name]
+        else:
+            words = ["rename", owner, name]
+        return to_paste(self._settings, *words)
 
     def _is_lost(self, known: PhotoRow) -> bool:
         return not self._photos.looks_whole(known)

@@ -95,8 +95,20 @@ def test_another_animals_photo_is_refused_and_nobody_is_made_of_it(station: Stat
     enrol(station, "Kelp", [photo(0, 0)], who="me")
     refused = enrol(station, "Tide", [photo(0, 0)], who="me")
     assert refused.photos[0].state == "refused"
+    here = f" --data-dir {station.settings.data_dir}"
     assert 'sighting 1 of "Kelp"' in (refused.photos[0].reason or "")
+    assert (refused.photos[0].reason or "").endswith(f"this one: flukeprint rename id:1 Tide{here}")
     assert [one.name for one in station.catalogue.individuals()] == ["Kelp"]
+
+
+def test_another_animals_photo_is_refused_with_the_command_that_moves_it(station: Station) -> None:
+    enrol(station, "Kelp", [photo(0, 0), photo(0, 1)], who="me")
+    here = f" --data-dir {station.settings.data_dir}"
+    (new,) = enrol(station, "Old Tide", [photo(0, 0)], who="me").photos
+    assert (new.reason or "").endswith(f"this one: flukeprint split id:1 1 --name 'Old Tide'{here}")
+    enrol(station, "Old Tide", [photo(1, 0)], who="me")
+    (known,) = enrol(station, "Old Tide", [photo(0, 0)], who="me").photos
+    assert (known.reason or "").endswith(f"this one: flukeprint reassign 1 --to id:2{here}")
 
 
 def test_one_bad_photo_is_refused_and_the_others_are_enrolled(station: Station) -> None:
