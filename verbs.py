@@ -28,7 +28,6 @@ from settings import Settings, read_settings
 from vector_db.port import Filter, Place, Radius
 
 DONE, REFUSED = 0, 1
-SET_RIGHT = "To set it right: flukeprint amend SIGHTING, or flukeprint species ID SPECIES."
 NAMED = 5  # rows and photos that are told on the screen
 
 
@@ -112,7 +111,7 @@ def enrol(args: argparse.Namespace) -> int:
                 unlike = f"; {photo.reason}" if photo.reason else ""
                 terminal.say(f"{photo.photo}: {became} sighting {photo.sighting_id}{unlike}")
         if any(photo.state == "already" and photo.reason for photo in done.photos):
-            print(SET_RIGHT)
+            print(set_right(args))
         if done.event_id is not None:
             new = "New individual" if done.created else "Individual"
             undo = f"to take it back: {command(args, 'undo', done.event_id)}"
@@ -172,7 +171,7 @@ def import_(args: argparse.Namespace) -> int:
         terminal.say(said, stream=sys.stderr)
     if done.unlike:
         more = f"{len(done.unlike) - NAMED} more rows are told with --json. " if len(done.unlike) > NAMED else ""
-        print(f"flukeprint: {more}{SET_RIGHT}", file=sys.stderr)
+        print(f"flukeprint: {more}{set_right(args)}", file=sys.stderr)
     if csv is not None:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)
         mended = command(args, "import", csv, "--images", root)
@@ -255,11 +254,14 @@ def backup(args: argparse.Namespace) -> int:
         done = back_up(settings_for(args), args.file, photos=not args.no_photos, on_progress=bar.at)
     size = args.file.stat().st_size
     if args.json:
-        flaws = {"missing_photos": done.missing, "damaged_bundle": done.bundle_flaw}
+        flaws = {"missing_photos": done.missing, "photos_left_out": done.left_out, "damaged_bundle": done.bundle_flaw}
         terminal.put_json(asdict(done.manifest) | {"file": str(args.file), "bytes": size} | flaws)
     else:
         left_out = "" if done.manifest.photos else ", without the photos"
         terminal.say(f"{args.file}: {size / 1e6:.1f} MB{left_out}.")
+        if done.left_out:
+            said = f"Not in it are photos that this catalogue was restored without: {done.left_out}. "
+            terminal.say(said + "They are in the next backup once they are imported or enrolled again from where they came.")
     if done.missing:
         some = ", ".join(done.missing[:NAMED]) + (" and others" if len(done.missing) > NAMED else "")
         said = f"flukeprint: gone or cut short, here and in {args.file}, photos: {len(done.missing)} ({some}). "
@@ -317,6 +319,10 @@ def command(args: argparse.Namespace, *words: object) -> str:
     """A command to paste, on the data folder that this one was told."""
     told = ["--data-dir", args.data_dir] if args.data_dir else []
     return shlex.join(["flukeprint", *map(str, words), *map(str, told)])
+
+
+def set_right(args: argparse.Namespace) -> str:
+    return f"To set it right: {command(args, 'amend', 'SIGHTING')}, or {command(args, 'species', 'ID', 'SPECIES')}"
 
 
 @contextmanager

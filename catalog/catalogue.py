@@ -235,7 +235,8 @@ class Catalogue:
             return vectors.live_ids(connection, bundle_id)
 
     def enrolled(self, bundle_id: str) -> Ids:
-        """(n, 3): sighting, individual, encounter of every live sighting that has a vector of this bundle."""
+        """(n, 5): sighting, individual, encounter, day, second (of the era; 0 where not known) of every live sighting that
+        has a vector of this bundle."""
         with self.transactions.reading() as connection:
             return vectors.enrolled(connection, bundle_id)
 

@@ -144,6 +144,13 @@ def changes_of(connection: Connection, event_id: int) -> list[Change]:
     ]
 
 
+def values_before(connection: Connection, entity: Entity, entity_id: int, field: str) -> list[Any]:
+    """What this field was before it was changed, each time, the newest first."""
+    c = changes.c
+    query = select(c.before).where(c.entity == entity, c.entity_id == entity_id, c.field == field, c.before != c.after)
+    return [from_json(entity, field, text) for text in connection.scalars(query.order_by(c.event_id.desc()))]
+
+
 def undo_pairs(connection: Connection, after: int) -> list[tuple[int, int]]:
     """(undo, what it undoes) for every undo later than `after`, newest first."""
     query = select(events.c.id, events.c.undoes).where(events.c.id > after, events.c.undoes.is_not(None))

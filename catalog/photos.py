@@ -10,8 +10,11 @@ changes nothing.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,7 +32,8 @@ from catalog.values import PhotoRow
 Keep = Literal["original", "reduced", "reference"]
 Reduce = Callable[[bytes], bytes | None]  # a smaller JPEG; None where the photo is small already
 INCOMING = "incoming"  # beside the 256 folders "00" to "ff"
-OLD_S = 3600.0  # a temporary file older than this was left by a process that died
+JPEG_END = b"\xff\xd9"
+OLD_S = 3600.0  # a temporary file older than this was left by a process that died, unless one that lives may have slept
 _ENDINGS = {"jpeg": "jpg", "png": "png", "webp": "webp", "tiff": "tif", "bmp": "bmp"}
 
 
@@ -61,15 +65,34 @@ class PhotoStore:
         self.folder = folder
         self.keep = keep
         self._reduce = reduce
+        self._receiving = threading.Lock()
+        self._held: int | None = None  # the folder of those on their way in, locked since the first
         with _told(folder, "made"):
             (folder / INCOMING).mkdir(parents=True, exist_ok=True)
         self._sweep()
 
     def _sweep(self) -> None:
-        for left in (self.folder / INCOMING).iterdir():
-            with suppress(OSError):  # another process may sweep too, or this one may only read
-                if time.time() - left.stat().st_mtime > OLD_S:
-                    left.unlink()
+        """Away with what died under way, while nobody receives: age alone would tell wrong after a laptop's sleep."""
+        with suppress(OSError):  # somebody receives, or sweeps, or the folder knows no locks
+            handle = os.open(self.folder / INCOMING, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for left in (self.folder / INCOMING).iterdir():
+                    with suppress(OSError):  # this process may only read
+                        if time.time() - left.stat().st_mtime > OLD_S:
+                            left.unlink()
+            finally:
+                os.close(handle)
+
+    def _hold(self) -> None:
+        """From the first photo on, so that nobody sweeps them away; whoever sweeps just now is waited for."""
+        with self._receiving:
+            if self._held is not None:
+                return
+            self._held = os.open(self.folder / INCOMING, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._held)
+            with suppress(OSError):  # a folder that knows no locks is not swept
+                fcntl.flock(self._held, fcntl.LOCK_SH)
 
     def put(self, data: bytes, *, sha256: str, name: str, format: str, width: int, height: int, **more: Any) -> PhotoRow:
         """Keep one photo; durable on return. Takes what `receive` takes."""
@@ -102,6 +125,7 @@ class PhotoStore:
             if not final.parent.exists():
                 final.parent.mkdir(exist_ok=True)
                 folders = (final.parent, self.folder)
+            self._hold()
             temporary = self.folder / INCOMING / f"{final.name}.{os.getpid()}.{uuid4().hex[:8]}"
             incoming = Incoming(row, folders, temporary, final)
             try:
@@ -137,10 +161,21 @@ class PhotoStore:
     def path_of(self, photo: PhotoRow) -> Path:
         return Path(photo.path) if photo.kept == "reference" else self.folder / photo.path
 
+    def is_there(self, photo: PhotoRow) -> bool:
+        return os.path.isfile(self.path_of(photo))  # noqa: PTH113 (Path's raises where a folder may not be entered)
+
     def looks_whole(self, photo: PhotoRow) -> bool:
-        """Whether its file is there, and as long as it was; `verify` reads it."""
+        """Whether its file is there, and as long as it was; `verify` reads it.
+
+        How long a reduced one was is not known: it has to end as a JPEG does. What may not be looked at is not there.
+        """
         path = self.path_of(photo)
-        return path.is_file() and (photo.kept == "reduced" or path.stat().st_size == photo.bytes)
+        try:
+            if photo.kept == "reduced":
+                return _ends(path)
+            return path.is_file() and path.stat().st_size == photo.bytes
+        except OSError:
+            return False
 
     def open(self, photo: PhotoRow) -> BufferedReader:
         path = self.path_of(photo)
@@ -182,6 +217,14 @@ class PhotoStore:
         raise PhotoStoreFailed(
             f"The photo {photo.name} is damaged: {path} is not what its name says. Restore it from a backup."
         )
+
+
+def _ends(jpeg: Path) -> bool:
+    """Whether its last bytes are there. (Nothing is written after the end mark: `reduce` made it.)"""
+    with jpeg.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(JPEG_END)))
+        return file.read() == JPEG_END
 
 
 @contextmanager

@@ -7,6 +7,7 @@ log could not be folded back meanwhile).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,19 @@ def live_ids(connection: Connection, bundle_id: str) -> Ids:
 
 
 def enrolled(connection: Connection, bundle_id: str) -> Ids:
-    rows = connection.execute(_live_of(bundle_id, _V.sighting_id, _S.individual_id, _S.encounter_id)).all()
-    return np.array([tuple(row) for row in rows], np.int64).reshape(len(rows), 3)
+    """See `Catalogue.enrolled`."""
+    columns = (_V.sighting_id, _S.individual_id, _S.encounter_id, _S.taken_on, _S.taken_at)
+    rows = connection.execute(_live_of(bundle_id, *columns)).all()
+    told = [(*row[:3], _day(row[3]), _second(row[4])) for row in rows]
+    return np.array(told, np.int64).reshape(len(rows), 5)
+
+
+def _day(taken_on: date | None) -> int:
+    return 0 if taken_on is None else taken_on.toordinal()
+
+
+def _second(taken_at: datetime | None) -> int:
+    return 0 if taken_at is None else (taken_at - datetime.min) // timedelta(seconds=1)
 
 
 def count(connection: Connection) -> dict[str, int]:

@@ -19,7 +19,7 @@ from catalog import events, individuals, schema, sightings
 from catalog.chunks import chunks
 from catalog.errors import EditConflict, NameRefused, NotKnown, ValueRefused
 from catalog.names import clean_date, clean_label, clean_name, clean_place, listed, required_label, shown, storable
-from catalog.outbox import Outbox
+from catalog.outbox import Anew, Outbox
 from catalog.values import BoxXYWH, Entity, Individual, PhotoRow, RowState, Sighting, Vector
 
 _SETTABLE: dict[Entity, frozenset[str]] = {
@@ -144,12 +144,9 @@ class Write:
     def encounter(self, label: str) -> int:
         return self.encounters([label])[label]
 
-    def photo(self, sha256: str) -> PhotoRow | None:
-        return sightings.photo(self.connection, sha256)
-
-    def add_photo(self, photo: PhotoRow, *, anew: bool = False) -> None:
-        """A photo that is there already stays as it is, unless it was kept by reference, or is put back (`anew`): then it is
-        where it lies now."""
+    def add_photo(self, photo: PhotoRow, *, anew: Anew = False) -> None:
+        """A photo that is there already stays as it is, unless it was kept by reference, or is put back (`anew`, said or told
+        of the row that is known): then it is where it lies now."""
         self._outbox.add_photo(photo, anew=anew)
 
     def add_sighting(

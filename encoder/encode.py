@@ -38,13 +38,17 @@ class Encoder:
     def bundle_id(self) -> str:
         return self.bundle.id
 
-    def encode(self, data: bytes, box: Box | None = None) -> Encoded:
-        """One photo, or one box of it. Raises a `PhotoRefused` that says why and what to do."""
+    def encode(self, data: bytes, box: Box | None = None, *, copy: bool = False) -> Encoded:
+        """One photo, or one box of it. Raises a `PhotoRefused` that says why and what to do.
+
+        A reduced `copy` of a photo that was encoded before may have come out at any size.
+        """
         start = time.perf_counter()
         header = read_header(data, self.limits)
         crop = whole(header) if box is None else box
         check_box(crop, header)
-        refuse_tiny(crop.width, crop.height)
+        if not copy:
+            refuse_tiny(crop.width, crop.height)
         fit = self.bundle.shape.fit(crop.width, crop.height)
         small = resize(decode(data, header, crop, fit.target), *fit.target)
         decoded = time.perf_counter()

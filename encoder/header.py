@@ -18,6 +18,7 @@ ORIENTATION = 0x0112
 _SUBFILE, _DNG = 0x00FE, 0xC612
 MAX_SEGMENTS = 10_000
 _SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers without a length
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _IPTC = b"Photoshop 3.0\0"
@@ -43,6 +44,7 @@ class Header:
     exif: bytes = b""  # a TIFF block
     iptc: bytes = b""  # Photoshop's image resources
     xmp: bytes = b""
+    progressive: bool = False  # a JPEG, of several scans
 
     @property
     def width(self) -> int:
@@ -103,7 +105,7 @@ def _orientation(exif: bytes) -> int:
 
 
 def _jpeg(data: bytes) -> Header:
-    at, size, channels = 2, None, 3
+    at, size, channels, progressive = 2, None, 3, False
     exif = iptc = xmp = b""
     for _ in range(MAX_SEGMENTS):
         if data[at] != 0xFF:
@@ -116,7 +118,7 @@ def _jpeg(data: bytes) -> Header:
         start, end = at + 4, at + 2 + length
         if marker in _SOF:
             height, width, channels = struct.unpack_from(">HHB", data, start + 1)
-            size = (width, height)
+            size, progressive = (width, height), marker in _PROGRESSIVE
         elif marker == 0xE1 and data.startswith(b"Exif\0", start) and not exif:
             exif = data[start + 6 : end]
         elif marker == 0xE1 and data.startswith(_XMP, start) and not xmp:
@@ -126,7 +128,7 @@ def _jpeg(data: bytes) -> Header:
         elif marker == 0xDA:
             if size is None:
                 break
-            return Header("jpeg", size, _orientation(exif), channels, end, exif, iptc, xmp)
+            return Header("jpeg", size, _orientation(exif), channels, end, exif, iptc, xmp, progressive)
         elif marker == 0xD9:
             break
         at = end

@@ -53,7 +53,7 @@ def local_features(
     if box is not None and given is not None:
         crop = in_copy(box, given, header)
     check_box(crop, header)
-    refuse_tiny(crop.width, crop.height)
+    refuse_tiny(lies.width, lies.height)
     scale = LONG_SIDE / max(crop.width, crop.height)
     size = max(1, round(crop.width * scale)), max(1, round(crop.height * scale))
     luma = cv2.cvtColor(resize(decode(data, header, crop, size), *size), cv2.COLOR_RGB2GRAY)

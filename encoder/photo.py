@@ -29,6 +29,8 @@ STRIP = 64  # rows
 OVERSAMPLING = 2  # a reduced crop keeps this many times the target, see above
 JPEG_FACTORS = (1, 2, 4, 8)
 JPEG_END = b"\xff\xd9"  # does not occur within coded pixels, where each ff is followed by 00
+PNG_END = b"IEND"
+EARLY = "premature end of data segment"  # libjpeg's words for pixels without data; of stray bytes it says otherwise
 Image.MAX_IMAGE_PIXELS = None  # of all Pillow: its own limit lies below ours, which `read_header` has checked before
 # Opened by kind rather than by `Image.open`, which would try every format it knows.
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
@@ -121,17 +123,22 @@ def _decode_jpeg(data: bytes, header: Header, edges: Edges, factor: int) -> Pixe
     return pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
-def _reduced_jpeg(data: bytes, header: Header, factor: int) -> Pixels | None:
-    """All of it at 1/factor; None where it cannot be decoded.
+def _reduced_jpeg(data: bytes, header: Header, factor: int, colours: str = "RGB") -> Pixels | None:
+    """All of it at 1/factor; None where it cannot be decoded. What is missing of a progressive or CMYK one shows no grey that
+    could be told: there the decoder's own word is taken.
 
     By libjpeg-turbo, as in OpenCV, which gives the same pixels in the same time, but tells stderr of every byte out of place.
     """
     width, height = (-(-side // factor) for side in header.stored)
-    try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, strict=False)
-    except (ValueError, MemoryError):
-        return None
-    return pixels if pixels.shape[:2] == (height, width) else None
+    for strict in (True, False) if header.progressive or header.channels == 4 else (False,):
+        try:
+            pixels: Pixels = simplejpeg.decode_jpeg(data, colours, min_height=height, min_width=width, strict=strict)
+        except (ValueError, MemoryError) as error:
+            if strict and EARLY in str(error):
+                raise PhotoDamaged("The photo ends early: its last part is missing. Copy it again from the camera.") from error
+            continue
+        return pixels if pixels.shape[:2] == (height, width) else None
+    return None
 
 
 def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pixels:
@@ -139,18 +146,21 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
     try:
         with _PLUGINS[header.format](io.BytesIO(data)) as image:
             expected = (header.width, header.height) if header.format == "tiff" else header.stored
-            if image.size != expected:
-                raise PhotoDamaged(
-                    f"The photo's header says {expected} pixels, its picture {image.size}. Save it again with another program."
-                )
+            _refuse_other_size(image, expected)
             if image.mode not in (*_OPAQUE, *_WITH_ALPHA) and not image.mode.startswith("I;16"):
                 raise NotAPhoto(
                     f"The photo's colours are of the kind {image.mode}, which is not read. "
                     "Save it in RGB with 8 or 16 bits a channel."
                 )
+            if header.format == "png" and data.rfind(PNG_END) < 0:
+                raise PhotoDamaged("The photo ends early: its last part is missing. Copy it again from the camera.")
             if header.format != "webp" and _covered(image) < image.width * image.height:
                 raise PhotoDamaged("The photo ends early: strips of it are missing. Copy it again from the camera.")
+            if header.format == "jpeg":  # CMYK, which Pillow decodes, and fills up without a word
+                _reduced_jpeg(data, header, JPEG_FACTORS[-1], "CMYK")
+            image.info.pop("xmp", None)  # by whose orientation Pillow would turn a TIFF: EXIF's alone counts, in every kind
             image.load()
+            _refuse_other_size(image, expected)
             return _rgb(image, edges, factor)
     except (PhotoDamaged, NotAPhoto):
         raise
@@ -165,6 +175,13 @@ def _decode_other(data: bytes, header: Header, edges: Edges, factor: int) -> Pix
             f"The photo is a {header.format.upper()} by its header, but cannot be decoded ({error}). "
             "Copy it again, or save it again with another program."
         ) from error
+
+
+def _refuse_other_size(image: Image.Image, expected: tuple[int, int]) -> None:
+    if image.size != expected:
+        raise PhotoDamaged(
+            f"The photo's header says {expected} pixels, its picture {image.size}. Save it again with another program."
+        )
 
 
 def _covered(image: ImageFile.ImageFile) -> int:

@@ -35,6 +35,7 @@ def measure(small: Pixels) -> Quality:
 
 
 def refuse_tiny(width: int, height: int) -> None:
+    """Of the photo as it was given: a smaller copy of it shows less of the same, which was enough once."""
     if min(width, height) < MIN_SIDE:
         raise NoDetail(
             f"The crop is {width} x {height} pixels, too few to tell an animal by: expected {MIN_SIDE} or more a side. "

@@ -31,7 +31,7 @@ from encoder.bundle import load_bundle
 from encoder.errors import BundleRefused
 from indexer import registry
 from indexer.errors import BackupRefused
-from indexer.lost import PHOTOS_LEFT_OUT, lost
+from indexer.lost import PHOTOS_LEFT_OUT, left_out, lost
 from indexer.registry import IN_USE, bundles_folder
 from indexer.station import open_books, photo_store
 from settings import Settings
@@ -60,6 +60,7 @@ class BackedUp:
 
     manifest: Manifest
     missing: tuple[str, ...] = ()  # names of photos that are gone or cut short
+    left_out: int = 0  # photos that the catalogue was restored without, and that are in no file of its since
     bundle_flaw: str | None = None
 
 
@@ -74,6 +75,7 @@ def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress:
     ):
         # Before the copy: whatever is enrolled from here on has its photo.
         missing = _missing(settings, catalogue) if photos else ()
+        done_without = _left_out(settings, catalogue) if photos else 0
         bundle_flaw = _bundle_flaw(settings, catalogue)
         copy = Path(scratch) / CATALOGUE
         catalogue.snapshot(copy)
@@ -98,12 +100,19 @@ def back_up(settings: Settings, file: Path, *, photos: bool = True, on_progress:
         with whole.open("rb") as written:
             os.fsync(written.fileno())
         whole.rename(file)
-    return BackedUp(manifest, missing, bundle_flaw)
+    return BackedUp(manifest, missing, done_without, bundle_flaw)
 
 
 def _missing(settings: Settings, catalogue: Catalogue) -> tuple[str, ...]:
     """Those kept by reference are not in a backup anyway."""
     return tuple(photo.name for photo in lost(photo_store(settings), catalogue) if photo.kept != "reference")
+
+
+def _left_out(settings: Settings, catalogue: Catalogue) -> int:
+    if catalogue.fact(PHOTOS_LEFT_OUT) is None:
+        return 0
+    store, done_without = photo_store(settings), left_out(catalogue)
+    return sum(photo.kept != "reference" and not store.is_there(photo) and done_without(photo) for photo in catalogue.photos())
 
 
 def _bundle_flaw(settings: Settings, catalogue: Catalogue) -> str | None:
@@ -125,6 +134,8 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
         raise BackupRefused("FLUKEPRINT_DATABASE_URL is set, and a backup restores only into a data folder: unset it.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BackupRefused(f"{folder} holds something already: restore into a new folder, with --data-dir.")
+    if not os.path.isfile(file):  # noqa: PTH113 (which does not raise, as Path's does)
+        raise BackupRefused(f"{file}: there is no such file to restore from. Check the path.")
     with _refusing(f"{file} cannot be restored into {folder}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Within a folder that is there: it may be a link, a disk of its own, or where somebody stands.
@@ -171,7 +182,8 @@ def _unpack(file: Path, into: Path, on_progress: Progress | None) -> Manifest:
         files = sizes = 0
         while (member := tar.next()) is not None:
             path = PurePosixPath(member.name)
-            if not member.isfile() or ".." in path.parts or not (member.name == CATALOGUE or path.parts[0] in ROOMS):
+            ours = member.name == CATALOGUE or path.parts[:1] in [(room,) for room in ROOMS]
+            if not member.isfile() or ".." in path.parts or not ours:
                 raise BackupRefused(f"{file} holds {member.name!r}, which no backup of ours does: it was not restored.")
             tar.extract(member, into, filter="data")
             if member.name != CATALOGUE:
@@ -194,7 +206,7 @@ def _read_manifest(file: Path, raw: bytes) -> Manifest:
         if given["format"] > FORMAT:
             raise BackupRefused(f"{file} was written by a newer Flukeprint (format {given['format']}): update this one first.")
         return Manifest(**given)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BackupRefused(f"{file} has a manifest that cannot be read: {error}.") from error
 
 

@@ -26,7 +26,8 @@ from encoder.photo import read_photo
 from indexer.errors import RowRefused, TableRefused
 from indexer.given import Given, day_in, given
 from indexer.lost import put_back
-from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
+from indexer.occasions import label_of_one
+from indexer.sightings import Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station, limits
 from indexer.tables import LeftOut, Row, as_csv, flaw, photo_at, read_source
 
@@ -285,6 +286,6 @@ def _commit(
 
 def _recorded(recorder: Recorder, work: Work) -> Recorded | Refusal:
     try:
-        return recorder.record(work.identity, work.prepared, occasion=UNKNOWN_OCCASION + work.prepared.encoded.sha256[:16])
+        return recorder.record(work.identity, work.prepared, occasion=label_of_one(work.prepared.encoded.sha256))
     except (CatalogueRefused, RowRefused) as error:
         return error

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from catalog.catalogue import Catalogue
 from encoder.bundle import Bundle
+from indexer.occasions import occasions
 from matching.calibration import Calibration
 from matching.errors import CalibrationRefused
 from matching.fit import calibrate
@@ -22,7 +23,8 @@ class Lessons:
         self._catalogue, self._bundle_id = catalogue, bundle_id
 
     def enrolled(self) -> npt.NDArray[np.int64]:
-        return self._catalogue.enrolled(self._bundle_id)
+        """With the occasion for the encounter: left out of the gallery is all that was taken with the photo that is asked."""
+        return occasions(self._catalogue.enrolled(self._bundle_id))
 
     def vectors(self, sighting_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         # Some may have been deleted since `enrolled` was read: they serve this once more.

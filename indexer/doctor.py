@@ -6,7 +6,6 @@ mends: the index is brought level with the catalogue at each start.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from catalog.values import Import
 from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from errors import FlukeprintError
+from indexer.commands import to_paste
 from indexer.lost import left_out
 from indexer.reconcile import Follower, point_of
 from indexer.registry import IN_USE
 from indexer.station import bundle_for, open_books, open_index, photo_store
-from settings import Settings, read_settings
+from settings import Settings
 from vector_db.errors import IndexHeld
 from vector_db.port import Place, VectorIndex
 
@@ -92,8 +92,8 @@ def _catalogue(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     health, counts = catalogue.check(catalogue.fact(IN_USE)), catalogue.counts()
     restore = "restore the last backup into a new folder"
     bereft = [str(number) for number in health.live_of_dead[:NAMED]]
-    moved = _command(settings, "reassign", *bereft, "--to", "ID")
-    deleted = _command(settings, "delete", *(word for number in bereft for word in ("--sighting", number)))
+    moved = to_paste(settings, "reassign", *bereft, "--to", "ID")
+    deleted = to_paste(settings, "delete", *(word for number in bereft for word in ("--sighting", number)))
     again = ", and doctor again for the others" if len(bereft) < len(health.live_of_dead) else ""
     for flaws, said, do in (
         (health.damage, "SQLite reports damage", restore),
@@ -118,7 +118,7 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
     number = not_here = 0
     for number, photo in enumerate(catalogue.photos(), start=1):  # noqa: B007 (the count is the last one)
         path = store.path_of(photo)
-        if not path.is_file():
+        if not store.is_there(photo):
             if done_without(photo):
                 not_here += 1
             else:
@@ -128,10 +128,16 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
                 store.verify(photo)
             except PhotoStoreFailed as error:
                 gone.append(str(error))
-        elif photo.kept != "reduced" and (size := path.stat().st_size) != photo.bytes:
-            gone.append(f"{photo.name} ({path} has {size:,} of its {photo.bytes:,} bytes)")
+        elif not store.looks_whole(photo):
+            has = f"has {path.stat().st_size:,} of its {photo.bytes:,} bytes"
+            gone.append(f"{photo.name} ({path} {has if photo.kept != 'reduced' else 'is without its end'})")
     if not_here:
-        yield Finding("photos", "note", f"{not_here} of {number} are not here: restored from a backup without photos")
+        yield Finding(
+            "photos",
+            "note",
+            f"{not_here} of {number} are not here: restored from a backup without photos",
+            "import or enrol them again from where they came, if they are wanted here; identifying works without them",
+        )
     if gone:
         yield Finding(
             "photos",
@@ -175,9 +181,12 @@ def _index(settings: Settings, catalogue: Catalogue, bundle: Bundle, deep: bool)
         wrong = _differing(index, catalogue, bundle.id, deep)
         if wrong:
             found = f"vectors or facts differ from the catalogue's: sightings {_some(wrong)}"
-            yield Finding("index", "wrong", found, _command(settings, "reindex"))
+            yield Finding("index", "wrong", found, to_paste(settings, "reindex"))
         else:
             yield Finding("index", "well", f"{index.count()} points, level with the catalogue")
+        if index.info().wants_optimising:
+            laid_out = "it has grown since it was last laid out; laid out anew it answers in less time and memory"
+            yield Finding("index", "note", laid_out, to_paste(settings, "reindex"))
     finally:
         index.close()
 
@@ -212,24 +221,21 @@ def _same_place(one: Place | None, other: Place | None) -> bool:
 def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     for known in catalogue.imports():
         counts = catalogue.import_counts(known.id)
+        again = to_paste(settings, "import", known.source, *_images(known))
         if counts["waiting"]:
-            again = _command(settings, "import", known.source, *_images(known))
             yield Finding("imports", "note", f"{known.source}: rows that wait: {counts['waiting']}", again)
         if counts["set_aside"]:
             yield Finding(
-                "imports", "note", f"{known.source}: rows set aside, with their reasons in a CSV: {counts['set_aside']}"
+                "imports",
+                "note",
+                f"{known.source}: rows set aside, with their reasons in a CSV: {counts['set_aside']}",
+                f"mend their photos in their place, or the rows in the CSV, which this tells of once more: {again}",
             )
 
 
 def _images(known: Import) -> list[str]:
     """Where its paths begin, which a folder that is imported as such is not told."""
     return ["--images", known.images] if known.images and known.images != known.source else []
-
-
-def _command(settings: Settings, *words: str) -> str:
-    """A command to paste, on this data folder."""
-    told = [] if settings.data_dir == read_settings().data_dir else ["--data-dir", str(settings.data_dir)]
-    return shlex.join(["flukeprint", *words, *told])
 
 
 def _some(items: list[str] | list[int]) -> str:

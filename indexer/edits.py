@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
-from catalog import individuals
+from catalog import events, individuals
 from catalog.catalogue import Catalogue
 from catalog.errors import EditConflict, NameRefused, ValueRefused
-from catalog.names import clean_label, clean_name, listed, required_label, shown
+from catalog.names import clean_date, clean_label, clean_name, listed, required_label, shown
 from catalog.values import Individual, Sighting
 from catalog.write import Write
+from indexer.occasions import label_of_one, label_on, named_by_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,10 @@ FACTS = ("encounter", "viewpoint", "taken_on", "lat", "lon")  # of a sighting, t
 
 
 def amend_sighting(catalogue: Catalogue, sighting_id: int, said: Mapping[str, Any], *, who: str) -> Done:
-    """What is known of a photo beside its pixels, as far as it is said. A place comes whole; None is unknown."""
+    """What is known of a photo beside its pixels, as far as it is said. A place comes whole; None is unknown.
+
+    An encounter that nobody named goes with its day.
+    """
     with catalogue.write("amend", who=who, what="") as write:
         if unknown := sorted(set(said) - set(FACTS)):
             raise ValueRefused(f"A sighting has no {listed(unknown)} to set; there are {', '.join(FACTS)}.")
@@ -90,14 +95,42 @@ def amend_sighting(catalogue: Catalogue, sighting_id: int, said: Mapping[str, An
             new["encounter_id"] = write.encounter(required_label(new.pop("encounter") or "", "encounter"))
         if ("lat" in new) != ("lon" in new):
             raise ValueRefused("A place is a latitude and a longitude; give both, or neither.")
-        if "taken_on" in new and one.taken_at is not None and new["taken_on"] != one.taken_on:
-            new["taken_at"] = None  # the camera's clock said another day
-        if not new or all(getattr(one, field) == value for field, value in new.items()):
-            raise EditConflict(f"Sighting {sighting_id} is all that already, so nothing was changed.")
+        if "taken_on" in new and (day := clean_date(new["taken_on"])) != one.taken_on:
+            new["taken_at"] = _clock(write, one, day)
+            if "encounter" not in said and named_by_day(one.encounter):
+                new["encounter_id"] = write.encounter(
+                    label_on(one.individual_id, day) if day else label_of_one(one.photo_sha256)
+                )
         write.rely("sighting", sighting_id, "live")
         write.set("sighting", sighting_id, **new)
-        write.what = f"Amended sighting {sighting_id} of {shown(one.individual)}: {', '.join(sorted(said))}."
+        differing = _differing(one, *write.sightings([sighting_id]))
+        if not differing:
+            raise EditConflict(f"Sighting {sighting_id} is all that already, so nothing was changed.")
+        write.what = f"Amended sighting {sighting_id} of {shown(one.individual)}: {differing}."
     return Done(write.event_id, write.what, one.individual_id, (sighting_id,))
+
+
+def _clock(write: Write, one: Sighting, day: date | None) -> datetime | None:
+    """The camera's, where it says this day: it does not while another stands, and does again once that is taken back."""
+    before = (one.taken_at, *events.values_before(write.connection, "sighting", one.id, "taken_at"))
+    return next((at for at in before if at is not None and at.date() == day), None)
+
+
+def _differing(was: Sighting, now: Sighting) -> str:
+    """What was and what is, in a person's words: `date from 2020-12-04 to 2025-05-01, viewpoint from unknown to "left"`."""
+
+    def told(one: Sighting) -> dict[str, str]:
+        place = f"{one.lat}, {one.lon}" if one.lat is not None and one.lon is not None else "unknown"
+        viewpoint = shown(one.viewpoint) if one.viewpoint else "unknown"
+        return {
+            "date": str(one.taken_on or "unknown"),
+            "place": place,
+            "viewpoint": viewpoint,
+            "encounter": shown(one.encounter),
+        }
+
+    before, after = told(was), told(now)
+    return ", ".join(f"{what} from {before[what]} to {after[what]}" for what in before if before[what] != after[what])
 
 
 def merge(catalogue: Catalogue, keep: int | str, other: int | str, *, who: str) -> Done:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from catalog.errors import NameRefused
 from catalog.names import clean_name, shown
 from encoder.errors import PhotoRefused
 from indexer.errors import RowRefused
+from indexer.given import moment
+from indexer.occasions import NEAR
 from indexer.sightings import Prepared, Recorder, Source, hand_over, prepare, settle
 from indexer.station import Station
 
@@ -48,7 +51,8 @@ def enrol(
     new: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> Enrolment:
-    """The photos of one call are one encounter, unless what is given with them says otherwise.
+    """The photos of one call are one encounter, unless what is given with them says otherwise, or their days do: each day is
+    one then, but a night with less than an hour about midnight; a photo that tells no day goes with the only one that there is.
 
     `whom` is a name, or the number of an individual that is known, whatever it is called by then. `new` refuses a name that is
     known. `check` is called when nobody else can write any more, and may refuse.
@@ -69,7 +73,10 @@ def enrol(
         check()
         recorder = Recorder(write, station)
         occasion = f"enrolled in event {write.event_id}"
-        outcomes = tuple(item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion) for item in ready)
+        began = _began(usable)
+        outcomes = tuple(
+            item if isinstance(item, Outcome) else _recorded(recorder, name, item, occasion, began(item)) for item in ready
+        )
         individual_id = write.individual_named(name)
         count = len(recorder.enrolled)
         write.what = f'enrolled {count} photo{"s" if count != 1 else ""} of {"new " if created else ""}individual "{name}"'
@@ -86,9 +93,24 @@ def _prepared(station: Station, source: Source) -> Prepared | Outcome:
         return Outcome(source.name, "refused", reason=str(error))
 
 
-def _recorded(recorder: Recorder, name: str, item: Prepared, occasion: str) -> Outcome:
+def _began(usable: Sequence[Prepared]) -> Callable[[Prepared], date | None]:
+    """The day on which a photo's encounter began; None where its call does not tell."""
+    days: dict[date, list[datetime]] = {item.given.taken_on: [] for item in usable if item.given.taken_on}
+    for item in usable:
+        if item.given.taken_on and (at := moment(item.encoded.taken, item.given.taken_on)):
+            days[item.given.taken_on].append(at)
+    first: dict[date, date] = {}
+    for day in sorted(days):
+        before = days.get(day - timedelta(days=1))
+        one_night = bool(before and days[day] and min(days[day]) - max(before) <= NEAR)
+        first[day] = first[day - timedelta(days=1)] if one_night else day
+    only = first[min(first)] if len(set(first.values())) == 1 else None
+    return lambda item: first[item.given.taken_on] if item.given.taken_on else only
+
+
+def _recorded(recorder: Recorder, name: str, item: Prepared, occasion: str, began: date | None) -> Outcome:
     try:
-        done = recorder.record(name, item, occasion=occasion)
+        done = recorder.record(name, item, occasion=occasion, began=began)
     except RowRefused as error:
         return Outcome(item.incoming.row.name, "refused", reason=str(error))
     state: State = "enrolled" if done.state == "done" else "already"

@@ -35,7 +35,7 @@ def lost(store: PhotoStore, catalogue: Catalogue) -> Iterator[PhotoRow]:
     """Those that should be whole and here, as far as can be told without reading them."""
     done_without = left_out(catalogue)
     for photo in catalogue.photos():
-        if not store.looks_whole(photo) and (store.path_of(photo).is_file() or not done_without(photo)):
+        if not store.looks_whole(photo) and (store.is_there(photo) or not done_without(photo)):
             yield photo
 
 

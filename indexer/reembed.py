@@ -124,7 +124,7 @@ def _encoded(catalogue: Catalogue, store: PhotoStore, encoder: Encoder, sighting
         return "its photo is not known."
     try:
         data = store.read(photo)
-        return encoder.encode(data, box_in(photo, sighting, data))
+        return encoder.encode(data, box_in(photo, sighting, data), copy=photo.kept == "reduced")
     except (CatalogueError, PhotoRefused) as error:
         return str(error)
 

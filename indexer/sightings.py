@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
 from catalog.errors import ValueRefused
 from catalog.names import clean_date, clean_name
 from catalog.photos import Incoming
-from catalog.values import BoxXYWH
+from catalog.values import BoxXYWH, PhotoRow, Sighting
 from catalog.write import Write
 from encoder.photo import read_photo
 from encoder.values import Box, Encoded
+from indexer.commands import to_paste
 from indexer.edits import learn_species
 from indexer.errors import NotIndexed, RowRefused
 from indexer.given import Given, moment
+from indexer.occasions import label_on
 from indexer.reconcile import put
 from indexer.station import Station, limits
 from vector_db.errors import VectorIndexError
-
-UNKNOWN_OCCASION = "photo "  # an encounter's label begins so where neither occasion nor date is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +92,17 @@ class Recorder:
 
     def __init__(self, write: Write, station: Station) -> None:
         self._write, self._photos, self._bundle_id = write, station.photos, station.bundle_id
+        self._settings = station.settings
         self._species: dict[int, str | None] = {}  # of the individuals met in this write
         self.enrolled: list[int] = []
         self.learned: list[int] = []  # sightings of before, which have a species since this write
 
-    def record(self, name: str, prepared: Prepared, *, occasion: str) -> Recorded:
+    def record(self, name: str, prepared: Prepared, *, occasion: str, began: date | None = None) -> Recorded:
         """The rows of one sighting, or the sighting that it already is. Another animal's photo is refused, and so is a
         species that contradicts what the individual is known as; a name that is not known yet becomes an individual.
 
-        `occasion` labels the encounter where neither the photo nor its giver tells the encounter or the day.
+        `occasion` labels the encounter where neither the photo nor its giver tells the encounter or the day; `began` is the
+        day that its encounter began on, where that is not the photo's own.
         """
         encoded, given, write = prepared.encoded, prepared.given, self._write
         name, box = clean_name(name), corners(given.box)
@@ -110,16 +112,16 @@ class Recorder:
             sighting = write.sightings([known])[0]
             if sighting.individual_id != individual_id:
                 raise RowRefused(
-                    f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". If that is wrong: '
-                    f"flukeprint reassign {known} --to ID. If it shows two animals, give each its box."
+                    f'This photo is enrolled already, as sighting {known} of "{sighting.individual}". '
+                    f"If it shows two animals, give each its box. If it is of this one: "
+                    + self._of_another(sighting, individual_id, name)
                 )
-            kept = write.photo(encoded.sha256)
-            lost = kept is not None and not self._photos.looks_whole(kept)
-            write.add_photo(prepared.incoming.row, anew=lost)  # which may lie elsewhere now
+            write.add_photo(prepared.incoming.row, anew=self._is_lost)  # which may lie elsewhere now
             return Recorded("already", known, prepared.said.unlike(sighting))
         individual_id, species = self._individual(individual_id, name, given.species)
-        label = given.encounter or (f"individual {individual_id} on {given.taken_on}" if given.taken_on else occasion)
-        write.add_photo(prepared.incoming.row)
+        day = began or given.taken_on
+        label = given.encounter or (label_on(individual_id, day) if day else occasion)
+        write.add_photo(prepared.incoming.row, anew=self._is_lost)  # it may be known by another box
         sighting_id = write.add_sighting(
             individual_id,
             write.encounter(label),
@@ -137,6 +139,20 @@ class Recorder:
         write.add_vector(sighting_id, self._bundle_id, encoded.vector, encoded.norm)
         self.enrolled.append(sighting_id)
         return Recorded("done", sighting_id)
+
+    def _of_another(self, sighting: Sighting, individual_id: int | None, name: str) -> str:
+        """The command that makes it the sighting of this individual, which may be new."""
+        owner = f"id:{sighting.individual_id}"
+        if individual_id is not None:
+            words = ["reassign", str(sighting.id), "--to", f"id:{individual_id}"]
+        elif len(self._write.sightings_of(sighting.individual_id)) > 1:
+            words = ["split", owner, str(sighting.id), "--name", name]
+        else:
+            words = ["rename", owner, name]
+        return to_paste(self._settings, *words)
+
+    def _is_lost(self, known: PhotoRow) -> bool:
+        return not self._photos.looks_whole(known)
 
     def _individual(self, individual_id: int | None, name: str, species: str | None) -> tuple[int, str | None]:
         if individual_id is None:

@@ -150,6 +150,40 @@ def test_old_leftovers_are_swept_and_young_ones_left(tmp_path: Path) -> None:
     assert young.exists()
 
 
+def test_what_a_living_process_receives_is_not_swept_however_long_it_slept(tmp_path: Path) -> None:
+    store, data = PhotoStore(tmp_path), picture()
+    incoming = receive(store, data)
+    assert incoming.temporary is not None
+    os.utime(incoming.temporary, (time.time() - 2 * photos.OLD_S,) * 2)
+    PhotoStore(tmp_path)
+    store.settle([incoming])
+    assert store.read(incoming.row) == data
+    left = store.folder / photos.INCOMING / "old"
+    left.write_bytes(b"half a photo")
+    os.utime(left, (time.time() - 2 * photos.OLD_S,) * 2)
+    del store
+    PhotoStore(tmp_path)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+@pytest.mark.parametrize("tail", [b"", bytes(100)])
+def test_a_reduced_photo_that_was_cut_short_does_not_look_whole(tmp_path: Path, share: float, tail: bytes) -> None:
+    store = PhotoStore(tmp_path, "reduced", to(200))
+    row = put(store, picture())
+    assert store.looks_whole(row)
+    data = store.path_of(row).read_bytes()
+    store.path_of(row).write_bytes(data[: int(len(data) * share)] + tail)
+    assert not store.looks_whole(row)
+
+
+def test_a_path_that_may_not_be_looked_at_is_not_there(tmp_path: Path) -> None:
+    store, barred = PhotoStore(tmp_path), "/" + "x" * 5000  # as a folder is that may not be entered: root enters all
+    row = PhotoRow("ab" * 32, "reference", barred, "IMG_1.jpg", "jpeg", 9, 640, 480)
+    assert not store.is_there(row)
+    assert not store.looks_whole(row)
+
+
 def test_a_reduced_photo_has_the_stated_long_side(tmp_path: Path) -> None:
     store, data = PhotoStore(tmp_path, "reduced", to(200)), picture(640, 480)
     row = put(store, data)

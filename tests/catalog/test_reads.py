@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 
@@ -152,8 +152,12 @@ def test_what_a_calibration_needs_is_told_in_one_array(catalogue: Catalogue) -> 
     seen = fill(catalogue, {"Muddy": 3, "Fleck": 1})
     with catalogue.write("test", who="Ada", what="") as write:
         write.set("sighting", seen["Muddy"][0], live=False)
-    assert catalogue.enrolled(BUNDLE).tolist() == [[2, 1, 1], [3, 1, 2], [4, 2, 3]]  # sighting, individual, encounter
-    assert catalogue.enrolled("another").shape == (0, 3)
+        write.set("sighting", seen["Muddy"][1], taken_on=None)
+        write.set("sighting", seen["Fleck"][0], taken_on=date(1970, 1, 2), taken_at=datetime(1970, 1, 2, 0, 0, 9))
+    told = catalogue.enrolled(BUNDLE).tolist()  # sighting, individual, encounter, day, second
+    day, second = 719_164, 719_163 * 86_400 + 9  # 1 January 1970 is day 719,163 from 1 January of the year 1, which is day 1
+    assert told == [[2, 1, 1, 0, 0], [3, 1, 2, told[1][3], 0], [4, 2, 3, day, second]]
+    assert catalogue.enrolled("another").shape == (0, 5)
 
 
 def test_the_index_is_told_a_vector_with_its_facts(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,18 @@ def test_drift_is_shown_as_far_as_it_can_be_told_and_kept(run: Run, photos: Path
     assert "stated - right" in run("drift", "--history", 5).out
 
 
+def test_a_backup_of_what_was_restored_without_photos_says_that_they_are_not_in_it(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    run("import", photos)
+    other = ("--data-dir", tmp_path / "other")
+    assert run("backup", tmp_path / "small", "--no-photos").out.endswith("MB, without the photos.\n")
+    assert run("restore", tmp_path / "small", *other).code == 0
+    again = run("backup", tmp_path / "again", *other)
+    assert (again.code, "Not in it are photos that this catalogue was restored without: 9." in again.out) == (0, True)
+    assert run("backup", tmp_path / "told", *other, "--json").json["photos_left_out"] == 9
+
+
 @pytest.mark.parametrize("way", ["reassign", "delete"])
 def test_what_doctor_says_of_sightings_of_a_deleted_individual_can_be_followed(
     run: Run, photos: Path, tmp_path: Path, way: str

@@ -232,3 +232,43 @@ def test_what_pretends_to_be_a_jpeg_is_refused() -> None:
         read_header(b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(200))
     with pytest.raises(NotAPhoto):
         read_header(b"\xff\xd8 and then nothing")
+
+
+@pytest.mark.parametrize("exif", [None, 1, 6])
+def test_xmp_turns_no_photo_of_whatever_kind(exif: int | None) -> None:
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    tags = Image.Exif()
+    if exif is not None:
+        tags[0x0112] = exif
+    expected = PIXELS if exif != 6 else np.rot90(PIXELS, -1)
+    for kind, said in (
+        ("TIFF", {"tiffinfo": {700: xmp, **({274: exif} if exif is not None else {})}}),
+        ("WEBP", {"xmp": xmp, "exif": tags, "lossless": True}),
+    ):
+        data = saved(PIXELS, kind, **said)  # type: ignore[arg-type]
+        header = read_header(data)
+        assert header.xmp
+        assert np.array_equal(decode(data, header), expected)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize(("mode", "progressive"), [("RGB", True), ("L", True), ("CMYK", False), ("CMYK", True)])
+def test_a_jpeg_whose_missing_part_is_not_grey_is_refused_and_one_with_stray_bytes_read(
+    mode: str, progressive: bool, share: float
+) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photo_like(400, 300)).convert(mode).save(buffer, "JPEG", progressive=progressive)
+    whole = buffer.getvalue()
+    cut = whole[: int(len(whole) * share)] + b"\xff\xd9"
+    with pytest.raises(PhotoDamaged, match="ends early"):
+        decode(cut, read_header(cut))
+    stray = whole[:-2] + b"\x12\x34\x56\x78" * 5 + b"\xff\xd9"
+    assert np.array_equal(decode(stray, read_header(stray)), decode(whole, read_header(whole)))
+
+
+@pytest.mark.parametrize("missing", [13, 40])
+def test_a_png_whose_end_was_never_written_is_refused(missing: int) -> None:
+    whole = saved(PIXELS, "PNG")
+    unwritten = whole[:-missing] + bytes(missing)
+    with pytest.raises(PhotoDamaged, match="ends early"):
+        decode(unwritten, read_header(unwritten))

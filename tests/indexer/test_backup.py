@@ -61,7 +61,8 @@ def test_without_photos_the_answers_stay_and_doctor_says_what_is_missing(kept: t
     restore(other, small)
     findings = examine(other)
     assert is_well(findings)
-    assert any(finding.subject == "photos" and finding.level == "note" for finding in findings)
+    (note,) = (finding for finding in findings if (finding.subject, finding.level) == ("photos", "note"))
+    assert note.do.startswith("import or enrol them again")
 
 
 def test_after_a_restore_without_photos_doctor_sees_those_that_are_lost_later(
@@ -148,12 +149,34 @@ def test_a_backup_that_reaches_outside_is_refused(kept: tuple[Settings, Path], t
     assert not list(tmp_path.glob("**/outside.txt"))
 
 
+@pytest.mark.parametrize("name", ["", "."])
+def test_a_member_without_a_name_is_refused(kept: tuple[Settings, Path], tmp_path: Path, name: str) -> None:
+    hostile = tmp_path / "hostile.flukeprint"
+    with tarfile.open(kept[1]) as tar, tarfile.open(hostile, "w") as out:
+        first = tar.getmember(MANIFEST)
+        out.addfile(first, tar.extractfile(first))
+        out.addfile(tarfile.TarInfo(name))
+    with pytest.raises(BackupRefused, match="which no backup of ours does"):
+        restore(elsewhere(kept[0], tmp_path / "data"), hostile)
+
+
+def test_a_manifest_that_is_nested_without_end_is_refused(settings: Settings, tmp_path: Path) -> None:
+    hostile, nested = tmp_path / "hostile.flukeprint", b"[" * 200_000
+    with tarfile.open(hostile, "w") as out:
+        info = tarfile.TarInfo(MANIFEST)
+        info.size = len(nested)
+        out.addfile(info, io.BytesIO(nested))
+    with pytest.raises(BackupRefused, match="manifest that cannot be read"):
+        restore(elsewhere(settings, tmp_path / "data"), hostile)
+
+
 def test_what_is_no_backup_is_refused(tmp_path: Path, kept: tuple[Settings, Path]) -> None:
     settings, _ = kept
     other = tmp_path / "photo.jpg"
     other.write_bytes(b"\xff\xd8\xff" * 1000)
     for wrong in (other, tmp_path / "missing.flukeprint", tmp_path):
-        with pytest.raises(BackupRefused):
+        words = "no whole backup file" if wrong == other else "there is no such file to restore from"
+        with pytest.raises(BackupRefused, match=words):
             restore(elsewhere(settings, tmp_path / "data"), wrong)
 
 
@@ -271,6 +294,7 @@ def test_photos_that_were_left_out_once_are_known_to_be_after_the_next_backup(
     settings, _ = kept
     back_up(settings, tmp_path / "small", photos=False)
     restore(elsewhere(settings, tmp_path / "one"), tmp_path / "small")
-    back_up(elsewhere(settings, tmp_path / "one"), tmp_path / "again")
+    assert back_up(settings, tmp_path / "whole").left_out == 0
+    assert back_up(elsewhere(settings, tmp_path / "one"), tmp_path / "again").left_out == 24
     restore(elsewhere(settings, tmp_path / "two"), tmp_path / "again")
     assert is_well(examine(elsewhere(settings, tmp_path / "two")))

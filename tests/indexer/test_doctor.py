@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from catalog.values import GivenRow
+from indexer.backup import back_up
 from indexer.bulk import import_rows
 from indexer.doctor import Finding, examine, is_well
 from indexer.edits import set_species
-from indexer.station import open_books, open_station
+from indexer.enrol import enrol
+from indexer.given import Given
+from indexer.lost import lost
+from indexer.sightings import Source
+from indexer.station import open_books, open_station, photo_store
 from indexer.undo import undo
 from settings import Settings
 from vector_db.port import Place
@@ -89,6 +94,16 @@ def test_each_harm_is_found_and_named(filled: Settings, harm: Callable[[Path], N
     assert subject in wrong(filled, deep=deep)
 
 
+def test_photos_in_a_folder_that_may_not_be_entered_are_lost_and_end_nothing(filled: Settings, tmp_path: Path) -> None:
+    with open_books(filled) as catalogue:
+        first = next(iter(catalogue.photos()))
+        with catalogue.write("test", who="me", what="") as write:  # a path that cannot be looked at: root may enter any folder
+            write.add_photo(replace(first, kept="reference", path="/" + "x" * 5000), anew=True)
+        assert [photo.sha256 for photo in lost(photo_store(filled), catalogue)] == [first.sha256]
+    assert wrong(filled)["photos"].found.startswith(f"1 of 24 are missing or damaged: {first.name}")
+    assert back_up(filled, tmp_path / "all.flukeprint").missing == ()  # those kept by reference are never in it
+
+
 def test_photos_that_are_gone_or_cut_short_are_back_after_the_import_that_doctor_speaks_of(
     filled: Settings, whales: Path
 ) -> None:
@@ -136,6 +151,19 @@ def test_rows_that_wait_are_noted(settings: Settings, whales: Path, tmp_path: Pa
     notes = [finding for finding in examine(settings) if finding.subject == "imports"]
     assert [finding.level for finding in notes] == ["note"]
     assert "rows set aside, with their reasons in a CSV: 1" in notes[0].found
+    assert notes[0].do.endswith(f": flukeprint import {table} --images {whales} --data-dir {settings.data_dir}")
+
+
+def test_an_index_that_has_grown_is_noted_until_it_is_laid_out(settings: Settings, whales: Path) -> None:
+    small = settings.model_copy(update={"codes_above": 5})
+    with open_station(small) as station:
+        for name in ("W0", "W1", "W2"):
+            enrol(station, name, [Source(path.name, Given(), path) for path in (whales / name).glob("*.jpg")], who="me")
+    notes = [finding for finding in examine(small) if (finding.subject, finding.level) == ("index", "note")]
+    assert [note.do for note in notes] == [f"flukeprint reindex --data-dir {small.data_dir}"]
+    with open_station(small) as station:
+        station.index.optimise()
+    assert [finding.level for finding in examine(small) if finding.subject == "index"] == ["well"]
 
 
 def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> None:

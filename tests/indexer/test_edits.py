@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,40 @@ def test_amending_a_sighting_sets_what_is_known_beside_its_pixels(catalogue: Cat
     assert done.stale == (4,)
     one = catalogue.sighting(4)
     assert (one.viewpoint, one.lat, one.lon, one.encounter) == ("left", 1.0, 2.0, "later")
+    assert done.what == (
+        'Amended sighting 4 of "Fleck": place from unknown to 1.0, 2.0, viewpoint from unknown to "left", '
+        'encounter from "Fleck" to "later".'
+    )
     for said in ({"lat": 1.0}, {"individual_id": 1}):
         with pytest.raises(CatalogueRefused):
             edits.amend_sighting(catalogue, 4, said, who=WHO)
     with pytest.raises(EditConflict, match="all that already"):
         edits.amend_sighting(catalogue, 4, {"viewpoint": "left"}, who=WHO)
+
+
+def test_an_amended_day_takes_the_encounter_that_was_named_by_it_along_and_the_clock_comes_back_with_it(
+    catalogue: Catalogue,
+) -> None:
+    at, other = datetime(2020, 12, 4, 9, 30), date(2021, 5, 1)
+    with catalogue.write("test", who=WHO, what="") as write:
+        label = write.encounter("individual 2 on 2020-12-04")
+        write.set("sighting", 4, taken_on=at.date(), taken_at=at, encounter_id=label)
+        write.set("sighting", 5, taken_on=at.date(), encounter_id=write.encounter("Harbour"))
+
+    def amended(number: int, day: date | None) -> tuple[str, datetime | None]:
+        edits.amend_sighting(catalogue, number, {"taken_on": day}, who=WHO)
+        return catalogue.sighting(number).encounter, catalogue.sighting(number).taken_at
+
+    assert amended(4, other) == ("individual 2 on 2021-05-01", None)
+    assert catalogue.history(limit=1)[0].what == (
+        'Amended sighting 4 of "Fleck": date from 2020-12-04 to 2021-05-01, '
+        'encounter from "individual 2 on 2020-12-04" to "individual 2 on 2021-05-01".'
+    )
+    assert amended(4, at.date()) == ("individual 2 on 2020-12-04", at)
+    assert amended(4, None) == (f"photo {catalogue.sighting(4).photo_sha256[:16]}", None)
+    assert amended(5, other) == ("Harbour", None)
+    told = edits.amend_sighting(catalogue, 5, {"taken_on": at.date(), "encounter": "Pier"}, who=WHO).what
+    assert told.endswith('date from 2021-05-01 to 2020-12-04, encounter from "Harbour" to "Pier".')
 
 
 def test_merging_moves_the_sightings_and_leaves_a_tombstone_that_tells(catalogue: Catalogue) -> None:

@@ -31,13 +31,19 @@ def photo(individual: int, number: int, given: Given = NOTHING) -> Source:
     return Source(f"{individual}-{number}.jpg", given, data=animals.photo(individual, number, size=(320, 240)))
 
 
-def from_the_future(individual: int, number: int) -> Source:
+def shot(individual: int, number: int, at: str | None) -> Source:
+    """A photo whose camera noted this moment, or none."""
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9003] = "2091:05:06 10:00:00"
+    if at is not None:
+        exif.get_ifd(0x8769)[0x9003] = at
     written = io.BytesIO()
     with Image.open(io.BytesIO(animals.photo(individual, number, size=(320, 240)))) as image:
         image.save(written, "JPEG", exif=exif)
-    return Source("ahead.jpg", NOTHING, data=written.getvalue())
+    return Source(f"{individual}-{number}.jpg", NOTHING, data=written.getvalue())
+
+
+def from_the_future(individual: int, number: int) -> Source:
+    return shot(individual, number, "2091:05:06 10:00:00")
 
 
 def test_a_new_individual_is_one_event_and_its_photos_are_found(station: Station) -> None:
@@ -89,8 +95,20 @@ def test_another_animals_photo_is_refused_and_nobody_is_made_of_it(station: Stat
     enrol(station, "Kelp", [photo(0, 0)], who="me")
     refused = enrol(station, "Tide", [photo(0, 0)], who="me")
     assert refused.photos[0].state == "refused"
+    here = f" --data-dir {station.settings.data_dir}"
     assert 'sighting 1 of "Kelp"' in (refused.photos[0].reason or "")
+    assert (refused.photos[0].reason or "").endswith(f"this one: flukeprint rename id:1 Tide{here}")
     assert [one.name for one in station.catalogue.individuals()] == ["Kelp"]
+
+
+def test_another_animals_photo_is_refused_with_the_command_that_moves_it(station: Station) -> None:
+    enrol(station, "Kelp", [photo(0, 0), photo(0, 1)], who="me")
+    here = f" --data-dir {station.settings.data_dir}"
+    (new,) = enrol(station, "Old Tide", [photo(0, 0)], who="me").photos
+    assert (new.reason or "").endswith(f"this one: flukeprint split id:1 1 --name 'Old Tide'{here}")
+    enrol(station, "Old Tide", [photo(1, 0)], who="me")
+    (known,) = enrol(station, "Old Tide", [photo(0, 0)], who="me").photos
+    assert (known.reason or "").endswith(f"this one: flukeprint reassign 1 --to id:2{here}")
 
 
 def test_one_bad_photo_is_refused_and_the_others_are_enrolled(station: Station) -> None:
@@ -142,6 +160,19 @@ def test_photos_of_one_day_are_one_encounter_and_undated_ones_of_one_call_are_an
     assert station.catalogue.individuals()[0].encounters == 1
 
 
+def test_the_photos_of_one_call_are_one_encounter_over_midnight_and_without_a_day(station: Station) -> None:
+    night = [shot(0, 0, "2024:07:03 23:58:00"), shot(0, 1, "2024:07:04 00:01:00"), shot(0, 2, None)]
+    enrol(station, "Kelp", night, who="me")
+    assert {one.encounter for one in station.catalogue.sightings_of(1)} == {"individual 1 on 2024-07-03"}
+    days = [shot(1, 0, "2024:07:03 12:00:00"), shot(1, 1, "2024:07:04 12:00:00"), shot(1, 2, None)]
+    done = enrol(station, "Tide", days, who="me")
+    assert [one.encounter for one in station.catalogue.sightings_of(2)] == [
+        "individual 2 on 2024-07-03",
+        "individual 2 on 2024-07-04",
+        f"enrolled in event {done.event_id}",
+    ]
+
+
 def test_a_name_of_ten_thousand_characters_is_refused_before_any_photo_is_read(station: Station, tmp_path: Path) -> None:
     with pytest.raises(NameRefused, match="10,000 characters"):
         enrol(station, "k" * 10_000, [Source("x", Given(), path=tmp_path / "never read")], who="me")
@@ -177,6 +208,17 @@ def test_a_photo_kept_by_reference_that_moved_is_where_it_lies_now(settings: Set
         (photo,) = station.catalogue.photos()
         assert photo.kept == "original"
         station.photos.verify(photo)
+
+
+def test_a_lost_photo_that_is_enrolled_in_another_box_and_kept_otherwise_is_there_again(settings: Settings) -> None:
+    with open_station(settings) as station:
+        enrol(station, "Kelp", [photo(0, 0)], who="me")
+        (row,) = station.catalogue.photos()
+        station.photos.path_of(row).unlink()
+    with open_station(settings.model_copy(update={"keep_photos": "reduced", "photo_long_side": 200})) as station:
+        (done,) = enrol(station, "Kelp", [photo(0, 0, Given(box=Box(10, 10, 300, 200)))], who="me").photos
+        (row,) = station.catalogue.photos()
+        assert (done.state, row.kept, station.photos.looks_whole(row)) == ("enrolled", "reduced", True)
 
 
 def test_a_number_is_the_same_individual_whatever_it_is_called_by_then(station: Station) -> None:

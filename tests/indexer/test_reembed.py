@@ -140,6 +140,17 @@ def test_a_box_is_found_again_in_a_photo_that_was_kept_smaller(settings: Setting
     encoder.close()
 
 
+def test_a_small_box_of_a_photo_that_was_kept_smaller_does_not_bar_another_bundle(settings: Settings, other: Path) -> None:
+    reduced = settings.model_copy(update={"keep_photos": "reduced", "photo_long_side": 200})
+    with open_station(reduced) as station:
+        small = Source("a.jpg", Given(box=Box(400, 280, 40, 40)), data=animals.photo(2, 0, size=(800, 600)))  # 10 x 10 as kept
+        assert [one.state for one in enrol(station, "W2", [small], who="me").photos] == ["enrolled"]
+        assert station.looking.of_sightings([1])
+    registry.add(reduced, other)
+    with open_books(reduced) as catalogue:
+        assert use(reduced, catalogue, "other", who="me").encoded == 1
+
+
 def test_damaged_bundle_in_use_does_not_keep_another_from_taking_over(filled: Settings, other: Path) -> None:
     registry.add(filled, other)
     with open_books(filled) as catalogue:
