@@ -28,13 +28,19 @@ class Reconciled:
 
 
 def reconcile(index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, on_progress: Progress | None = None) -> Reconciled:
-    """Make the index hold exactly the live sightings of this bundle. Doing it twice is doing it once."""
-    want, have = catalogue.live_ids(bundle_id), index.ids()
+    """Make the index hold exactly the live sightings of this bundle. Doing it twice is doing it once.
+
+    Other processes may use the same server meanwhile. They write SQL first and the index second, so the index is read first:
+    what is a point by then and not live afterwards was deleted. Of the points that are dropped, those are put again that an
+    undo brought back in between. One that dies in between is put all the same: no answer has it, and the next start drops it.
+    """
+    have = index.ids()
+    want = catalogue.live_ids(bundle_id)
     missing = np.setdiff1d(want, have, assume_unique=True)
     stray = np.setdiff1d(have, want, assume_unique=True)
     if stray.size:
         index.delete(stray.tolist())
-    put(index, catalogue, bundle_id, missing.tolist(), on_progress=on_progress)
+    put(index, catalogue, bundle_id, [*missing.tolist(), *stray.tolist()], on_progress=on_progress)
     return Reconciled(added=int(missing.size), removed=int(stray.size))
 
 
@@ -55,7 +61,7 @@ def put(
     *,
     on_progress: Progress | None = None,
 ) -> None:
-    """Hand these sightings to the index, as the catalogue has them."""
+    """Hand these sightings to the index, as the catalogue has them: those of them that are live."""
     wanted = list(ids)
     for start in range(0, len(wanted), BLOCK):
         block = wanted[start : start + BLOCK]
