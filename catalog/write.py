@@ -119,6 +119,10 @@ class Write:
     def fact(self, key: str) -> str | None:
         return answers.fact(self.connection, key)
 
+    def set_fact(self, key: str, value: str) -> None:
+        """Alone it makes no event."""
+        answers.set_fact(self.connection, key, value)
+
     def encoded(self, sighting_ids: Iterable[int], bundle_id: str) -> set[int]:
         """Those of them that have a vector of this bundle."""
         return vectors.encoded(self.connection, bundle_id, sighting_ids)

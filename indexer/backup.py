@@ -30,6 +30,7 @@ from catalog.photos import INCOMING
 from encoder.bundle import load_bundle
 from encoder.errors import BundleRefused
 from indexer import registry
+from indexer.collection import IDENTITY
 from indexer.errors import BackupRefused
 from indexer.lost import PHOTOS_LEFT_OUT, lost
 from indexer.registry import IN_USE, bundles_folder
@@ -133,6 +134,7 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
             manifest = _unpack(file, coming, on_progress)
             with open_catalogue(coming / CATALOGUE, create=False) as catalogue:
                 _mend_bundle(settings.model_copy(update={"data_dir": coming}), catalogue, file)
+                catalogue.set_fact(IDENTITY, None)  # on a Qdrant server it is another than the one that was backed up
                 if not manifest.photos:  # else it knows itself whether they were left out once before
                     catalogue.set_fact(PHOTOS_LEFT_OUT, str(catalogue.last_sighting_id()))
             if coming.parent == folder:

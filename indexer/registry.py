@@ -18,6 +18,7 @@ from catalog.catalogue import Catalogue
 from encoder.bundle import CONTRACT, Bundle, load_bundle
 from encoder.encode import open_encoder
 from encoder.errors import BundleRefused
+from indexer.collection import drop
 from indexer.errors import BundleNotUsed
 from matching.calibration import Calibration
 from matching.errors import CalibrationRefused
@@ -146,7 +147,8 @@ def _other(own: Path, bundle: Bundle) -> str:
 
 
 def remove(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Removed:
-    """Its folders wherever they are in `bundles/`, its index, and its vectors; never those of the bundle in use."""
+    """Its folders wherever they are in `bundles/`, its index, on a server too, and its vectors; never those of the bundle in
+    use."""
     known = held(settings, catalogue)
     if wanted in unsound(settings) and all(wanted not in (one.bundle.id, one.bundle.name) for one in known):
         name = wanted
@@ -164,6 +166,7 @@ def remove(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Remo
     if not folders and not encoded:
         raise BundleNotUsed(f"{name} comes with Flukeprint: there is nothing of it in the data folder to remove.")
     if catalogue is not None:
+        drop(settings, catalogue, name)  # first, since the server may not answer: then nothing is removed
         catalogue.forget_vectors(name)
     for left in (*folders, settings.data_dir / "index" / name):
         if left.is_symlink():  # what it leads to is not ours

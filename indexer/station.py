@@ -23,6 +23,7 @@ from encoder.reduced import reduced
 from encoder.values import Limits
 from indexer import registry
 from indexer.calibrating import fresh_calibration
+from indexer.collection import collection_of, server_options
 from indexer.errors import BundleMismatch
 from indexer.looking import Looking
 from indexer.opining import fresh_opinion, measure_opinion
@@ -36,7 +37,6 @@ from settings import Settings
 from vector_db.growth import CODES_ABOVE, HNSW_ABOVE
 from vector_db.open import open_edge, open_server
 from vector_db.port import VectorIndex
-from vector_db.server_options import ServerOptions
 
 DEFAULT_BUNDLE = SHIPPED / "beluga-lite0"
 
@@ -182,7 +182,7 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
     def heal(index: VectorIndex) -> None:
         reconcile(index, catalogue, bundle.id)
 
-    if settings.qdrant_url is None:
+    if (options := server_options(settings)) is None:
         return open_edge(
             settings.data_dir / "index" / bundle.id,
             collection=bundle.id,
@@ -191,18 +191,7 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
             codes_above=CODES_ABOVE if settings.codes_above is None else settings.codes_above,
             hnsw_above=HNSW_ABOVE if settings.hnsw_above is None else settings.hnsw_above,
         )
-    options = ServerOptions(
-        url=settings.qdrant_url,
-        api_key=settings.qdrant_key(),
-        prefer_grpc=settings.qdrant_grpc,
-        timeout_s=settings.qdrant_timeout_s,
-        retries=settings.qdrant_retries,
-        shard_number=settings.qdrant_shards,
-        replication_factor=settings.qdrant_replicas,
-        quantization=settings.qdrant_quantization,
-        on_disk_vectors=settings.qdrant_on_disk,
-    )
-    return open_server(options, collection=bundle.id, dimension=bundle.dimension, on_open=heal)
+    return open_server(options, collection=collection_of(catalogue, bundle.id), dimension=bundle.dimension, on_open=heal)
 
 
 def bundle_for(settings: Settings, catalogue: Catalogue) -> Bundle:
