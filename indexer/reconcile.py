@@ -84,9 +84,13 @@ class Follower:
         self._stored = self.seen = int(catalogue.fact(self._key) or 0)
         self._lock = threading.Lock()
 
-    def wrote(self, event_id: int) -> None:
-        """This event's sightings are in the index, put there by us; others' before it may not be."""
+    def wrote(self, event_id: int, sighting_ids: Iterable[int]) -> None:
+        """Put this event's sightings, as they are by now; others' before it may be to do still.
+
+        Read and put under the lock: facts that were read before another's edit must not come after those of `follow`.
+        """
         with self._lock:
+            put(self._index, self._catalogue, self._bundle_id, sighting_ids)
             if event_id == self.seen + 1:
                 self.seen = event_id
 

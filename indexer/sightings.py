@@ -23,7 +23,6 @@ from encoder.values import Box, Encoded
 from indexer.edits import learn_species
 from indexer.errors import BundleMismatch, NotIndexed, RowRefused
 from indexer.given import Given, moment
-from indexer.reconcile import put
 from indexer.registry import IN_USE
 from indexer.station import Station, limits
 from vector_db.errors import VectorIndexError
@@ -168,13 +167,12 @@ class Recorder:
 def hand_over(station: Station, event_id: int, sighting_ids: Sequence[int]) -> None:
     """What SQL has committed goes into the index; where that fails the next start mends it, and nothing is lost."""
     try:
-        put(station.index, station.catalogue, station.bundle_id, sighting_ids)
+        station.follower.wrote(event_id, sighting_ids)
     except VectorIndexError as error:
         raise NotIndexed(
             f"The photos are enrolled and safe (event {event_id}), but the index did not take them: {error} "
             "They will be found after the next start."
         ) from error
-    station.follower.wrote(event_id)
 
 
 def corners(box: Box | None) -> BoxXYWH | None:
