@@ -25,6 +25,7 @@ Progress = Callable[[int, int], None]  # done, of
 class Reconciled:
     added: int
     removed: int
+    level: int | None  # of the log, which an index that was empty is level with now; None where it held points
 
 
 def reconcile(index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, on_progress: Progress | None = None) -> Reconciled:
@@ -34,6 +35,7 @@ def reconcile(index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, on_pr
     what is a point by then and not live afterwards was deleted. Of the points that are dropped, those are put again that an
     undo brought back in between. One that dies in between is put all the same: no answer has it, and the next start drops it.
     """
+    level = catalogue.last_event_id()
     have = index.ids()
     want = catalogue.live_ids(bundle_id)
     missing = np.setdiff1d(want, have, assume_unique=True)
@@ -41,7 +43,7 @@ def reconcile(index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, on_pr
     if stray.size:
         index.delete(stray.tolist())
     put(index, catalogue, bundle_id, [*missing.tolist(), *stray.tolist()], on_progress=on_progress)
-    return Reconciled(added=int(missing.size), removed=int(stray.size))
+    return Reconciled(added=int(missing.size), removed=int(stray.size), level=None if have.size else level)
 
 
 def rebuild(index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, on_progress: Progress | None = None) -> int:
@@ -75,12 +77,18 @@ def point_of(row: Indexable) -> Point:
     return Point(row.id, row.vector, Facts(row.species, row.viewpoint, row.taken_on, place))
 
 
+def level_of(bundle_id: str) -> str:
+    """The catalogue's fact that says up to which event this bundle's index has followed the log. `reconcile` cannot write it:
+    it may run within a write, where a worker is replaced."""
+    return f"index level {bundle_id[-48:]}"
+
+
 class Follower:
     """Keeps the index level with the log: knows up to which event it is, and catches up with what others did since."""
 
     def __init__(self, index: VectorIndex, catalogue: Catalogue, bundle_id: str) -> None:
         self._index, self._catalogue, self._bundle_id = index, catalogue, bundle_id
-        self._key = f"index level {bundle_id[-48:]}"
+        self._key = level_of(bundle_id)
         self._stored = self.seen = int(catalogue.fact(self._key) or 0)
         self._lock = threading.Lock()
 

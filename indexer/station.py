@@ -8,6 +8,7 @@ restore onto another machine, answers as before.
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ from indexer.errors import BundleMismatch
 from indexer.looking import Looking
 from indexer.opining import fresh_opinion, measure_opinion
 from indexer.owning import Owning
-from indexer.reconcile import Follower, reconcile
+from indexer.reconcile import Follower, Reconciled, level_of, reconcile
 from indexer.registry import IN_USE, SHIPPED, bundles_folder
 from matching.calibration import Calibration
 from matching.opinion import Opinion
@@ -150,40 +151,39 @@ def _left_behind(folder: Path) -> str:
 
 def open_station(settings: Settings, *, streams: int = 1, create: bool = True) -> Station:
     """Open everything, heal the index if it needs it, and hold it until closed. `create=False`: only where a catalogue is."""
-    catalogue = open_books(settings, create=create)
-    try:
+    with ExitStack() as opened:  # closed again where one of the later steps fails
+        catalogue = opened.enter_context(open_books(settings, create=create))
         bundle = bundle_for(settings, catalogue)
         catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
         index = open_index(settings, catalogue, bundle)
-        try:
-            encoder = open_encoder(
-                bundle.folder,
-                runtime=settings.runtime,
-                streams=streams,
-                threads=settings.threads,
-                batch=min(settings.batch, streams),  # no more can come together
-                limits=limits(settings),
-            )
-        except BaseException:
-            index.close()
-            raise
+        opened.callback(index.close)
+        encoder = open_encoder(
+            bundle.folder,
+            runtime=settings.runtime,
+            streams=streams,
+            threads=settings.threads,
+            batch=min(settings.batch, streams),  # no more can come together
+            limits=limits(settings),
+        )
+        opened.callback(encoder.close)
         follower = Follower(index, catalogue, bundle.id)
         follower.follow()
         owning = Owning(catalogue, follower)
-        return Station(settings, catalogue, photo_store(settings), encoder, index, follower, owning)
-    except BaseException:
-        catalogue.close()
-        raise
+        station = Station(settings, catalogue, photo_store(settings), encoder, index, follower, owning)
+        opened.pop_all()
+        return station
 
 
 def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> VectorIndex:
     """This bundle's collection, holding exactly what the catalogue says."""
 
     def heal(index: VectorIndex) -> None:
-        reconcile(index, catalogue, bundle.id)
+        healed.append(reconcile(index, catalogue, bundle.id))
 
+    healed: list[Reconciled] = []
+    index: VectorIndex
     if (options := server_options(settings)) is None:
-        return open_edge(
+        index = open_edge(
             settings.data_dir / "index" / bundle.id,
             collection=bundle.id,
             dimension=bundle.dimension,
@@ -191,7 +191,16 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
             codes_above=CODES_ABOVE if settings.codes_above is None else settings.codes_above,
             hnsw_above=HNSW_ABOVE if settings.hnsw_above is None else settings.hnsw_above,
         )
-    return open_server(options, collection=collection_of(catalogue, bundle.id), dimension=bundle.dimension, on_open=heal)
+    else:
+        name = collection_of(catalogue, bundle.id)
+        index = open_server(options, collection=name, dimension=bundle.dimension, on_open=heal)
+    try:
+        if level := healed[-1].level:  # else the first `follow` would put every point again
+            catalogue.set_fact(level_of(bundle.id), str(level))
+    except BaseException:
+        index.close()
+        raise
+    return index
 
 
 def bundle_for(settings: Settings, catalogue: Catalogue) -> Bundle:

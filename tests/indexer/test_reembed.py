@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from encoder.values import Box
 from indexer import registry
 from indexer.asking import identify_and_keep
 from indexer.bulk import import_rows
-from indexer.edits import delete_sightings
+from indexer.edits import delete_sightings, set_species
 from indexer.enrol import enrol
 from indexer.errors import BundleMismatch, BundleNotUsed, IndexerError
 from indexer.given import Given
@@ -27,6 +28,8 @@ from indexer.station import DEFAULT_BUNDLE, open_books, open_station, photo_stor
 from indexer.undo import undo
 from matching.identify import QueryPhoto
 from settings import Settings
+from vector_db.edge import EdgeIndex
+from vector_db.port import Point
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +181,26 @@ def test_what_another_process_enrols_just_before_the_switch_is_encoded_too(
         assert (done.encoded, done.sightings) == (2, 2)
     with open_station(on_server) as service:
         assert service.index.ids().tolist() == [1, 2]
+
+
+def test_points_are_put_once_by_the_change_and_not_again_by_the_next_start(
+    filled: Settings, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(filled, other)
+    puts, real = list[int](), EdgeIndex.upsert
+
+    def noted(index: EdgeIndex, points: Sequence[Point]) -> None:
+        puts.extend(point.id for point in points)
+        real(index, points)
+
+    monkeypatch.setattr(EdgeIndex, "upsert", noted)
+    with open_books(filled) as catalogue:
+        use(filled, catalogue, "other", who="me")
+        set_species(catalogue, "W0", "beluga", who="me")
+    with open_station(filled) as station:
+        held = station.index.points(range(1, 25))
+        assert [point.id for point in held if point.facts.species == "beluga"] == [1, 2, 3, 4]
+    assert puts == [*range(1, 25), 1, 2, 3, 4]
 
 
 def test_bundle_in_use_encodes_what_it_lacks_when_it_is_used_again(filled: Settings, other: Path) -> None:
