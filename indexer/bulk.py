@@ -27,6 +27,7 @@ from indexer.lost import put_back
 from indexer.sightings import UNKNOWN_OCCASION, Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station
 from indexer.tables import Row, as_csv, flaw, read_folder, read_table
+from indexer.tending import lay_out
 
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
@@ -65,6 +66,7 @@ class Summary:
     individuals: int  # now in the catalogue
     seconds: float
     unlike: tuple[Unlike, ...]  # of this run
+    not_laid_out: str | None = None  # why the index could not be built for fast search, where it could not
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,9 @@ def import_rows(
         if on_progress is not None:
             on_progress(Progressed(settled, len(rows), set_aside))
     station.index.flush()
-    station.index.optimise()
-    station.calibration()
     station.catalogue.finish_import(import_id)
+    not_laid_out = lay_out(station.index)
+    station.calibration()
     return Summary(
         import_id=import_id,
         rows=len(given_rows),
@@ -113,6 +115,7 @@ def import_rows(
         individuals=station.catalogue.counts().individuals,
         seconds=time.monotonic() - began,
         unlike=tuple(unlike),
+        not_laid_out=not_laid_out,
     )
 
 

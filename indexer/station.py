@@ -31,6 +31,7 @@ from indexer.opining import fresh_opinion, measure_opinion
 from indexer.owning import Owning
 from indexer.reconcile import Follower, Reconciled, level_of, reconcile
 from indexer.registry import IN_USE, SHIPPED, bundles_folder
+from indexer.tending import Tending
 from matching.calibration import Calibration
 from matching.opinion import Opinion
 from matching.second_fit import Tick
@@ -59,6 +60,7 @@ class Station:
     _adopting: threading.Lock = field(default_factory=threading.Lock)
     _opinion: Opinion | None = None
     _opined_at: int = -1
+    _tending: Tending | None = None
 
     @property
     def bundle_id(self) -> str:
@@ -104,6 +106,11 @@ class Station:
             registry.keep(self.settings, self.encoder.bundle)
             self.catalogue.set_fact(IN_USE, self.bundle_id)
 
+    def tend(self) -> None:
+        """From now on, until it is closed, the index is laid out anew as it grows; a server does that by itself."""
+        if self.settings.qdrant_url is None:
+            self._tending = Tending(self.index)
+
     def close(self) -> None:
         try:
             self.follower.close()
@@ -111,7 +118,11 @@ class Station:
             self._close()
 
     def _close(self) -> None:
+        if self._tending is not None:
+            self._tending.stop()
         self.index.close()
+        if self._tending is not None:
+            self._tending.join()
         self.encoder.close()
         self.catalogue.close()
 
