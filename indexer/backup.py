@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from catalog.catalogue import Catalogue
+from catalog.durable import sync_folders, sync_tree
 from catalog.open import open_catalogue
 from catalog.photos import INCOMING
 from encoder.bundle import load_bundle
@@ -137,6 +138,7 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
                 catalogue.set_fact(IDENTITY, None)  # on a Qdrant server it is another than the one that was backed up
                 if not manifest.photos:  # else it knows itself whether they were left out once before
                     catalogue.set_fact(PHOTOS_LEFT_OUT, str(catalogue.last_sighting_id()))
+            sync_tree(coming)
             if coming.parent == folder:
                 # The catalogue last: what it names has to be there, whenever this is killed.
                 for entry in sorted(coming.iterdir(), key=lambda entry: entry.name.startswith(CATALOGUE)):
@@ -144,6 +146,7 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
                 coming.rmdir()
             else:
                 coming.rename(folder)
+            sync_folders([folder, folder.parent])
         except BaseException:
             shutil.rmtree(coming, ignore_errors=True)
             raise

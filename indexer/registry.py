@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.catalogue import Catalogue
+from catalog.durable import sync_folders, sync_tree
 from encoder.bundle import CONTRACT, Bundle, load_bundle
 from encoder.encode import open_encoder
 from encoder.errors import BundleRefused
@@ -121,6 +122,7 @@ def keep(settings: Settings, bundle: Bundle) -> Added:
             for file in bundle.folder.iterdir():  # one by one: `copytree` does not say which it was that failed
                 if file.is_file():
                     shutil.copy2(file, copy)
+            sync_tree(copy)
             if own.exists():  # file by file, the contract last: who reads it meanwhile finds a whole one or is refused
                 for file in sorted(copy.iterdir(), key=lambda file: file.name == CONTRACT):
                     file.replace(own / file.name)
@@ -128,6 +130,7 @@ def keep(settings: Settings, bundle: Bundle) -> Added:
                 copy.rmdir()
             else:
                 copy.rename(own)
+            sync_folders([own, own.parent, own.parent.parent])
         except OSError:
             shutil.rmtree(copy, ignore_errors=True)
             raise
