@@ -178,6 +178,8 @@ def import_(args: argparse.Namespace) -> int:
         kept = "" if csv == wanted else f" ({wanted} was changed since it was written, and stays as it is)"
         said = f"flukeprint: rows set aside: {done.set_aside}; mend them in {csv}{kept}, then: {mended}"
         terminal.say(said, stream=sys.stderr)
+    if done.not_laid_out is not None:
+        terminal.say(f"flukeprint: {done.not_laid_out}", stream=sys.stderr)
     return REFUSED if done.set_aside else DONE
 
 
@@ -275,6 +277,7 @@ def backup(args: argparse.Namespace) -> int:
 
 def restore(args: argparse.Namespace) -> int:
     from indexer.backup import restore as restore_file
+    from indexer.tending import lay_out
 
     settings = settings_for(args)
     with terminal.Bar("files") as bar:
@@ -282,12 +285,15 @@ def restore(args: argparse.Namespace) -> int:
     own = settings.model_copy(update={"bundle": None})  # a backup brings its bundle, whatever FLUKEPRINT_BUNDLE says
     with open_station(own) as station:  # makes the index, and shows that it opens
         counts = station.catalogue.counts()
+        not_laid_out = lay_out(station.index)
     if args.json:
         terminal.put_json(
             {"data_dir": str(settings.data_dir), "individuals": counts.individuals, "sightings": counts.sightings}
         )
     else:
         terminal.say(f"{settings.data_dir}: {counts.individuals} individuals, {counts.sightings} sightings, ready.")
+    if not_laid_out is not None:
+        terminal.say(f"flukeprint: {not_laid_out}", stream=sys.stderr)
     return DONE
 
 

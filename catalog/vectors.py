@@ -56,6 +56,15 @@ def count(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def encoded(connection: Connection, bundle_id: str, sighting_ids: Iterable[int]) -> set[int]:
+    """Those of them that this bundle has encoded, live or not."""
+    found: set[int] = set()
+    for some in chunks(list(sighting_ids)):
+        query = select(_V.sighting_id).where(_V.bundle_id == bundle_id, _V.sighting_id.in_(some))
+        found.update(connection.scalars(query))
+    return found
+
+
 def ranges(ids: Ids) -> Iterator[ColumnElement[bool]]:
     """Conditions that cover all these ascending ids, a block each."""
     for start in range(0, len(ids), BLOCK):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from catalog import events, individuals, schema, sightings
+from catalog import answers, events, individuals, schema, sightings, vectors
 from catalog.chunks import chunks
 from catalog.errors import EditConflict, NameRefused, NotKnown, ValueRefused
 from catalog.names import clean_date, clean_label, clean_name, clean_place, listed, required_label, shown, storable
@@ -115,6 +115,17 @@ class Write:
     def sightings_of(self, individual_id: int) -> list[int]:
         """Ids of the live ones."""
         return sightings.ids_of_individual(self.connection, individual_id)
+
+    def fact(self, key: str) -> str | None:
+        return answers.fact(self.connection, key)
+
+    def set_fact(self, key: str, value: str) -> None:
+        """Alone it makes no event."""
+        answers.set_fact(self.connection, key, value)
+
+    def encoded(self, sighting_ids: Iterable[int], bundle_id: str) -> set[int]:
+        """Those of them that have a vector of this bundle."""
+        return vectors.encoded(self.connection, bundle_id, sighting_ids)
 
     # Adding. Each answers with the id at once; the rows go out together.
 

@@ -25,11 +25,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from catalog.catalogue import Catalogue
+from catalog.durable import sync_folders, sync_tree
 from catalog.open import open_catalogue
 from catalog.photos import INCOMING
 from encoder.bundle import load_bundle
 from encoder.errors import BundleRefused
 from indexer import registry
+from indexer.collection import IDENTITY
 from indexer.errors import BackupRefused
 from indexer.lost import PHOTOS_LEFT_OUT, left_out, lost
 from indexer.registry import IN_USE, bundles_folder
@@ -144,8 +146,10 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
             manifest = _unpack(file, coming, on_progress)
             with open_catalogue(coming / CATALOGUE, create=False) as catalogue:
                 _mend_bundle(settings.model_copy(update={"data_dir": coming}), catalogue, file)
+                catalogue.set_fact(IDENTITY, None)  # on a Qdrant server it is another than the one that was backed up
                 if not manifest.photos:  # else it knows itself whether they were left out once before
                     catalogue.set_fact(PHOTOS_LEFT_OUT, str(catalogue.last_sighting_id()))
+            sync_tree(coming)
             if coming.parent == folder:
                 # The catalogue last: what it names has to be there, whenever this is killed.
                 for entry in sorted(coming.iterdir(), key=lambda entry: entry.name.startswith(CATALOGUE)):
@@ -153,6 +157,7 @@ def restore(settings: Settings, file: Path, *, on_progress: Progress | None = No
                 coming.rmdir()
             else:
                 coming.rename(folder)
+            sync_folders([folder, folder.parent])
         except BaseException:
             shutil.rmtree(coming, ignore_errors=True)
             raise

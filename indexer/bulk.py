@@ -30,6 +30,7 @@ from indexer.occasions import label_of_one
 from indexer.sightings import Prepared, Recorded, Recorder, Source, corners, hand_over, prepare, settle
 from indexer.station import Station, limits
 from indexer.tables import LeftOut, Row, as_csv, flaw, photo_at, read_source
+from indexer.tending import lay_out
 
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
@@ -72,6 +73,7 @@ class Summary:
     columns_left_out: tuple[str, ...]  # headings of a table that were not read
     columns_lacking: tuple[str, ...]  # what none of its columns says
     left_out: LeftOut  # photos of a folder that are no rows
+    not_laid_out: str | None = None  # why the index could not be built for fast search, where it could not
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,9 @@ def import_rows(
             if on_progress is not None:
                 on_progress(Progressed(settled, len(rows), set_aside))
     station.index.flush()
-    station.index.optimise()
-    station.calibration()
     station.catalogue.finish_import(import_id)
+    not_laid_out = lay_out(station.index)
+    station.calibration()
     return Summary(
         import_id=import_id,
         rows=len(read.rows),
@@ -125,6 +127,7 @@ def import_rows(
         columns_left_out=read.columns_left_out,
         columns_lacking=read.columns_lacking,
         left_out=read.left_out,
+        not_laid_out=not_laid_out,
     )
 
 

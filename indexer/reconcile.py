@@ -25,17 +25,25 @@ Progress = Callable[[int, int], None]  # done, of
 class Reconciled:
     added: int
     removed: int
+    level: int | None  # of the log, which an index that was empty is level with now; None where it held points
 
 
 def reconcile(index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, on_progress: Progress | None = None) -> Reconciled:
-    """Make the index hold exactly the live sightings of this bundle. Doing it twice is doing it once."""
-    want, have = catalogue.live_ids(bundle_id), index.ids()
+    """Make the index hold exactly the live sightings of this bundle. Doing it twice is doing it once.
+
+    Other processes may use the same server meanwhile. They write SQL first and the index second, so the index is read first:
+    what is a point by then and not live afterwards was deleted. Of the points that are dropped, those are put again that an
+    undo brought back in between. One that dies in between is put all the same: no answer has it, and the next start drops it.
+    """
+    level = catalogue.last_event_id()
+    have = index.ids()
+    want = catalogue.live_ids(bundle_id)
     missing = np.setdiff1d(want, have, assume_unique=True)
     stray = np.setdiff1d(have, want, assume_unique=True)
     if stray.size:
         index.delete(stray.tolist())
-    put(index, catalogue, bundle_id, missing.tolist(), on_progress=on_progress)
-    return Reconciled(added=int(missing.size), removed=int(stray.size))
+    put(index, catalogue, bundle_id, [*missing.tolist(), *stray.tolist()], on_progress=on_progress)
+    return Reconciled(added=int(missing.size), removed=int(stray.size), level=None if have.size else level)
 
 
 def rebuild(index: VectorIndex, catalogue: Catalogue, bundle_id: str, *, on_progress: Progress | None = None) -> int:
@@ -55,7 +63,7 @@ def put(
     *,
     on_progress: Progress | None = None,
 ) -> None:
-    """Hand these sightings to the index, as the catalogue has them."""
+    """Hand these sightings to the index, as the catalogue has them: those of them that are live."""
     wanted = list(ids)
     for start in range(0, len(wanted), BLOCK):
         block = wanted[start : start + BLOCK]
@@ -69,18 +77,28 @@ def point_of(row: Indexable) -> Point:
     return Point(row.id, row.vector, Facts(row.species, row.viewpoint, row.taken_on, place))
 
 
+def level_of(bundle_id: str) -> str:
+    """The catalogue's fact that says up to which event this bundle's index has followed the log. `reconcile` cannot write it:
+    it may run within a write, where a worker is replaced."""
+    return f"index level {bundle_id[-48:]}"
+
+
 class Follower:
     """Keeps the index level with the log: knows up to which event it is, and catches up with what others did since."""
 
     def __init__(self, index: VectorIndex, catalogue: Catalogue, bundle_id: str) -> None:
         self._index, self._catalogue, self._bundle_id = index, catalogue, bundle_id
-        self._key = f"index level {bundle_id[-48:]}"
+        self._key = level_of(bundle_id)
         self._stored = self.seen = int(catalogue.fact(self._key) or 0)
         self._lock = threading.Lock()
 
-    def wrote(self, event_id: int) -> None:
-        """This event's sightings are in the index, put there by us; others' before it may not be."""
+    def wrote(self, event_id: int, sighting_ids: Iterable[int]) -> None:
+        """Put this event's sightings, as they are by now; others' before it may be to do still.
+
+        Read and put under the lock: facts that were read before another's edit must not come after those of `follow`.
+        """
         with self._lock:
+            put(self._index, self._catalogue, self._bundle_id, sighting_ids)
             if event_id == self.seen + 1:
                 self.seen = event_id
 

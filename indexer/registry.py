@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from catalog.catalogue import Catalogue
+from catalog.durable import sync_folders, sync_tree
 from encoder.bundle import CONTRACT, Bundle, load_bundle
 from encoder.encode import open_encoder
 from encoder.errors import BundleRefused
+from indexer.collection import drop
 from indexer.errors import BundleNotUsed
 from matching.calibration import Calibration
 from matching.errors import CalibrationRefused
@@ -120,6 +122,7 @@ def keep(settings: Settings, bundle: Bundle) -> Added:
             for file in bundle.folder.iterdir():  # one by one: `copytree` does not say which it was that failed
                 if file.is_file():
                     shutil.copy2(file, copy)
+            sync_tree(copy)
             if own.exists():  # file by file, the contract last: who reads it meanwhile finds a whole one or is refused
                 for file in sorted(copy.iterdir(), key=lambda file: file.name == CONTRACT):
                     file.replace(own / file.name)
@@ -127,6 +130,7 @@ def keep(settings: Settings, bundle: Bundle) -> Added:
                 copy.rmdir()
             else:
                 copy.rename(own)
+            sync_folders([own, own.parent, own.parent.parent])
         except OSError:
             shutil.rmtree(copy, ignore_errors=True)
             raise
@@ -146,7 +150,8 @@ def _other(own: Path, bundle: Bundle) -> str:
 
 
 def remove(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Removed:
-    """Its folders wherever they are in `bundles/`, its index, and its vectors; never those of the bundle in use."""
+    """Its folders wherever they are in `bundles/`, its index, on a server too, and its vectors; never those of the bundle in
+    use."""
     known = held(settings, catalogue)
     if wanted in unsound(settings) and all(wanted not in (one.bundle.id, one.bundle.name) for one in known):
         name = wanted
@@ -164,6 +169,7 @@ def remove(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Remo
     if not folders and not encoded:
         raise BundleNotUsed(f"{name} comes with Flukeprint: there is nothing of it in the data folder to remove.")
     if catalogue is not None:
+        drop(settings, catalogue, name)  # first, since the server may not answer: then nothing is removed
         catalogue.forget_vectors(name)
     for left in (*folders, settings.data_dir / "index" / name):
         if left.is_symlink():  # what it leads to is not ours

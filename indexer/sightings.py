@@ -22,10 +22,10 @@ from encoder.photo import read_photo
 from encoder.values import Box, Encoded
 from indexer.commands import to_paste
 from indexer.edits import learn_species
-from indexer.errors import NotIndexed, RowRefused
+from indexer.errors import BundleMismatch, NotIndexed, RowRefused
 from indexer.given import Given, moment
 from indexer.occasions import label_on
-from indexer.reconcile import put
+from indexer.registry import IN_USE
 from indexer.station import Station, limits
 from vector_db.errors import VectorIndexError
 
@@ -88,9 +88,16 @@ def settle(station: Station, prepared: Iterable[Prepared]) -> None:
 
 
 class Recorder:
-    """Records prepared photos in one write, and remembers what it enrolled."""
+    """Records prepared photos in one write, and remembers what it enrolled. Refused, where `bundles use` has changed the
+    catalogue's bundle since the station was opened: no search with the new one would find them."""
 
     def __init__(self, write: Write, station: Station) -> None:
+        in_use = write.fact(IN_USE)
+        if in_use not in (None, station.bundle_id):
+            raise BundleMismatch(
+                f"the catalogue uses the bundle {in_use} by now, and this process began with {station.bundle_id} and still has "
+                "it: nothing was enrolled. Start it again."
+            )
         self._write, self._photos, self._bundle_id = write, station.photos, station.bundle_id
         self._settings = station.settings
         self._species: dict[int, str | None] = {}  # of the individuals met in this write
@@ -176,13 +183,12 @@ class Recorder:
 def hand_over(station: Station, event_id: int, sighting_ids: Sequence[int]) -> None:
     """What SQL has committed goes into the index; where that fails the next start mends it, and nothing is lost."""
     try:
-        put(station.index, station.catalogue, station.bundle_id, sighting_ids)
+        station.follower.wrote(event_id, sighting_ids)
     except VectorIndexError as error:
         raise NotIndexed(
             f"The photos are enrolled and safe (event {event_id}), but the index did not take them: {error} "
             "They will be found after the next start."
         ) from error
-    station.follower.wrote(event_id)
 
 
 def corners(box: Box | None) -> BoxXYWH | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,12 +28,14 @@ from encoder.values import Limits
 from errors import FlukeprintError
 from indexer import registry
 from indexer.calibrating import fresh_calibration
+from indexer.collection import collection_of, server_options
 from indexer.errors import BundleMismatch
 from indexer.looking import Looking
 from indexer.opining import fresh_opinion, measure_opinion
 from indexer.owning import Owning
-from indexer.reconcile import Follower, reconcile
+from indexer.reconcile import Follower, Reconciled, level_of, reconcile
 from indexer.registry import IN_USE, SHIPPED, bundles_folder
+from indexer.tending import Tending
 from matching.calibration import Calibration
 from matching.opinion import Opinion
 from matching.second_fit import Tick
@@ -41,7 +43,6 @@ from settings import Settings
 from vector_db.growth import CODES_ABOVE, HNSW_ABOVE
 from vector_db.open import open_edge, open_server
 from vector_db.port import VectorIndex
-from vector_db.server_options import ServerOptions
 
 DEFAULT_BUNDLE = SHIPPED / "beluga-lite0"
 
@@ -63,6 +64,7 @@ class Station:
     _adopting: threading.Lock = field(default_factory=threading.Lock)
     _opinion: Opinion | None = None
     _opined_at: int = -1
+    _tending: Tending | None = None
 
     @property
     def bundle_id(self) -> str:
@@ -108,6 +110,11 @@ class Station:
             registry.keep(self.settings, self.encoder.bundle)
             self.catalogue.set_fact(IN_USE, self.bundle_id)
 
+    def tend(self) -> None:
+        """From now on, until it is closed, the index is laid out anew as it grows; a server does that by itself."""
+        if self.settings.qdrant_url is None:
+            self._tending = Tending(self.index)
+
     def close(self) -> None:
         try:
             self.follower.close()
@@ -115,7 +122,11 @@ class Station:
             self._close()
 
     def _close(self) -> None:
+        if self._tending is not None:
+            self._tending.stop()
         self.index.close()
+        if self._tending is not None:
+            self._tending.join()
         self.encoder.close()
         self.catalogue.close()
 
@@ -197,40 +208,39 @@ def _left_behind(folder: Path) -> str:
 
 def open_station(settings: Settings, *, streams: int = 1, create: bool = True) -> Station:
     """Open everything, heal the index if it needs it, and hold it until closed. `create=False`: only where a catalogue is."""
-    catalogue = open_books(settings, create=create)
-    try:
+    with ExitStack() as opened:  # closed again where one of the later steps fails
+        catalogue = opened.enter_context(open_books(settings, create=create))
         bundle = bundle_for(settings, catalogue)
         catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
         index = open_index(settings, catalogue, bundle)
-        try:
-            encoder = open_encoder(
-                bundle.folder,
-                runtime=settings.runtime,
-                streams=streams,
-                threads=settings.threads,
-                batch=min(settings.batch, streams),  # no more can come together
-                limits=limits(settings),
-            )
-        except BaseException:
-            index.close()
-            raise
+        opened.callback(index.close)
+        encoder = open_encoder(
+            bundle.folder,
+            runtime=settings.runtime,
+            streams=streams,
+            threads=settings.threads,
+            batch=min(settings.batch, streams),  # no more can come together
+            limits=limits(settings),
+        )
+        opened.callback(encoder.close)
         follower = Follower(index, catalogue, bundle.id)
         follower.follow()
         owning = Owning(catalogue, follower)
-        return Station(settings, catalogue, photo_store(settings), encoder, index, follower, owning)
-    except BaseException:
-        catalogue.close()
-        raise
+        station = Station(settings, catalogue, photo_store(settings), encoder, index, follower, owning)
+        opened.pop_all()
+        return station
 
 
 def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> VectorIndex:
     """This bundle's collection, holding exactly what the catalogue says."""
 
     def heal(index: VectorIndex) -> None:
-        reconcile(index, catalogue, bundle.id)
+        healed.append(reconcile(index, catalogue, bundle.id))
 
-    if settings.qdrant_url is None:
-        return open_edge(
+    healed: list[Reconciled] = []
+    index: VectorIndex
+    if (options := server_options(settings)) is None:
+        index = open_edge(
             settings.data_dir / "index" / bundle.id,
             collection=bundle.id,
             dimension=bundle.dimension,
@@ -238,18 +248,16 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
             codes_above=CODES_ABOVE if settings.codes_above is None else settings.codes_above,
             hnsw_above=HNSW_ABOVE if settings.hnsw_above is None else settings.hnsw_above,
         )
-    options = ServerOptions(
-        url=settings.qdrant_url,
-        api_key=settings.qdrant_key(),
-        prefer_grpc=settings.qdrant_grpc,
-        timeout_s=settings.qdrant_timeout_s,
-        retries=settings.qdrant_retries,
-        shard_number=settings.qdrant_shards,
-        replication_factor=settings.qdrant_replicas,
-        quantization=settings.qdrant_quantization,
-        on_disk_vectors=settings.qdrant_on_disk,
-    )
-    return open_server(options, collection=bundle.id, dimension=bundle.dimension, on_open=heal)
+    else:
+        name = collection_of(catalogue, bundle.id)
+        index = open_server(options, collection=name, dimension=bundle.dimension, on_open=heal)
+    try:
+        if level := healed[-1].level:  # else the first `follow` would put every point again
+            catalogue.set_fact(level_of(bundle.id), str(level))
+    except BaseException:
+        index.close()
+        raise
+    return index
 
 
 def bundle_for(settings: Settings, catalogue: Catalogue) -> Bundle:

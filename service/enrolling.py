@@ -15,7 +15,7 @@ from encoder.errors import PhotoRefused
 from encoder.values import Box, Encoded
 from errors import FlukeprintError
 from indexer.enrol import enrol
-from indexer.errors import NotIndexed
+from indexer.errors import BundleMismatch, NotIndexed
 from indexer.given import given
 from indexer.sightings import Source, corners
 from service import schemas
@@ -35,6 +35,7 @@ REFUSALS: tuple[type[FlukeprintError], ...] = (
     *CatalogueRefused.__subclasses__(),
     PhotoRefused,
     *PhotoRefused.__subclasses__(),
+    BundleMismatch,
     NotIndexed,
 )
 IndividualId = Annotated[int, Path(ge=1, le=NUMBER)]

@@ -95,6 +95,7 @@ def open_house(settings: Settings, measures: Measures, traces: Traces | None = N
         measures.bundle.labels(station.bundle_id, settings.runtime).set(1)
         gate = Gate(streams=settings.streams, queue=settings.queue)
         open_to = settings.user if is_own(settings.host) else None
+        station.tend()
         try:
             keyring = Keyring(desk, reads=gate.keys, writes=gate.desk, open_to=open_to)
             yield House(settings, station, desk, gate, keyring, Rates(settings.requests_per_minute), measures, traces)

@@ -74,6 +74,7 @@ TABLE: dict[type[FlukeprintError], Kind] = {
     indexer.IndexerError: Kind(500, "indexer", "The write failed.", tells=False),
     indexer.TableRefused: Kind(422, "upload-refused", "The upload cannot be taken."),
     indexer.RowRefused: Kind(422, "value-refused", "What was asked cannot be."),
+    indexer.BundleMismatch: Kind(503, "bundle-changed", "The catalogue has another bundle since the service began."),
     indexer.NotIndexed: Kind(503, "not-indexed", "Kept, but not to be found before the next start."),
     service.ServiceError: Kind(500, "internal", "The service failed.", tells=False),
     service.NotLetIn: Kind(401, "not-let-in", "A key is needed."),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
+import socket
+import struct
 from multiprocessing.connection import Connection
 
 
@@ -11,3 +14,10 @@ def polling(channel: Connection) -> select.poll:
     poll = select.poll()
     poll.register(channel.fileno(), select.POLLIN)
     return poll
+
+
+def give_up_sending_after(channel: Connection, seconds: float) -> None:
+    """A `send` that the other end takes nothing of for so long raises BlockingIOError; without this it waits for ever."""
+    interval = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))  # a timeval
+    with socket.socket(fileno=os.dup(channel.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from vector_db.channel import polling
+from vector_db.channel import give_up_sending_after, polling
 
 PATIENCE_S = 120.0  # opening a million points takes 5 s, listing their ids 5 s
 LEAVE_S = 10.0
@@ -82,6 +82,7 @@ class EdgeProcess:
                 raise
         self._channel = Connection(ours.detach())
         self._answered = polling(self._channel)
+        self._patience_s = 0.0  # of a send
 
     @property
     def pid(self) -> int:
@@ -92,13 +93,16 @@ class EdgeProcess:
         if self._channel.closed:
             raise WorkerGone("it was ended when a call was interrupted", crashed=False)
         try:
+            if patience_s != self._patience_s:
+                give_up_sending_after(self._channel, patience_s)
+                self._patience_s = patience_s
             self._channel.send((verb, args))
             if not self._answered.poll(patience_s * 1000):
                 raise TimeoutError
             state, answer = self._channel.recv()
         except (EOFError, ConnectionError):
             raise self._gone() from None
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):  # no answer, or the question was not even taken
             self.kill()
             raise WorkerGone(f"it did not answer within {patience_s:.0f} s", crashed=False) from None
         except BaseException:

@@ -120,6 +120,8 @@ class EdgeFolder:
             return wanted, NONE_YET if not any(self._shards()) else "its stamp is missing"
         except (ValueError, TypeError):
             return wanted, "its stamp cannot be read"
+        if type(found.optimised) is not int:
+            return wanted, "its stamp cannot be read"
         if (found.collection, found.dimension, found.format) != (wanted.collection, wanted.dimension, wanted.format):
             return wanted, (
                 f"it was made for {found.collection} with {found.dimension} dimensions (format {found.format}), "
@@ -134,7 +136,7 @@ class EdgeFolder:
             found = json.loads((self.path / "seal.json").read_text("utf-8"))
             if found["shard"] == self.stamp.shard:
                 return {name: Sum(**values) for name, values in found["files"].items()}
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
             pass  # as after a crash
         return {}
 

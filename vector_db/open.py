@@ -7,7 +7,8 @@ other call gets through, and compares.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vector_db.edge import EdgeIndex
@@ -43,14 +44,27 @@ def open_edge(
     return EdgeIndex(folder, collection=collection, dimension=dimension, on_open=on_open, growth=growth)
 
 
+def drop_collection(options: ServerOptions, collection: str) -> None:
+    """Of a Qdrant server, with all its points. One that is not there is no matter."""
+    with _server_engine(options):
+        from vector_db.server_client import connect, drop
+    drop(connect(options), options, collection)
+
+
 def open_server(options: ServerOptions, *, collection: str, dimension: int, on_open: OnOpen) -> VectorIndex:
     """A collection of a Qdrant server; it is made, with its payload indexes, where it does not exist."""
-    try:
+    with _server_engine(options):
         from vector_db.server import ServerIndex
         from vector_db.server_client import connect
+    return ServerIndex(connect(options), options, collection=collection, dimension=dimension, on_open=on_open)
+
+
+@contextmanager
+def _server_engine(options: ServerOptions) -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as missing:
         raise IndexUnavailable(
             f"A Qdrant server is chosen ({options.url}), and {missing.name} is not installed. "
             "Install it with make setup EXTRAS=server, or choose no server."
         ) from missing
-    return ServerIndex(connect(options), options, collection=collection, dimension=dimension, on_open=on_open)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from threading import RLock
 from typing import Any
@@ -49,6 +49,15 @@ def connect(options: ServerOptions) -> QdrantClient:
         raise IndexUnavailable(
             f"{options.url!r} is no address of a Qdrant server ({_line(error)}). Give one like https://qdrant.example.org:6333."
         ) from error
+
+
+def drop(client: QdrantClient, options: ServerOptions, collection: str) -> None:
+    """The collection and its points; one that is not there is no matter."""
+    try:
+        with suppress(Missing):
+            Caller(options, serial=False).call(client.delete_collection, collection)
+    finally:
+        client.close()
 
 
 class Caller:

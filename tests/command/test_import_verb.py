@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from said import Run
 
+from vector_db import rebuild
+
 
 def test_set_aside_rows_are_written_down_and_the_way_back_is_said(run: Run, photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
@@ -20,6 +22,17 @@ def test_set_aside_rows_are_written_down_and_the_way_back_is_said(run: Run, phot
     assert done.code == 1
     assert "none.jpg" in (tmp_path / "aside.csv").read_text()
     assert f"flukeprint import {tmp_path / 'aside.csv'} --images {photos}" in done.err
+
+
+def test_import_that_finds_no_room_for_the_fast_layout_says_so_after_all_else(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLUKEPRINT_CODES_ABOVE", "3")
+    usage = shutil.disk_usage(photos)
+    monkeypatch.setattr(rebuild.shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+    done = run("import", photos)
+    assert (done.code, "9 enrolled" in done.out) == (0, True)
+    assert "1 MB are free" in done.err
 
 
 def test_a_row_that_a_comma_has_shifted_is_set_aside_by_itself_and_mended_in_the_csv(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 
 from demo import animals
 from indexer.station import Station, open_station
@@ -23,6 +24,23 @@ def settings(tmp_path: Path) -> Settings:
 def station(settings: Settings) -> Iterator[Station]:
     with open_station(settings) as opened:
         yield opened
+
+
+@pytest.fixture
+def qdrant(monkeypatch: pytest.MonkeyPatch) -> Iterator[QdrantClient]:
+    """The client's in-memory engine in the place of a Qdrant server: the same one for all who connect."""
+    engine = QdrantClient(":memory:")
+    close = engine.close
+    monkeypatch.setattr(engine, "close", lambda: None)  # whoever closes an index leaves the server running
+    monkeypatch.setattr("vector_db.server_client.connect", lambda _: engine)
+    yield engine
+    close()
+
+
+@pytest.fixture
+def on_server(settings: Settings, qdrant: QdrantClient) -> Settings:
+    assert qdrant.get_collections().collections == []
+    return settings.model_copy(update={"qdrant_url": "http://127.0.0.1:6333"})
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,18 @@ from encoder.values import Box
 from indexer import registry
 from indexer.asking import identify_and_keep
 from indexer.bulk import import_rows
+from indexer.edits import delete_sightings, set_species
 from indexer.enrol import enrol
-from indexer.errors import BundleNotUsed, IndexerError
+from indexer.errors import BundleMismatch, BundleNotUsed, IndexerError
 from indexer.given import Given
-from indexer.reembed import BATCH, box_in, use
+from indexer.reembed import BATCH, box_in, encode_missing, use
 from indexer.sightings import Source
-from indexer.station import DEFAULT_BUNDLE, open_books, open_station
+from indexer.station import DEFAULT_BUNDLE, open_books, open_station, photo_store
+from indexer.undo import undo
 from matching.identify import QueryPhoto
 from settings import Settings
+from vector_db.edge import EdgeIndex
+from vector_db.port import Point
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +155,99 @@ def test_a_small_box_of_a_photo_that_was_kept_smaller_does_not_bar_another_bundl
     registry.add(reduced, other)
     with open_books(reduced) as catalogue:
         assert use(reduced, catalogue, "other", who="me").encoded == 1
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
+def test_beside_a_server_what_still_runs_with_the_old_bundle_enrols_nothing_any_more(
+    on_server: Settings, other: Path, whales: Path
+) -> None:
+    registry.add(on_server, other)
+    with open_station(on_server) as service:
+        enrol(service, "W0", [Source("a.jpg", Given(), path=whales / "W0" / "0.jpg")], who="me")
+        with open_books(on_server) as catalogue:
+            new = use(on_server, catalogue, "other", who="me").bundle_id
+        with pytest.raises(BundleMismatch, match=f"uses the bundle {new} by now.*Start it again"):
+            enrol(service, "W1", [Source("b.jpg", Given(), path=whales / "W1" / "0.jpg")], who="me")
+        with pytest.raises(BundleMismatch, match="Start it again"):
+            import_rows(service, whales, who="me")
+        assert service.catalogue.counts().sightings == 1
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
+def test_what_another_process_enrols_just_before_the_switch_is_encoded_too(
+    on_server: Settings, other: Path, whales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(on_server, other)
+    with open_station(on_server) as service, open_books(on_server) as catalogue:
+        enrol(service, "W0", [Source("a.jpg", Given(), path=whales / "W0" / "0.jpg")], who="me")
+        switch = catalogue.set_fact
+
+        def meanwhile(key: str, value: str | None) -> None:
+            if key == registry.IN_USE:
+                enrol(service, "W1", [Source("b.jpg", Given(), path=whales / "W1" / "0.jpg")], who="me")
+            switch(key, value)
+
+        monkeypatch.setattr(catalogue, "set_fact", meanwhile)
+        done = use(on_server, catalogue, "other", who="me")
+        assert (done.encoded, done.sightings) == (2, 2)
+    with open_station(on_server) as service:
+        assert service.index.ids().tolist() == [1, 2]
+
+
+def test_points_are_put_once_by_the_change_and_not_again_by_the_next_start(
+    filled: Settings, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(filled, other)
+    puts, real = list[int](), EdgeIndex.upsert
+
+    def noted(index: EdgeIndex, points: Sequence[Point]) -> None:
+        puts.extend(point.id for point in points)
+        real(index, points)
+
+    monkeypatch.setattr(EdgeIndex, "upsert", noted)
+    with open_books(filled) as catalogue:
+        use(filled, catalogue, "other", who="me")
+        set_species(catalogue, "W0", "beluga", who="me")
+    with open_station(filled) as station:
+        held = station.index.points(range(1, 25))
+        assert [point.id for point in held if point.facts.species == "beluga"] == [1, 2, 3, 4]
+    assert puts == [*range(1, 25), 1, 2, 3, 4]
+
+
+def test_bundle_in_use_encodes_what_it_lacks_when_it_is_used_again(filled: Settings, other: Path) -> None:
+    registry.add(filled, other)
+    with open_books(filled) as catalogue:
+        deleted = delete_sightings(catalogue, [3], who="me")
+        use(filled, catalogue, "other", who="me")
+        undo(catalogue, deleted.event_id, who="me")
+        done = use(filled, catalogue, "other", who="me")
+        assert (done.before, done.encoded, done.sightings) == (None, 1, 24)
+        with pytest.raises(BundleNotUsed, match="is in use already"):
+            use(filled, catalogue, "other", who="me")
+    with open_station(filled) as station:
+        assert 3 in station.index.ids()
+
+
+def test_another_run_beside_this_one_makes_no_vector_twice(
+    filled: Settings, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = registry.add(filled, other).bundle
+    encoder = open_encoder(bundle.folder)
+    with open_books(filled) as catalogue:
+        catalogue.register_bundle(bundle.id, sha256=bundle.sha256, dimension=bundle.dimension)
+        store, missing = photo_store(filled), catalogue.without_vector
+        once = partial(encode_missing, catalogue, store, encoder, streams=1, who="me", on_progress=lambda *_: None)
+
+        def meanwhile(bundle_id: str) -> list[int]:
+            found = missing(bundle_id)
+            monkeypatch.undo()
+            assert once() == 24
+            return found
+
+        monkeypatch.setattr(catalogue, "without_vector", meanwhile)
+        assert once() == 0
+        assert catalogue.counts().vectors[bundle.id] == 24
+    encoder.close()
 
 
 def test_damaged_bundle_in_use_does_not_keep_another_from_taking_over(filled: Settings, other: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.errors import CatalogueUnavailable
+from catalog.errors import CatalogueUnavailable, PhotoStoreFailed
 from encoder.errors import BundleRefused
 from indexer.asking import identify_and_keep
 from indexer.bulk import import_rows
@@ -86,6 +86,16 @@ def test_a_refused_start_holds_nothing(settings: Settings, other_bundle: Path) -
     (other_bundle / "bundle.json").write_text("{}")
     with pytest.raises(BundleRefused):
         open_station(settings.model_copy(update={"bundle": other_bundle}))
+    with open_station(settings) as station:
+        assert station.index.count() == 0
+
+
+def test_start_that_fails_at_its_last_step_holds_nothing_either(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    (settings.data_dir / "photos").touch()  # where the folder of photos should be
+    with pytest.raises(PhotoStoreFailed):
+        open_station(settings)
+    (settings.data_dir / "photos").unlink()
     with open_station(settings) as station:
         assert station.index.count() == 0
 

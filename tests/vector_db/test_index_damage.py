@@ -207,6 +207,7 @@ def test_file_that_does_not_belong_there_is_noticed(sound: tuple[Path, list[Neig
         ("[]", "cannot be read"),
         ('{"collection": "flukeprint-test"}', "cannot be read"),
         ({"collection": "flukeprint-other"}, "made for flukeprint-other"),
+        ({"optimised": "7"}, "cannot be read"),
         ({"dimension": 33}, "with 33 dimensions"),
         ({"format": 2}, "format 2"),
         ({"shard": "shard-99"}, "shard folder is missing"),
@@ -238,7 +239,7 @@ def test_other_dimension_than_the_folder_holds_begins_anew(sound: tuple[Path, li
 
 
 def test_unreadable_seal_is_no_worse_than_none(sound: tuple[Path, list[Neighbour]], tmp_path: Path) -> None:
-    for content in ("", "{", '{"shard": "shard-2", "files": {"x": 1}}', "[]"):
+    for content in ("", "{", '{"shard": "shard-2", "files": {"x": 1}}', '{"shard": "shard-2", "files": []}', "[]"):
         folder = tmp_path / str(len(content))
         copy(sound[0], folder)
         (folder / "seal.json").write_text(content)

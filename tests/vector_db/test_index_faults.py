@@ -91,6 +91,19 @@ def test_worker_that_hangs_is_replaced(index: VectorIndex, books: Books, monkeyp
     assert not hung.is_running()
 
 
+def test_worker_that_hangs_before_a_long_write_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One longer than the socket holds, so that it cannot even be sent."""
+    monkeypatch.setattr("vector_db.edge_process.EdgeProcess.ask.__kwdefaults__", {"patience_s": 2.0}, raising=True)
+    books, wide = Books(), 512
+    index = books.open(tmp_path / "wide", dimension=wide)
+    hung = workers()[0]
+    hung.suspend()
+    index.upsert([Point(id, vector) for id, vector in enumerate(unit(np.random.default_rng(0), 1000, wide))])
+    assert not hung.is_running()
+    assert index.count() == 1000
+    index.close()
+
+
 def test_an_interrupted_call_leaves_no_answer_behind_for_the_next(index: VectorIndex, books: Books) -> None:
     query = unit(np.random.default_rng(0), 1, DIMENSION)[0]
     expected = index.search(query, 5)
