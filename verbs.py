@@ -17,7 +17,7 @@ import terminal
 from arguments import CommandWrong
 from catalog.catalogue import Catalogue
 from catalog.errors import ValueRefused
-from catalog.names import clean_label, clean_place
+from catalog.names import clean_label, clean_place, shown
 from catalog.values import Sighting
 from encoder.errors import PhotoRefused
 from encoder.values import Box
@@ -75,6 +75,7 @@ def similar(args: argparse.Namespace) -> int:
 
 
 def enrol(args: argparse.Namespace) -> int:
+    from indexer.alike import looks_like
     from indexer.enrol import enrol as enrol_photos
     from indexer.given import given
     from indexer.sightings import Source
@@ -100,10 +101,11 @@ def enrol(args: argparse.Namespace) -> int:
     with beginning(settings) as refused_all:
         with open_station(settings) as station:
             done = enrol_photos(station, args.name, sources, who=settings.user)
+            alike = looks_like(station, done)
         if all(photo.state == "refused" for photo in done.photos):
             refused_all()
     if args.json:
-        terminal.put_json(asdict(done))
+        terminal.put_json(asdict(done) | {"looks_like": asdict(alike) if alike is not None else None})
     else:
         for photo in done.photos:
             if photo.state != "refused":
@@ -116,6 +118,10 @@ def enrol(args: argparse.Namespace) -> int:
             new = "New individual" if done.created else "Individual"
             undo = f"to take it back: {command(args, 'undo', done.event_id)}"
             print(f'{new} {done.individual_id}, "{done.name}" (event {done.event_id}; {undo})')
+    if alike is not None:
+        merge = command(args, "merge", alike.individual_id, done.individual_id)
+        looks = f"looks like {shown(alike.name)} (individual {alike.individual_id}), right with {alike.probability:.0%}"
+        terminal.say(f"flukeprint: {shown(done.name)} {looks}. If it is that animal: {merge}", stream=sys.stderr)
     refused = [photo for photo in done.photos if photo.state == "refused"]
     for photo in refused:
         reason = str(photo.reason)
