@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,12 @@ def test_the_licences_are_here_and_whole(root: Path) -> None:
     assert [name for name in described["license-files"] if not (root / name).is_file()] == []
     assert "Apache-2.0" in (root / "LICENSE-MODELS.md").read_text("utf-8")
     assert "CDLA-Permissive-1.0" in (root / "LICENSE-DATA.md").read_text("utf-8")
+
+
+def test_no_two_test_files_have_one_name(root: Path) -> None:
+    """Of two the second is not collected, and only where both are asked for."""
+    names = Counter(path.name for path in (root / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_every_room_and_module_is_installed_and_checked(root: Path) -> None:
