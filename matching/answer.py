@@ -71,9 +71,7 @@ class PhotoAnswer:
     refused: str | None
     candidates: tuple[PhotoCandidate, ...]
     norm: float | None = field(default=None, metadata=NOT_TOLD)  # of the vector, before it was made one
-    copy_of: int | None = field(
-        default=None, metadata=WHERE_IT_IS
-    )  # an earlier photo, from 0, of the same picture: counted once
+    copy_of: int | None = field(default=None, metadata=WHERE_IT_IS)  # an earlier one, from 0, that is this picture
 
 
 @dataclass(frozen=True, slots=True)

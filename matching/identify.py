@@ -211,7 +211,7 @@ def _without_filter(
     options: Options,
     owners: Mapping[int, Owner],
 ) -> tuple[Decision, Elsewhere | None]:
-    """ "New" is said of the whole catalogue, so what is not among those asked for is looked for among all."""
+    """An animal is called new to the whole catalogue, so what is not among those asked for is looked for among all."""
     fused = fuse(rankings)
     whole = decide(features(fused, rankings), calibration, options.max_false_match)
     new = min(whole.new, filtered.new)

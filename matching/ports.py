@@ -51,7 +51,7 @@ class Looks(Protocol):
 
 class Teaches(Protocol):
     def enrolled(self) -> npt.NDArray[np.int64]:
-        """(n, 3): sighting, individual, encounter of every live sighting with a vector of the bundle, in any order."""
+        """(n, 3): sighting, individual, occasion of every live sighting with a vector of the bundle, in any order."""
 
     def vectors(self, sighting_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """(len(sighting_ids), dim), unit norm, in the order asked, which is of ids that `enrolled` gave.
