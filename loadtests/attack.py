@@ -14,7 +14,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,7 +24,8 @@ from gevent.pool import Group
 from locust import FastHttpUser, events, task
 
 from loadtests.form import FORM, form
-from loadtests.plan import Mark, Plan, Sample, Stage
+from loadtests.plan import Mark, Plan, Sample, Seen, Stage, Turn
+from loadtests.turns import Pipelines
 
 MOST_WAITING = 500  # requests under way; the service shows the thousandth connection out
 LAST_ANSWERS_S = 60
@@ -63,19 +64,19 @@ class Season(FastHttpUser):
 
     @task
     def whole_plan(self) -> None:
-        marks, samples = list[Mark](), list[list[Sample]]()
-        for stage in self.plan.stages:
-            answered = list[Sample]()
-            marks.append(self.run_stage(stage, answered))
-            samples.append(answered)
+        marks, samples, turns = list[Mark](), list[list[Sample]](), list[Turn]()
+        with Pipelines(Path(self.environment.parsed_options.plan)) as pipelines:
+            for stage in self.plan.stages:
+                if stage.role == "bare":
+                    turns.append(pipelines.turn(stage.size, stage.seconds))
+                    continue
+                answered = list[Sample]()
+                marks.append(self.run_stage(stage, answered))
+                samples.append(answered)
         for group in self.under_way:
             group.join(timeout=LAST_BATCHES_S)
             group.kill()
-        with Path(self.plan.samples).open("w", encoding="utf-8") as out:
-            for sample in itertools.chain(*samples):
-                out.write(json.dumps(asdict(sample)) + "\n")
-            for mark in marks:
-                out.write(json.dumps({"mark": asdict(mark)}) + "\n")
+        Seen(list(itertools.chain(*samples)), marks, turns).write(Path(self.plan.samples))
         runner: Any = self.environment.runner
         runner.quit()
 
@@ -103,7 +104,7 @@ class Season(FastHttpUser):
         if stage.role in ("capacity", "cost"):
             in_time = [one for one in answered if one.status == 200 and one.ended <= ended]
             self.capacity = len(in_time) / stage.seconds or self.capacity
-        return Mark(stage.name, begun, ended, rate, unsent)
+        return Mark(stage.name, begun, ended, rate, unsent, time.time())
 
     def arrivals(self, begun: float, seconds: float, rate: float) -> Iterator[float]:
         """By chance, as independent clients ask: exponential gaps."""

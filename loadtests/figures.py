@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
-from loadtests.bare import Bare
 from loadtests.levels import Figure, figure
-from loadtests.plan import Mark, Sample, Stage
+from loadtests.plan import Mark, Sample, Spent, Stage, Turn
 from loadtests.watch import Watch
 
 NORMAL = 1.5  # times the p95 before a burst: what counts as back to normal
@@ -42,6 +42,35 @@ class Line:
     failed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """`one_ms`: the time for one photo, alone. `cpu_ms`: what each costs when all cores are busy; `cpu_alone_ms`: alone."""
+
+    one_ms: float
+    cpu_ms: float
+    cpu_alone_ms: float
+
+    @staticmethod
+    def of(turns: Iterable[Turn]) -> Mapping[str, Bare]:
+        """By size."""
+        found = dict[str, list[Turn]]()
+        for turn in turns:
+            found.setdefault(turn.size, []).append(turn)
+        return {
+            size: Bare(
+                median(photo for turn in of for photo in turn.alone.photos_s) * 1000,
+                _cpu_ms([turn.busy for turn in of]),
+                _cpu_ms([turn.alone for turn in of]),
+            )
+            for size, of in found.items()
+        }
+
+
+def _cpu_ms(spent: Sequence[Spent]) -> float:
+    """A photo's."""
+    return sum(one.cpu_s for one in spent) / sum(len(one.photos_s) for one in spent) * 1000
+
+
 @dataclass
 class Run:
     """Everything that was seen. Of a service elsewhere there is no log and no process, and `bare` is empty."""
@@ -49,11 +78,23 @@ class Run:
     scenario: str
     stages: Sequence[Stage]
     samples: Sequence[Sample]
-    marks: Mapping[str, Mark]
+    turns: Mapping[str, Sequence[Mark]]  # by stage
     watch: Watch
     wrong: Mapping[str, str]
     log: Mapping[str, Served] = field(default_factory=dict)
     bare: Mapping[str, Bare] = field(default_factory=dict)
+
+    def mark(self, stage: Stage) -> Mark:
+        """From its first turn to its last."""
+        turns = self.turns[stage.name]
+        rate, unsent = mean([one.rate for one in turns]), sum(one.unsent for one in turns)
+        return Mark(stage.name, turns[0].begun, turns[-1].ended, rate, unsent, turns[-1].quiet)
+
+    def in_time(self, stage: Stage, samples: Iterable[Sample]) -> float:
+        """Of these samples, those a second that ended before the turn did in which they began."""
+        turns = self.turns[stage.name]
+        counted = sum(any(turn.begun <= one.begun and one.ended <= turn.ended for turn in turns) for one in samples)
+        return counted / max(sum(one.ended - one.begun for one in turns), 1e-9)
 
     def of(self, *roles: str) -> list[Stage]:
         return [stage for stage in self.stages if stage.role in roles]
@@ -79,7 +120,6 @@ def read_log(file: Path) -> dict[str, Served]:
 def lines(run: Run) -> list[Line]:
     told = []
     for stage in run.stages:
-        mark = run.marks[stage.name]
         for action in stage.traffic:
             all_of = [one for one in run.samples if one.stage == stage.name and one.action == action]
             good = [one for one in all_of if one.status // 100 == 2]
@@ -89,7 +129,7 @@ def lines(run: Run) -> list[Line]:
                     stage.name,
                     action,
                     len(all_of),
-                    sum(one.ended <= mark.ended for one in good) / max(mark.ended - mark.begun, 1e-9),
+                    run.in_time(stage, good),
                     percentile(ms, 0.5),
                     percentile(ms, 0.95),
                     percentile(ms, 0.99),
@@ -129,14 +169,16 @@ def _failed(sample: Sample) -> bool:
 def _costs(run: Run) -> dict[str, Figure]:
     found = {}
     for stage in run.of("cost", "capacity"):
-        bare, mark = run.bare.get(stage.size), run.marks[stage.name]
-        answered = sum(mark.begun <= one.ended <= mark.ended for one in run.asked(stage))
+        bare, answered = run.bare.get(stage.size), run.asked(stage)
         if bare is not None and run.watch.cpu_s:
             if not answered:
                 found[f"cost_{stage.size}"] = figure(None, "nothing was answered")
                 continue
-            mine = run.watch.cpu_between(mark.begun, mark.ended) / answered * 1000
-            told = f"{mine:.1f} ms of CPU / {bare.cpu_ms:.1f} ms, {answered / (mark.ended - mark.begun):.1f} a second"
+            turns = run.turns[stage.name]
+            mine = sum(run.watch.cpu_between(one.begun, one.quiet) for one in turns) / len(answered) * 1000
+            told = f"{mine:.1f} ms of CPU / {bare.cpu_ms:.1f} ms, {run.in_time(stage, answered):.1f} a second"
+            if len(turns) > 1:
+                told += f", in {len(turns)} turns"
             found[f"cost_{stage.size}"] = figure(mine / bare.cpu_ms, told)
     return found
 
@@ -148,7 +190,7 @@ def _waits(run: Run) -> dict[str, Figure]:
         alone = [one.ms for other in run.of("alone") for one in run.asked(other)]
         one_ms = bare.one_ms if bare is not None else percentile(alone, 0.5)
         p95 = percentile(ms, 0.95)
-        mark = run.marks[stage.name]
+        mark = run.mark(stage)
         told = f"{p95:.1f} ms / {one_ms:.1f} ms, {len(ms)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
         refused = len(run.asked(stage, status=429)) + mark.unsent
         asked = len(ms) + refused
@@ -163,7 +205,7 @@ def _waits(run: Run) -> dict[str, Figure]:
 
 def _memory(run: Run) -> dict[str, Figure]:
     for stage in run.of("steady"):
-        mark = run.marks[stage.name]
+        mark = run.mark(stage)
         weights = [one for one in run.watch.memory_mb if mark.begun <= one.at <= mark.ended]
         if mark.ended - mark.begun < LONG_S or len(weights) < 10:
             continue
@@ -182,7 +224,7 @@ def _bursts(run: Run) -> dict[str, Figure]:
     normal, slowest = percentile(calm, 0.95) * NORMAL, 0.0
     for stage in run.of("after"):
         slowest = max(slowest, _normal_after(run, stage, normal))
-    bursts = [run.marks[stage.name] for stage in run.of("burst")]  # another one could not be foreseen
+    bursts = [run.mark(stage) for stage in run.of("burst")]  # another one could not be foreseen
     again = [one for one in run.samples if one.again and not any(o.begun <= one.begun <= o.ended for o in bursts)]
     found = {"recovery_s": figure(slowest, f"until p95 of two seconds ≤ {normal:.0f} ms, {NORMAL} × that of before")}
     if run.of("burst"):
@@ -195,7 +237,7 @@ def _bursts(run: Run) -> dict[str, Figure]:
 
 def _normal_after(run: Run, stage: Stage, normal: float) -> float:
     """Seconds after the burst, in which the stage begins, from when on two, one after the other, were normal."""
-    mark, asked = run.marks[stage.name], [one for one in run.samples if one.stage == stage.name and one.action == "identify"]
+    mark, asked = run.mark(stage), [one for one in run.samples if one.stage == stage.name and one.action == "identify"]
     before = math.inf
     for second in range(int(mark.ended - mark.begun)):
         here = [one for one in asked if mark.begun + second <= one.begun < mark.begun + second + 1]
@@ -216,11 +258,11 @@ def _flood(run: Run) -> dict[str, Figure]:
         found["refusal_p99_ms"] = figure(percentile(ms, 0.99), told)
         found["refusal_body"] = figure(sum(one > 0 for one in read) if read or not refused else None, f"of {len(read)}")
     for stage in run.of("flood"):
-        mark = run.marks[stage.name]
+        mark = run.mark(stage)
         alone = run.server_ms(one for other in run.of("alone") for one in run.asked(other))
         taken = run.server_ms(run.asked(stage))
         told = f"{percentile(taken, 0.95):.0f} ms / {percentile(alone, 0.95):.0f} ms, {len(taken)} of {mark.rate:.0f} a second"
-        in_time = sum(one.status == 200 and one.ended <= mark.ended for one in run.asked(stage)) / (mark.ended - mark.begun)
+        in_time = run.in_time(stage, run.asked(stage))
         capacity = mark.rate / stage.times if stage.times else 0.0
         found["flood_loss"] = figure(
             1 - in_time / capacity if capacity else None, f"{in_time:.1f} answered a second of the {capacity:.1f} of before"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Plan:
     photos: Mapping[str, list[str]]  # paths by size
     newcomers: str  # a folder of photos to enrol
     browse: tuple[int, ...]  # individuals to look at
+    bare: tuple[str, ...]  # data folders of the bare pipeline, one a core; none where the service runs elsewhere
     capacity: float  # per second, where no stage measures it
     seed: int
     samples: str  # where the generator writes, one JSON a line
@@ -44,7 +45,7 @@ class Plan:
     def read(file: Path) -> Plan:
         given = json.loads(file.read_text("utf-8"))
         stages = tuple(Stage(**one) for one in given.pop("stages"))
-        return Plan(stages=stages, browse=tuple(given.pop("browse")), **given)
+        return Plan(stages=stages, browse=tuple(given.pop("browse")), bare=tuple(given.pop("bare")), **given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +73,62 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """When a stage was really run."""
+    """When a stage was really run; one that is run in turns has several."""
 
     stage: str
     begun: float
     ended: float
     rate: float  # what an open stage was to send per second
     unsent: int  # of those: too many were waiting for an answer already
+    quiet: float  # when the last of its requests was answered
 
 
-def read_samples(file: Path) -> tuple[list[Sample], list[Mark]]:
-    samples, marks = [], []
-    for line in _lines(file):
-        if "mark" in line:
-            marks.append(Mark(**line["mark"]))
-        else:
-            samples.append(Sample(**line))
-    return samples, marks
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU-seconds, and each photo's wall seconds."""
+
+    cpu_s: float
+    photos_s: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the bare pipeline took, by one process alone and by as many as there are cores."""
+
+    size: str
+    alone: Spent
+    busy: Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that the generator wrote down."""
+
+    samples: list[Sample]
+    marks: list[Mark]
+    turns: list[Turn]
+
+    def write(self, file: Path) -> None:
+        """The file is there when it is whole."""
+        part = file.with_suffix(".part")
+        with part.open("w", encoding="utf-8") as out:
+            for kind in fields(self):
+                for one in getattr(self, kind.name):
+                    out.write(json.dumps({kind.name: asdict(one)}) + "\n")
+        part.replace(file)
+
+    @staticmethod
+    def read(file: Path) -> Seen:
+        seen = Seen([], [], [])
+        for line in _lines(file):
+            for kind, one in line.items():
+                if kind == "samples":
+                    seen.samples.append(Sample(**one))
+                elif kind == "marks":
+                    seen.marks.append(Mark(**one))
+                else:
+                    seen.turns.append(Turn(one["size"], Spent(**one["alone"]), Spent(**one["busy"])))
+        return seen
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -81,7 +81,7 @@ def _weights(run: Run) -> list[tuple[str, ...]]:
     """Stage by stage."""
     found = []
     for stage in run.stages:
-        mark = run.marks[stage.name]
+        mark = run.mark(stage)
         here = [one.value for one in run.watch.memory_mb if mark.begun <= one.at <= mark.ended]
         if here:
             found.append((stage.name, *(f"{value:.0f}" for value in (here[0], here[-1], max(here)))))

@@ -1,6 +1,6 @@
 """One load test from beginning to end: a ground, a service, the generator, and then the report.
 
-    photos and catalogue → bare pipeline → service + generator → bare pipeline again → answers checked → report
+    photos and catalogue → service + generator, in turns with the bare pipeline → answers checked → report
 
 Of a service that runs elsewhere only questions are asked, and no animal is enrolled; its answers are held against those that
 it gave while nobody else asked. What its processes cost is not known.
@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.station import open_station
-from loadtests import bare, figures, own, report
-from loadtests.bare import Bare
+from loadtests import figures, own, report
 from loadtests.errors import LoadtestRefused, ServiceFailed
-from loadtests.figures import Run
+from loadtests.figures import Bare, Run, Served
 from loadtests.form import FORM, form
 from loadtests.ground import make_ground
 from loadtests.levels import LEVELS, judge, read_levels
 from loadtests.photos import Asked, draw_questions, newcomer
-from loadtests.plan import Plan, Stage, read_samples
+from loadtests.plan import Plan, Seen, Stage
 from loadtests.report import Report
-from loadtests.scenarios import Phase, Scenario, scenario
+from loadtests.scenarios import Scenario, scenario
 from loadtests.truth import Offline, Quiet
 from loadtests.watch import OFTEN_S, SCRAPED_EVERY_S, Watch
 from settings import ROOT, Settings, cores
@@ -40,7 +39,7 @@ QUESTIONS = 12  # photos of each size
 SIGHTINGS, FEW_SIGHTINGS = 5_000, 1_000  # in the catalogue; few in a run of less than half a minute
 GROWS_BY = 0.08  # of the catalogue, at most: from a tenth on it is calibrated anew
 BROWSED = range(1, 21)
-BARE_S = 4.0
+TURN_S = 4.0
 ENROLLED_A_SECOND = 10  # more than any machine of two cores does
 Tell = Callable[[str], None]
 
@@ -97,76 +96,77 @@ def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence
     tell(f"making a catalogue of {sightings:,} sightings …")
     settings = settings.model_copy(update={"database_url": None, "qdrant_url": None, "keep_photos": "original"})
     ground = make_ground(folder, settings, sightings=sightings, bare=cores())
-    tell("measuring the bare pipeline …")
-    sizes = {stage.size for stage in stages}
-    of = {size: [photo.path for photo in photos if photo.size == size] for size in sorted(sizes)}
-    seconds = min(BARE_S, max(1.0, sum(stage.seconds for stage in stages) / 20))
-    before = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
     with own.running(ground.live, folder / "log.txt", settings) as service:
-        plan = _plan(wanted, stages, photos, folder, service.url)
+        plan = _plan(wanted, stages, photos, folder, service.url, ground.bare)
         with Watch(service.url, None, service.pid, probe_every_s(stages)) as watch:
-            _attack(plan, folder, wanted.out, tell)
-    after = {size: bare.measure(settings, ground.bare, paths, seconds) for size, paths in of.items()}
-    samples, marks = read_samples(Path(plan.samples))
-    tell(f"checking {len(samples):,} answers …")
+            seen = _attack(plan, folder, wanted.out, own.environment(settings, os.environ), tell)
+    tell(f"checking {len(seen.samples):,} answers …")
     with open_station(settings.model_copy(update={"data_dir": ground.offline}), streams=cores()) as station:
-        wrong = Offline(station, [photo.path for photo in photos], newcomers).wrong(samples)
-    found = {size: Bare(*((a + b) / 2 for a, b in zip(_row(before[size]), _row(after[size]), strict=True))) for size in of}
-    log = figures.read_log(service.log)
-    return Run(chosen.name, stages, samples, {mark.stage: mark for mark in marks}, watch, wrong, log, found)
+        wrong = Offline(station, [photo.path for photo in photos], newcomers).wrong(seen.samples)
+    return _run(chosen, stages, seen, watch, wrong, figures.read_log(service.log))
 
 
 def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder: Path, tell: Tell) -> Run:
     assert wanted.url is not None
-    stages = stages_of(chosen, wanted, cores())
+    stages = tuple(stage for stage in stages_of(chosen, wanted, cores()) if stage.role != "bare")
     tell("asking each photo once, for the answers to compare with …")
     known = {photo.name: _asked_once(wanted.url, wanted.key, photo) for photo in photos}
     plan = _plan(wanted, stages, photos, folder, wanted.url)
     with Watch(wanted.url, wanted.key, None, probe_every_s(stages)) as watch:
-        _attack(plan, folder, wanted.out, tell)
-    samples, marks = read_samples(Path(plan.samples))
-    return Run(chosen.name, stages, samples, {mark.stage: mark for mark in marks}, watch, Quiet(known).wrong(samples))
+        seen = _attack(plan, folder, wanted.out, os.environ, tell)
+    return _run(chosen, stages, seen, watch, Quiet(known).wrong(seen.samples), {})
+
+
+def _run(
+    chosen: Scenario, stages: Sequence[Stage], seen: Seen, watch: Watch, wrong: Mapping[str, str], log: Mapping[str, Served]
+) -> Run:
+    asked = {stage.name: stage for stage in stages if stage.role != "bare"}  # each once, however many turns it had
+    turns = {name: [mark for mark in seen.marks if mark.stage == name] for name in asked}
+    return Run(chosen.name, list(asked.values()), seen.samples, turns, watch, wrong, log, Bare.of(seen.turns))
 
 
 def stages_of(chosen: Scenario, wanted: Wanted, cores: int) -> tuple[Stage, ...]:
-    """The phases with their seconds and users."""
-    whole = wanted.seconds or chosen.seconds
-
-    def stage(phase: Phase) -> Stage:
-        users = 0
-        if not phase.times:
-            users = 1 if phase.role == "alone" else wanted.users or max(1, round(phase.users * cores))
-        seconds = max(phase.share * whole, phase.least_s, 1.0)
-        return Stage(phase.name, seconds, phase.size, users, phase.times, phase.traffic, phase.role)
-
-    return tuple(stage(phase) for phase in chosen.phases)
+    """The phases with their seconds and users, and each of a part with several in as many turns as it takes."""
+    whole, stages = wanted.seconds or chosen.seconds, list[Stage]()
+    for part in chosen.parts:
+        seconds = [max(phase.share * whole, phase.least_s, 1.0) for phase in part]
+        turns = max(1, round(seconds[0] / TURN_S)) if len(part) > 1 else 1
+        for phase, length in [*zip(part, seconds, strict=True)] * turns:
+            users = 0
+            if not phase.times:
+                users = 1 if phase.role == "alone" else wanted.users or max(1, round(phase.users * cores))
+            stages.append(Stage(phase.name, length / turns, phase.size, users, phase.times, phase.traffic, phase.role))
+    return tuple(stages)
 
 
 def probe_every_s(stages: Sequence[Stage]) -> float:
     return OFTEN_S if any(stage.role == "flood" for stage in stages) else SCRAPED_EVERY_S
 
 
-def _plan(wanted: Wanted, stages: tuple[Stage, ...], photos: Sequence[Asked], folder: Path, url: str) -> Plan:
+def _plan(
+    wanted: Wanted, stages: tuple[Stage, ...], photos: Sequence[Asked], folder: Path, url: str, bare: Sequence[Path] = ()
+) -> Plan:
     by_size: dict[str, list[str]] = {}
     for photo in photos:
         by_size.setdefault(photo.size, []).append(str(photo.path))
     samples, newcomers = str(folder / "samples.jsonl"), str(folder / "newcomers")
-    return Plan(url.rstrip("/"), wanted.key, stages, by_size, newcomers, tuple(BROWSED), 1.0, wanted.seed, samples)
+    folders = tuple(map(str, bare if any(stage.role == "bare" for stage in stages) else ()))
+    return Plan(url.rstrip("/"), wanted.key, stages, by_size, newcomers, tuple(BROWSED), folders, 1.0, wanted.seed, samples)
 
 
-def _attack(plan: Plan, folder: Path, out: Path, tell: Tell) -> None:
+def _attack(plan: Plan, folder: Path, out: Path, environ: Mapping[str, str], tell: Tell) -> Seen:
     seconds = sum(stage.seconds for stage in plan.stages)
-    tell(f"asking for {seconds:.0f} s: {', '.join(stage.name for stage in plan.stages)} …")
+    tell(f"asking for {seconds:.0f} s: {', '.join(dict.fromkeys(stage.name for stage in plan.stages))} …")
     plan.write(folder / "plan.json")
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "attack.py"), "--headless", "-u", "1", "-r", "1"]
     command += ["--host", plan.url, "--plan", str(folder / "plan.json"), "--html", str(out / "locust.html")]
     command += ["--csv", str(out / "locust"), "--only-summary", "--loglevel", "WARNING"]
-    said = subprocess.run(command, cwd=ROOT, env=_plain(os.environ), capture_output=True, text=True, check=False)
+    said = subprocess.run(command, cwd=ROOT, env=_plain(environ), capture_output=True, text=True, check=False)
     (out / "locust.txt").write_text(said.stdout + said.stderr, "utf-8")
-    _, marks = read_samples(Path(plan.samples)) if Path(plan.samples).exists() else ([], [])
-    if len(marks) < len(plan.stages):  # its exit code also tells of refusals, which are no failure of its own
+    if not Path(plan.samples).exists():  # its exit code also tells of refusals, which are no failure of its own
         last = " / ".join((said.stdout + said.stderr).strip().splitlines()[-3:])
         raise ServiceFailed(f"The load generator left with {said.returncode} before the end. Its last words: {last}")
+    return Seen.read(Path(plan.samples))
 
 
 def _plain(environ: Mapping[str, str]) -> dict[str, str]:
@@ -196,7 +196,3 @@ def _asked_once(url: str, key: str | None, photo: Asked) -> dict[str, object]:
         raise LoadtestRefused(f"The service answered {error.code} to a single question: {error.read(500)!r}") from error
     except (OSError, ValueError) as error:
         raise LoadtestRefused(f"The service at {url} does not answer: {error}. Look at the address, and at its log.") from error
-
-
-def _row(one: Bare) -> tuple[float, float, float]:
-    return one.one_ms, one.cpu_ms, one.cpu_alone_ms

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import math
 import threading
 import time
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -62,8 +61,10 @@ class Watch:
             thread.join()
 
     def cpu_between(self, begun: float, ended: float) -> float:
-        """CPU-seconds, between the looks that are nearest."""
-        return at(self.cpu_s, ended) - at(self.cpu_s, begun)
+        """CPU-seconds, from the look before to the look after: nothing is asked around it."""
+        looks = [one.at for one in self.cpu_s]
+        first, last = max(bisect_right(looks, begun) - 1, 0), min(bisect_left(looks, ended), len(looks) - 1)
+        return self.cpu_s[last].value - self.cpu_s[first].value
 
     def _look(self) -> None:
         assert self._process is not None
@@ -99,14 +100,6 @@ class Watch:
             except (OSError, http.client.HTTPException):
                 return Probe(name, path, 0, begun, math.inf)
         return Probe(name, path, said.status, begun, (time.time() - begun) * 1000)
-
-
-def at(moments: Sequence[Moment], when: float) -> float:
-    """The value at a moment, on a line between the two looks around it."""
-    for before, after in itertools.pairwise(moments):
-        if before.at <= when <= after.at:
-            return before.value + (after.value - before.value) * (when - before.at) / (after.at - before.at)
-    return moments[0].value if when < moments[0].at else moments[-1].value
 
 
 def _bytes_of(process: psutil.Process) -> int:

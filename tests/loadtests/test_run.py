@@ -18,12 +18,11 @@ from indexer.enrol import enrol
 from indexer.given import Given
 from indexer.sightings import Source
 from indexer.station import open_station
-from loadtests.bare import Bare
 from loadtests.errors import LoadtestRefused
-from loadtests.figures import Run, Served, figures, percentile
+from loadtests.figures import Bare, Run, Served, figures, percentile
 from loadtests.levels import Figure, Level, judge, read_levels
 from loadtests.own import environment
-from loadtests.plan import Mark, Sample, Stage
+from loadtests.plan import Mark, Sample, Seen, Spent, Stage, Turn
 from loadtests.run import Wanted, probe_every_s, stages_of
 from loadtests.run import run as run_loadtest
 from loadtests.scenarios import SCENARIOS
@@ -150,7 +149,7 @@ def test_the_servers_own_clock_counts_where_its_log_is_at_hand() -> None:
     log |= {f"c{n}": Served(429, float(n), 0) for n in range(100)}
     watch = Watch("http://nowhere", None, None)
     watch.memory_mb += [Moment(-1, 100.0), Moment(5, 120.0)]
-    run = Run("overload", stages, samples, {one.name: Mark(one.name, 0, 10, 11, 0) for one in stages}, watch, {}, log)
+    run = Run("overload", stages, samples, {one.name: [Mark(one.name, 0, 10, 11, 0, 10)] for one in stages}, watch, {}, log)
     found = {name: one.value for name, one in figures(run).items()}
     assert found["accepted_p95"] == 3.0
     assert found["refusal_p99_ms"] == 98.0
@@ -160,13 +159,13 @@ def test_the_servers_own_clock_counts_where_its_log_is_at_hand() -> None:
 
 
 def seen(stages: list[Stage], samples: list[Sample], *, bare: bool = False) -> Run:
-    marks, at = {}, 0.0
+    turns, at = dict[str, list[Mark]](), 0.0
     for one in stages:
-        marks[one.name] = Mark(one.name, at, at + one.seconds, 11, 0)
+        turns[one.name] = [Mark(one.name, at, at + one.seconds, 11, 0, at + one.seconds)]
         at += one.seconds
     watch = Watch("http://nowhere", None, None)
     watch.cpu_s += [Moment(0, 0.0), Moment(at, 1.0)]
-    return Run("s", stages, samples, marks, watch, {}, {}, {"small": Bare(10.0, 10.0, 10.0)} if bare else {})
+    return Run("s", stages, samples, turns, watch, {}, {}, {"small": Bare(10.0, 10.0, 10.0)} if bare else {})
 
 
 def stage(name: str, role: str, seconds: float = 10.0) -> Stage:
@@ -196,7 +195,7 @@ def test_what_is_refused_or_not_sent_at_half_the_capacity_is_no_quick_answer() -
     samples = [Sample(f"a{n}", "one", "identify", "p", n, n + 0.01, 200, body="{}") for n in range(60)]
     samples += [Sample(f"b{n}", "one", "identify", "p", n, n, 429, "1", problem="busy") for n in range(30)]
     run = seen([stage("one", "half")], samples, bare=True)
-    run.marks["one"] = replace(run.marks["one"], unsent=10)
+    run.turns = {"one": [replace(run.turns["one"][0], unsent=10)]}
     found = figures(run)
     assert found["p95_at_half"].value == pytest.approx(1.0)
     assert found["refused_at_half"].value == 0.4
@@ -263,6 +262,46 @@ def test_a_service_that_is_gone_is_probed_now_and_then_and_said_so() -> None:
             time.sleep(1.2)
         assert rounds[0] <= len(watch.probes) / 2 <= rounds[1]
         assert {one.status for one in watch.probes} == {0}
+
+
+def test_what_is_held_against_each_other_is_run_in_turns() -> None:
+    stages = stages_of(SCENARIOS["open"], Wanted(seconds=100), 2)
+    assert [one.role for one in stages] == ["", *["capacity", "bare", "half"] * 5, "alone"]
+    assert sum(one.seconds for one in stages if one.role == "half") == pytest.approx(42)
+    assert len({one.name for one in stages}) == 5
+    short = stages_of(SCENARIOS["open"], Wanted(seconds=6), 2)
+    assert [one.role for one in short] == ["", "capacity", "bare", "half", "alone"]
+
+
+def test_cost_is_of_all_turns_until_each_ones_last_answer() -> None:
+    """Two turns of a second: 40 answers, of which one came late, for .5 s of CPU; the bare pipeline took .6 s for 60 photos."""
+    begun = [*[0.0] * 20, *[5.0] * 20]
+    samples = [Sample(f"a{n}", "one", "identify", "p", b, b + 0.09 + n % 20 / 20, 200, body="{}") for n, b in enumerate(begun)]
+    samples[0] = replace(samples[0], ended=1.01)
+    watch = Watch("http://nowhere", None, None)
+    watch.cpu_s += [Moment(-0.1, 0.0), Moment(1.05, 0.2), Moment(4.95, 0.2), Moment(6.05, 0.4), Moment(6.15, 0.5)]
+    bare = Bare.of(
+        [
+            Turn("small", Spent(0.05, [0.005] * 9), Spent(0.2, [0.01] * 10)),
+            Turn("small", Spent(0.07, [0.007]), Spent(0.4, [0.01] * 50)),
+        ]
+    )
+    assert bare["small"] == Bare(5.0, pytest.approx(10.0), pytest.approx(12.0))
+    turns = [Mark("one", 0, 1, 0, 0, 1.04), Mark("one", 5, 6, 0, 0, 6.1)]
+    found = figures(Run("s", [stage("one", "cost")], samples, {"one": turns}, watch, {}, {}, bare))["cost_small"]
+    assert found.value == pytest.approx(0.5 / 40 / 0.010)
+    assert found.detail == "12.5 ms of CPU / 10.0 ms, 18.5 a second, in 2 turns"
+
+
+def test_what_the_generator_saw_is_read_as_it_was_written(tmp_path: Path) -> None:
+    kept = Seen(
+        [Sample("a", "one", "identify", "p", 0, 1, 200, body="{}")],
+        [Mark("one", 0, 1, 2, 3, 4)],
+        [Turn("small", Spent(1.0, [0.5]), Spent(2.0, [0.5, 0.7]))],
+    )
+    kept.write(tmp_path / "seen.jsonl")
+    assert Seen.read(tmp_path / "seen.jsonl") == kept
+    assert [one.name for one in tmp_path.iterdir()] == ["seen.jsonl"]
 
 
 def test_probes_come_often_only_where_they_are_judged() -> None:
