@@ -26,28 +26,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.names import shown, storable
+from encoder.kinds import is_hidden, is_read, is_unread
 from indexer.errors import TableRefused
+from indexer.headings import ALIASES, SPECIES_MENDED, UNNAMED, column_of, may_be_called, plain
 
-PHOTO_ENDINGS = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"}
-UNREAD_ENDINGS = {".heic", ".heif", ".avif", ".gif", ".jp2", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"}
-ALIASES = {  # compared without case, spaces, `_` and what stands in brackets; where several are there, the first is read
-    "path": ("path", "image", "file", "filename", "photo", "image_path", "filepath", "photo_path", "photo_name", "image_name"),
-    "identity": (
-        *("identity", "individual_id", "individual", "name", "whale_id", "class_animal", "id"),
-        *("individual_name", "animal", "animal_id", "animal_name", "whale", "whale_name"),
-    ),
-    "species": ("species", "species_name", "scientific_name"),
-    "encounter": ("encounter", "encounter_id", "sighting_event", "occasion"),
-    "date": (
-        *("date", "taken_on", "event_date", "datetime", "timestamp"),
-        *("date_taken", "taken_at", "photo_date", "sighting_date", "encounter_date", "date_time_original"),
-    ),
-    "lat": ("lat", "latitude", "decimal_latitude", "gps_latitude", "gps_lat"),
-    "lon": ("lon", "lng", "long", "longitude", "decimal_longitude", "gps_longitude", "gps_lon"),
-    "viewpoint": ("viewpoint", "view", "side"),
-    "box": ("box", "bbox", "bounding_box"),
-    "as_written": ("as_written",),  # ours: the whole of a row that has shifted
-}
+COLUMNS = (*ALIASES, "as_written")  # the last is ours: the whole of a row that has shifted
 SELDOM = ("box", "as_written")  # nobody misses them
 OURS = ("row", "reason")  # of a CSV of rows set aside: for whoever mends it, and read by nobody
 NEEDED = ("path", "identity")
@@ -56,11 +39,6 @@ SNIFFED = 4096  # bytes that tell whether a file is text
 LONG_CELL = 100_000
 # Blank lines, and the line by which a spreadsheet is told the separator.
 _BEFORE = re.compile(r"""(?:[ \t]*[\r\n])*(?:"?sep=(.)"?[^\r\n]*[\r\n]+(?:[ \t]*[\r\n])*)?""", re.IGNORECASE)
-_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_BETWEEN = re.compile(r"[\W_]+")
-UNNAMED = {"new_whale", "new_individual"}  # how the humpback set and HappyWhale write that nobody knows the animal
-# HappyWhale's train.csv spells two of its species so.
-SPECIES_MENDED = {"kiler_whale": "killer_whale", "bottlenose_dolpin": "bottlenose_dolphin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +101,14 @@ def read_folder(folder: Path) -> Read:
     rows: list[Row] = []
     kinds, loose, linked = Counter[str](), 0, 0
     try:
-        inside = sorted(entry for entry in folder.iterdir() if not _hidden(entry.name))
-        loose = sum(_is_photo(entry) for entry in inside if entry.is_file())
-        kinds.update(_unread(entry for entry in inside if entry.is_file()))
+        inside = sorted(entry for entry in folder.iterdir() if not is_hidden(entry.name))
+        loose = sum(is_read(entry) for entry in inside if entry.is_file())
+        kinds.update(entry.suffix.lower() for entry in inside if entry.is_file() and is_unread(entry))
         for individual in (entry for entry in inside if entry.is_dir()):
             photos, links = _below(individual)
             linked += links
-            kinds.update(_unread(photos))
-            for photo in sorted(filter(_is_photo, photos)):
+            kinds.update(photo.suffix.lower() for photo in photos if is_unread(photo))
+            for photo in sorted(filter(is_read, photos)):
                 rows.append(Row(len(rows) + 1, {"path": photo.relative_to(folder).as_posix(), "identity": individual.name}))
     except OSError as error:
         raise TableRefused(
@@ -146,19 +124,6 @@ def read_folder(folder: Path) -> Read:
     return Read(tuple(rows), left_out=left_out)
 
 
-def _hidden(name: str) -> bool:
-    """Also thumbnails and waste bins, which systems put beside photos."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _is_photo(file: Path) -> bool:
-    return file.suffix.lower() in PHOTO_ENDINGS
-
-
-def _unread(files: Iterable[Path]) -> Iterator[str]:
-    return (file.suffix.lower() for file in files if file.suffix.lower() in UNREAD_ENDINGS)
-
-
 def _below(folder: Path) -> tuple[list[Path], int]:
     """Its files, and how many linked folders are not followed. Raises where a folder cannot be read: `rglob` would leave its
     photos out without a word."""
@@ -168,9 +133,9 @@ def _below(folder: Path) -> tuple[list[Path], int]:
 
     files, links = list[Path](), 0
     for where, below, names in os.walk(folder, onerror=refuse):
-        below[:] = [name for name in below if not _hidden(name)]
+        below[:] = [name for name in below if not is_hidden(name)]
         links += sum(Path(where, name).is_symlink() for name in below)
-        files += (Path(where, name) for name in names if not _hidden(name))
+        files += (Path(where, name) for name in names if not is_hidden(name))
     return files, links
 
 
@@ -215,13 +180,8 @@ def rows_of(raw: bytes, table: str) -> Read:
         raise TableRefused(f"{table} has a heading and no rows: expected a row for each photo.")
     used = set(columns.values())
     unused = (name.strip() for at, name in enumerate(header) if at not in used and plain(name) not in OURS)
-    lacking = tuple(name for name in ALIASES if name not in columns and name not in SELDOM)
+    lacking = tuple(name for name in COLUMNS if name not in columns and name not in SELDOM)
     return Read(tuple(rows), separator, tuple(name for name in unused if name), lacking)
-
-
-def may_be_called(columns: Iterable[str]) -> str:
-    """How headings of these columns are recognised, for a person."""
-    return "; ".join(f"{name} may be called {', '.join(ALIASES[name])}" for name in columns)
 
 
 def flaw(given: Mapping[str, str]) -> str | None:
@@ -246,22 +206,9 @@ def _line(cells: list[str], separator: str) -> str:
     return out.getvalue()
 
 
-def plain(heading: str) -> str:
-    """A heading as headings are compared.
-
-    >>> plain(" Latitude (deg)"), plain("Date_taken"), plain("decimalLatitude")
-    ('latitude', 'datetaken', 'decimallatitude')
-    """
-    return _BETWEEN.sub("", _BRACKETS.sub("", heading)).lower()
-
-
 def _columns(header: list[str], table: str) -> dict[str, int]:
-    spelled = [plain(name) for name in header]
-    columns = {}
-    for ours, theirs in ALIASES.items():
-        at = next((spelled.index(plain(name)) for name in theirs if plain(name) in spelled), None)
-        if at is not None:
-            columns[ours] = at
+    found = {ours: column_of(ALIASES.get(ours, (ours,)), header) for ours in COLUMNS}
+    columns = {ours: at for ours, at in found.items() if at is not None}
     missing = [name for name in NEEDED if name not in columns]
     if missing:
         raise TableRefused(
@@ -305,7 +252,7 @@ def as_csv(rows: Iterable[tuple[int, Mapping[str, str], str]], separator: str = 
     """Set-aside rows with numbers and reasons, as `read_table` reads them; a name's undecodable bytes are spelled out."""
     out = io.StringIO(newline="")
     number, reason = OURS
-    writer = csv.DictWriter(out, [number, *ALIASES, reason], delimiter=separator, lineterminator="\n")
+    writer = csv.DictWriter(out, [number, *COLUMNS, reason], delimiter=separator, lineterminator="\n")
     writer.writeheader()
     for at, row, why in rows:
         writer.writerow({number: at} | {name: storable(value) for name, value in {**row, reason: why}.items()})

@@ -17,6 +17,7 @@ from torch import nn
 
 from encoder.bundle import Bundle, Triple
 from encoder.errors import PhotoRefused
+from encoder.kinds import is_read
 from encoder.photo import read_photo
 from encoder.preprocess import STEP, InputShape, Tensor, to_tensor
 
@@ -26,7 +27,6 @@ from .export import export_bundle
 from .model import load_backbone, size_for
 from .photos import keep
 from .saved import hub_config, weights_file
-from .table import PHOTOS
 
 import timm  # isort: skip
 from timm.data.config import resolve_data_config  # isort: skip
@@ -145,7 +145,7 @@ def _three(settings: Mapping[str, Any], name: str) -> Triple:
 
 def _photos(images: Path, shape: InputShape, mean: Triple, std: Triple) -> list[Tensor]:
     """Some of the folder's photos as serving would make them, spread over the names, without those that cannot be read."""
-    files = sorted(path for path in images.rglob("*") if path.suffix.lower() in PHOTOS)
+    files = sorted(path for path in images.rglob("*") if is_read(path))
     tensors = []
     for file in files[:: -(-len(files) // HELD) or 1]:
         try:

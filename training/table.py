@@ -17,24 +17,18 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from encoder.kinds import is_hidden, is_read, is_unread
 from encoder.values import Box
+from indexer.headings import ALIASES, SPECIES_MENDED, UNNAMED, column_of
 
 from .errors import TableRefused
 from .rows import NEW, Finding, Row, Severity, Table
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "path": ("path", "image", "Image", "file", "filename", "file_name"),
-    "identity": ("identity", "individual_id", "individual", "Id", "Encounter.individualID", "MarkedIndividual.individualID"),
-    "species": ("species",),
-    "encounter": ("encounter", "encounter_id", "Encounter.sightingID"),
-    "viewpoint": ("viewpoint", "view"),
-    "date": ("date", "timestamp", "eventDate"),
-    "box": ("box", "bbox"),
+FIELDS = ("path", "identity", "species", "encounter", "viewpoint", "date", "box")
+WILDBOOK = {  # a sheet has both of an identity's columns, and fills one
+    "identity": ("Encounter.individualID", "MarkedIndividual.individualID"),
+    "encounter": ("Encounter.sightingID",),
 }
-MISSPELT = {"kiler_whale": "killer_whale", "bottlenose_dolpin": "bottlenose_dolphin"}  # as HappyWhale published them
-PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
-UNREAD = frozenset({".heic", ".heif", ".avif", ".gif", ".jp2", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2"})
-UNNAMED = {"new_whale": NEW}  # as the humpback set has it
 ASSET = "Encounter.mediaAsset"
 LONG = 4096  # characters: no file system takes a longer path
 _END = "\0the end of the table"
@@ -75,11 +69,11 @@ def read_csv(text: str, source: str) -> Table:
     doubled = sorted({name for name in header if name and header.count(name) > 1})
     if doubled:
         raise TableRefused(f"{source} has two columns named {doubled[0]}. Rename or remove one.")
-    columns = {field: [name for name in names if name in header] for field, names in ALIASES.items()}
+    columns = {field: [*_columns(field, header)] for field in FIELDS}
     assets = [name for name in header if name.startswith(ASSET) and name.removeprefix(ASSET).isdigit()]
     for field, found in (("path", columns["path"] or assets), ("identity", columns["identity"])):
         if not found:
-            wanted = ", ".join(ALIASES[field])
+            wanted = ", ".join((*ALIASES[field], *WILDBOOK.get(field, ())))
             raise TableRefused(f"{source} has no column for the {field}: expected one of {wanted}; it has {', '.join(header)}.")
     rows: list[Row] = []
     findings: list[Finding] = []
@@ -100,10 +94,18 @@ def read_csv(text: str, source: str) -> Table:
     return _whole(source, rows, findings)
 
 
+def _columns(field: str, header: list[str]) -> Iterator[str]:
+    """Of the names that a column may have the first that is there, and all of Wildbook's."""
+    at = column_of(ALIASES[field], header)
+    if at is not None:
+        yield header[at]
+    yield from (name for name in WILDBOOK.get(field, ()) if name in header)
+
+
 def _lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line that it begins on. A row of our own stands last: what swallows it is a quote never closed."""
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + len(_END)))  # one long cell is one row's fault
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
     lines, began = csv.reader(io.StringIO(f"{text}\n{_END}\n", newline=""), delimiter=delimiter), 1
     for cells in lines:
         if cells and _END in cells[-1]:
@@ -191,18 +193,18 @@ def read_folder(folder: Path) -> Table:
 
     for where, below, names in os.walk(folder, onerror=unreadable):
         here = Path(where).relative_to(folder)
-        below[:] = sorted(name for name in below if not _hidden(name))
+        below[:] = sorted(name for name in below if not is_hidden(name))
         for name in below:
             if (Path(where) / name).is_symlink():
                 note("warning", "link", here / name, "a link to a folder is not followed: copy the folder here")
-        for inside in (here / name for name in sorted(names) if not _hidden(name)):
-            if inside.suffix.lower() in UNREAD:
+        for inside in (here / name for name in sorted(names) if not is_hidden(name)):
+            if is_unread(inside):
                 note("warning", "unread-kind", inside, f"photos of the kind {inside.suffix} are not read: save it as JPEG")
-            elif inside.suffix.lower() in PHOTOS and here == Path():
+            elif is_read(inside) and here == Path():
                 note("warning", "loose", inside, "it lies in no individual's folder, so it is left out: move it into one")
-            elif inside.suffix.lower() in PHOTOS and not _is_text(inside.as_posix()):
+            elif is_read(inside) and not _is_text(inside.as_posix()):
                 note("error", "not-text", inside, "its name is not UTF-8: rename the file or its folder")
-            elif inside.suffix.lower() in PHOTOS:
+            elif is_read(inside):
                 photos.append(inside)
     rows = [
         Row(p.as_posix(), p.parts[0], encounter="/".join(p.parts[:2]) if len(p.parts) > 2 else None, line=number)
@@ -214,10 +216,6 @@ def read_folder(folder: Path) -> Table:
             f"{folder} holds no photos in folders: expected one folder per individual, its photos inside.{first}"
         )
     return Table(str(folder), tuple(rows), tuple(findings))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _is_text(name: str) -> bool:
@@ -233,7 +231,7 @@ def write_csv(rows: tuple[Row, ...], target: Path) -> None:
     """What `open_table` reads back as the same rows."""
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(list(ALIASES))
+        writer.writerow(FIELDS)
         for r in rows:
             box = f"{r.box.x} {r.box.y} {r.box.width} {r.box.height}" if r.box else ""
             writer.writerow([r.path, r.identity, r.species or "", r.encounter or "", r.viewpoint or "", r.date or "", box])
@@ -266,8 +264,8 @@ def _take(given: Mapping[str, str], line: int, rows: list[Row], findings: list[F
         problems.append(("box", said))
     findings.extend(Finding("error", kind, line, path[:LONG], said) for kind, said in problems)
     if not problems:
-        species = MISSPELT.get(given["species"], given["species"]) or None
-        identity = UNNAMED.get(given["identity"], given["identity"])
+        species = SPECIES_MENDED.get(given["species"], given["species"]) or None
+        identity = NEW if given["identity"].lower() in UNNAMED else given["identity"]
         rows.append(Row(path, identity, species, given["encounter"] or None, given["viewpoint"] or None, when, box, line))
 
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import TableRefused
-from indexer.tables import ALIASES, OURS, LeftOut, Row, as_csv, flaw, photo_at, read_folder, read_table, rows_of
+from indexer.tables import COLUMNS, OURS, LeftOut, Row, as_csv, flaw, photo_at, read_folder, read_table, rows_of
 from settings import ROOT
 
 
@@ -230,7 +230,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs
 
 
 @given(
-    st.lists(st.dictionaries(st.sampled_from(sorted(ALIASES)), cells).map(lambda row: {"path": "p", **row}), min_size=1),
+    st.lists(st.dictionaries(st.sampled_from(sorted(COLUMNS)), cells).map(lambda row: {"path": "p", **row}), min_size=1),
     st.sampled_from(",;\t"),
 )
 def test_set_aside_rows_come_back_as_they_were(rows: list[dict[str, str]], separator: str) -> None:

@@ -42,6 +42,13 @@ def test_humpback_table_has_its_unnamed_whales_as_new(tmp_path: Path) -> None:
     assert [(r.path, r.identity) for r in rows] == [("a.jpg", "w_1"), ("b.jpg", "new_individual")]
 
 
+def test_headings_and_separators_are_those_that_an_import_knows(tmp_path: Path) -> None:
+    rows = open_table(written(tmp_path, "Photo name;Whale ID;id;Date taken (UTC)\na.jpg;w_1;7;2019-07-31\n")).rows
+    assert rows == (Row("a.jpg", "w_1", date=date(2019, 7, 31), line=2),)
+    unnamed = open_table(written(tmp_path, "path\tname\nb.jpg\tNew_Whale\n")).rows
+    assert [one.identity for one in unnamed] == ["new_individual"]
+
+
 def test_wildbook_row_is_one_encounter_of_several_photos(tmp_path: Path) -> None:
     header = (
         "Encounter.mediaAsset0,Encounter.mediaAsset1,Encounter.mediaAsset0.quality,Encounter.genus,Encounter.specificEpithet,"
