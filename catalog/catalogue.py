@@ -16,9 +16,10 @@ from typing import Any, Literal, Self
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine
 
-from catalog import answers, events, health, imports, individuals, local_features, sightings, vectors
+from catalog import answers, events, health, individuals, local_features, sightings, vectors
 from catalog.errors import CatalogueUnavailable
 from catalog.faults import place, translated
+from catalog.imports import Imports
 from catalog.names import required_label
 from catalog.transactions import Transactions
 from catalog.values import (
@@ -29,18 +30,14 @@ from catalog.values import (
     Counts,
     Entity,
     EventRow,
-    GivenRow,
     Health,
     Identification,
     Ids,
-    Import,
-    ImportRow,
     Indexable,
     Individual,
     IndividualSummary,
     Owner,
     PhotoRow,
-    RowState,
     Sighting,
     Vectors,
 )
@@ -56,6 +53,7 @@ class Catalogue:
 
     def __init__(self, address: URL, engine: Engine) -> None:
         self.transactions = Transactions(address, engine)  # for the rest of this room
+        self.imports = Imports(self.transactions)
         self._note: Note | None = None
 
     def noting(self, note: Note) -> Catalogue:
@@ -355,65 +353,6 @@ class Catalogue:
         """None forgets it."""
         with self.transactions.writing() as connection:
             answers.set_fact(connection, key, value)
-
-    # Imports. A row's state changes by `Write.mark_row`.
-
-    def start_import(self, source: str, *, images: str | None, fingerprint: str) -> Import:
-        """A new one, or the one of this source that goes on."""
-        with self.transactions.writing() as connection:
-            return imports.start(connection, source, images, fingerprint, _now())
-
-    def finish_import(self, import_id: int) -> None:
-        with self.transactions.writing() as connection:
-            imports.finish(connection, import_id, _now())
-
-    def import_(self, import_id: int) -> Import:
-        with self.transactions.reading() as connection:
-            return imports.by_id(connection, import_id)
-
-    def imports(self) -> list[Import]:
-        """All, the oldest first."""
-        with self.transactions.reading() as connection:
-            return imports.all_imports(connection)
-
-    def add_import_rows(self, import_id: int, rows: Iterable[GivenRow]) -> int:
-        """Those whose key is new wait; the others keep their state. How many wait newly."""
-        with self.transactions.writing() as connection:
-            return imports.add_rows(connection, import_id, rows)
-
-    def supersede_import_rows(self, import_id: int, keys: Iterable[str]) -> int:
-        """Open rows that are no longer in the source, whose keys these are."""
-        with self.transactions.writing() as connection:
-            return imports.supersede(connection, import_id, keys)
-
-    def retry_import_rows(self, import_id: int) -> int:
-        """Rows set aside wait again, and those whose sighting was taken back."""
-        with self.transactions.writing() as connection:
-            return imports.retry(connection, import_id)
-
-    def waiting_import_rows(self, import_id: int, limit: int, *, after: int = 0) -> list[ImportRow]:
-        """The next ones after row `after`, in the source's order."""
-        with self.transactions.reading() as connection:
-            return imports.rows(connection, import_id, "waiting", after, limit)
-
-    def import_rows(self, import_id: int, state: RowState | None = None) -> Iterator[ImportRow]:
-        last = 0
-        while True:
-            with self.transactions.reading() as connection:
-                page = imports.rows(connection, import_id, state, last, PAGE)
-            if not page:
-                return
-            yield from page
-            last = page[-1].id
-
-    def imported_photos(self, import_id: int) -> list[tuple[str, PhotoRow]]:
-        """(path in the source, photo) of each photo that came of a row."""
-        with self.transactions.reading() as connection:
-            return imports.imported_photos(connection, import_id)
-
-    def import_counts(self, import_id: int) -> dict[RowState, int]:
-        with self.transactions.reading() as connection:
-            return imports.counts(connection, import_id)
 
     # Health.
 

@@ -24,7 +24,7 @@ def refuse_source(source: Path, wanted: Path) -> None:
 
 def put_aside(station: Station, import_id: int, wanted: Path, separator: str = ",") -> Path | None:
     """Where the rows set aside stand now: `wanted`, or one beside it where that was changed. None where no row is left."""
-    rows = station.catalogue.import_counts(import_id)["set_aside"]
+    rows = station.catalogue.imports.counts(import_id)["set_aside"]
     text = set_aside_csv(station, import_id, separator).encode("utf-8-sig")  # by whose mark spreadsheets know the letters
     fact, new = f"set aside by import {import_id}", hashlib.sha256(text).hexdigest()
     before = station.catalogue.fact(fact)

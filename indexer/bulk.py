@@ -97,7 +97,7 @@ def import_rows(
     root = source if source.is_dir() else (images or source.parent).absolute()
     station.adopt_bundle()
     import_id = _begin(station, source, root, rows)
-    before = station.catalogue.import_counts(import_id)
+    before = station.catalogue.imports.counts(import_id)
     settled, set_aside, enrolled, unlike = len(rows) - before["waiting"], 0, 0, list[Unlike]()
     if on_progress is not None:
         on_progress(Progressed(settled, len(rows), 0))
@@ -109,7 +109,7 @@ def import_rows(
             if on_progress is not None:
                 on_progress(Progressed(settled, len(rows), set_aside))
     station.index.flush()
-    station.catalogue.finish_import(import_id)
+    station.catalogue.imports.finish(import_id)
     not_laid_out = lay_out(station.index)
     station.calibration()
     return Summary(
@@ -133,7 +133,7 @@ def import_rows(
 
 def set_aside_csv(station: Station, import_id: int, separator: str = ",") -> str:
     """The rows that could not be enrolled, each with its reason: to be mended and imported again with the same --images."""
-    rows = station.catalogue.import_rows(import_id, "set_aside")
+    rows = station.catalogue.imports.rows(import_id, "set_aside")
     return as_csv(((row.number, row.given, row.reason or "") for row in rows), separator)
 
 
@@ -142,12 +142,12 @@ def _begin(station: Station, source: Path, root: Path, rows: Sequence[Row]) -> i
     keys = [row.key for row in rows]
     fingerprint = hashlib.sha256("".join(keys).encode()).hexdigest()
     catalogue = station.catalogue
-    import_id = catalogue.start_import(str(source), images=str(root), fingerprint=fingerprint).id
-    catalogue.add_import_rows(
+    import_id = catalogue.imports.start(str(source), images=str(root), fingerprint=fingerprint).id
+    catalogue.imports.add_rows(
         import_id, (GivenRow(key, row.number, dict(row.given)) for key, row in zip(keys, rows, strict=True))
     )
-    catalogue.supersede_import_rows(import_id, keys)
-    catalogue.retry_import_rows(import_id)
+    catalogue.imports.supersede(import_id, keys)
+    catalogue.imports.retry(import_id)
     return import_id
 
 
@@ -183,7 +183,7 @@ def _drop(outcome: Work | Refusal) -> None:
 
 def _waiting(station: Station, import_id: int) -> Iterator[ImportRow]:
     last = 0
-    while page := station.catalogue.waiting_import_rows(import_id, 1000, after=last):
+    while page := station.catalogue.imports.waiting(import_id, 1000, after=last):
         yield from page
         last = page[-1].id
 

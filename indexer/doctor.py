@@ -219,8 +219,8 @@ def _same_place(one: Place | None, other: Place | None) -> bool:
 
 
 def _imports(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
-    for known in catalogue.imports():
-        counts = catalogue.import_counts(known.id)
+    for known in catalogue.imports.all():
+        counts = catalogue.imports.counts(known.id)
         again = to_paste(settings, "import", known.source, *_images(known))
         if counts["waiting"]:
             yield Finding("imports", "note", f"{known.source}: rows that wait: {counts['waiting']}", again)

@@ -53,7 +53,7 @@ def put_back(station: Station, import_id: int, root: Path, *, who: str) -> int:
 
 
 def _found(station: Station, import_id: int, root: Path) -> Iterator[Incoming]:
-    for path, photo in station.catalogue.imported_photos(import_id):
+    for path, photo in station.catalogue.imports.photos(import_id):
         source = photo_at(root, path)
         if station.photos.looks_whole(photo) or not os.path.isfile(source):  # noqa: PTH113 (which does not raise, as Path's does)
             continue

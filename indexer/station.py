@@ -192,7 +192,7 @@ def _is_bare(settings: Settings) -> bool:
     try:
         with open_books(settings) as books:
             counts = books.counts()
-            said = counts.events or counts.identifications or books.imports() or Desk(books).keys() or books.fact(IN_USE)
+            said = counts.events or counts.identifications or books.imports.all() or Desk(books).keys() or books.fact(IN_USE)
             return not said
     except CatalogueMissing:
         return True

@@ -61,7 +61,7 @@ def test_a_bad_row_is_set_aside_with_its_reason_mended_and_imported(station: Sta
     )
     done = import_rows(station, table, who="me")
     assert (done.rows, done.enrolled, done.set_aside) == (6, 1, 5)
-    reasons = [row.reason or "" for row in station.catalogue.import_rows(done.import_id, "set_aside")]
+    reasons = [row.reason or "" for row in station.catalogue.imports.rows(done.import_id, "set_aside")]
     for said, reason in zip(("ends early", "2019-13-45", "no identity", "missing.jpg", "nan"), reasons, strict=True):
         assert said in reason
     mended = tmp_path / "mended.csv"
@@ -82,7 +82,7 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once(station: Station, whales: 
     )
     done = import_rows(station, table, images=whales, who="me")
     assert done.set_aside == 4
-    reasons = [row.reason or "" for row in station.catalogue.import_rows(done.import_id)]
+    reasons = [row.reason or "" for row in station.catalogue.imports.rows(done.import_id)]
     for said in ("2019-13-45", "latitude north", "longitude east", "The box 'big'", "none.jpg"):
         assert said.replace("north", '"north"').replace("east", '"east"') in reasons[0]
     assert "no path and no identity" in reasons[1]
@@ -199,7 +199,7 @@ def test_one_photo_under_two_names_is_set_aside_and_named(station: Station, whal
     table.write_text("path,identity\nW0/0.jpg,Kelp\nW0/0.jpg,Tide\nW0/0.jpg,Kelp\n")
     done = import_rows(station, table, images=whales, who="me")
     assert (done.enrolled, done.set_aside, done.individuals) == (1, 1, 1)
-    [row] = station.catalogue.import_rows(done.import_id, "set_aside")
+    [row] = station.catalogue.imports.rows(done.import_id, "set_aside")
     assert 'sighting 1 of "Kelp"' in (row.reason or "")
 
 
@@ -224,7 +224,7 @@ def test_a_path_longer_than_any_is_one_row_set_aside(station: Station, whales: P
     table.write_text("path,identity\n" + "x" * 200_000 + ",Kelp\nW0/0.jpg,Kelp\n")
     done = import_rows(station, table, images=whales, who="me")
     assert (done.enrolled, done.set_aside) == (1, 1)
-    [row] = station.catalogue.import_rows(done.import_id, "set_aside")
+    [row] = station.catalogue.imports.rows(done.import_id, "set_aside")
     assert "200,000 characters" in (row.reason or "")
     assert len(row.reason or "") < 200
 
@@ -326,4 +326,4 @@ def test_a_photo_whose_camera_was_ahead_of_time_is_set_aside_and_nobody_is_made_
 def test_a_source_that_is_no_folder_and_no_table_is_refused_and_nothing_is_begun(station: Station, tmp_path: Path) -> None:
     with pytest.raises(TableRefused):
         import_rows(station, tmp_path / "nothing.csv", who="me")
-    assert station.catalogue.imports() == []
+    assert station.catalogue.imports.all() == []

@@ -168,8 +168,8 @@ def test_an_index_that_has_grown_is_noted_until_it_is_laid_out(settings: Setting
 
 def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> None:
     with open_books(filled) as catalogue:
-        going = catalogue.start_import("/some/rows of ours.csv", images="/some/photos", fingerprint="f")
-        catalogue.add_import_rows(going.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
+        going = catalogue.imports.start("/some/rows of ours.csv", images="/some/photos", fingerprint="f")
+        catalogue.imports.add_rows(going.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
     (note,) = (finding for finding in examine(filled) if finding.subject == "imports")
     assert note.found.endswith("rows that wait: 1")
     told = f"flukeprint import '/some/rows of ours.csv' --images /some/photos --data-dir {filled.data_dir}"
@@ -178,7 +178,7 @@ def test_an_import_that_was_stopped_is_told_how_to_go_on(filled: Settings) -> No
 
 def test_a_folder_whose_import_was_stopped_is_named_without_images(filled: Settings, whales: Path) -> None:
     with open_books(filled) as catalogue:
-        (known,) = catalogue.imports()
-        catalogue.add_import_rows(known.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
+        (known,) = catalogue.imports.all()
+        catalogue.imports.add_rows(known.id, [GivenRow("k", 1, {"path": "a.jpg", "identity": "A"})])
     (note,) = (finding for finding in examine(filled) if finding.subject == "imports")
     assert note.do == f"flukeprint import {whales} --data-dir {filled.data_dir}"

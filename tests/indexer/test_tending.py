@@ -82,4 +82,4 @@ def test_import_without_room_for_the_fast_layout_ends_well_and_says_so(
         done = import_rows(station, whales, who="me")
         assert done.enrolled == 24
         assert "1 MB are free" in str(done.not_laid_out)
-        assert station.catalogue.import_(done.import_id).finished_at is not None
+        assert station.catalogue.imports.one(done.import_id).finished_at is not None
