@@ -61,6 +61,7 @@ class Options:
     top: int = 5
     where: Filter = NO_FILTER
     max_false_match: float = MAX_FALSE_MATCH
+    alike: bool = False  # whether it is looked at, too, if who is unsure is one of two that are alike: for who may enrol them
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_CANDIDATES:
@@ -149,7 +150,8 @@ def identify(
     twice = len(fused) > 1 and fused[1].score >= SAME_PHOTO
     filtered = not options.where.is_empty()
     decision = decide(features(fused, counted), calibration, options.max_false_match, filtered=filtered, twice=twice)
-    both = known_as_two(counted, calibration, plain, clocked, owning) if decision.kind != "known" else None
+    doubtful = decision.kind == "new" or (options.alike and decision.kind == "unsure")
+    both = known_as_two(counted, calibration, plain, clocked, owning) if doubtful else None
     decision = doubted(decision, both)
     beyond = None
     if decision.kind == "new" and filtered:

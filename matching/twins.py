@@ -13,12 +13,14 @@ from collections.abc import Sequence
 
 from matching.calibration import Calibration
 from matching.decision import Decision, decide
-from matching.features import features
+from matching.features import NEAREST, features
 from matching.fusion import DEPTH, fuse
 from matching.neighbours import Owning, gather
 from matching.ports import Holds
 from matching.ranking import Ranked, rank
 from vector_db.port import Neighbour
+
+AROUND = 4  # individuals, the two among them
 
 
 def known_as_two(
@@ -29,13 +31,13 @@ def known_as_two(
     By the usual operating point, whatever was asked for: so a stricter one changes no "new" into something else. `plain` is the
     calibration of cosines, where `calibration` is of scores that a second opinion has had its part in.
     """
-    first = fuse(rankings)[:2]
-    if len(first) < 2:
+    fused = fuse(rankings)
+    if len(fused) < 2:
         return None
-    pair = [ranked.individual_id for ranked in first]
+    pair = [ranked.individual_id for ranked in fused[:2]]
     joined = [_joined(ranking, pair) for ranking in rankings]
     both = decide(features(fuse(joined), joined), calibration)
-    return both if both.kind == "known" and _are_alike(first, plain, index, owning) else None
+    return both if both.kind == "known" and _are_alike(fused, plain, index, owning) else None
 
 
 def doubted(decision: Decision, both: Decision | None) -> Decision:
@@ -52,18 +54,28 @@ def _joined(ranking: Sequence[Ranked], pair: Sequence[int]) -> tuple[Ranked, ...
     return rank((Neighbour(evidence.sighting_id, evidence.score) for evidence, _ in found), owner)
 
 
-def _are_alike(pair: Sequence[Ranked], calibration: Calibration, index: Holds, owning: Owning) -> bool:
-    """Whether a sighting of the one would be known as the other."""
-    one, other = pair
-    best = {one.evidence[0].sighting_id: (one, other), other.evidence[0].sighting_id: (other, one)}
-    for point in index.points(list(best)):
-        own, sought = (ranked.individual_id for ranked in best[point.id])
+def _are_alike(fused: Sequence[Ranked], calibration: Calibration, index: Holds, owning: Owning) -> bool:
+    """Whether a sighting of one of the first two would be known as the other: among what resembles the photo too, which is
+    soon seen and seldom so, and then among all.
+    """
+    around = {e.sighting_id: ranked.individual_id for ranked in fused[:AROUND] for e in ranked.evidence[:NEAREST]}
+    vectors = {point.id: point.vector for point in index.points(list(around))}
+    for own, sought in (fused[:2], fused[1::-1]):
+        vector = vectors.get(own.evidence[0].sighting_id)
+        if vector is None:
+            continue
 
-        def others(ids: Sequence[int], own: int = own) -> dict[int, int]:
+        def others(ids: Sequence[int], own: int = own.individual_id) -> dict[int, int]:
             return {sighting: whose for sighting, whose in owning(ids).items() if whose != own}
 
-        (found,), owner = gather(index, [point.vector], others, want=DEPTH + 1)
-        ranking = rank(found, owner)
-        if decide(features(ranking, [ranking]), calibration).kind == "known" and ranking[0].individual_id == sought:
-            return True
+        near = [Neighbour(id, float(vector @ one)) for id, one in vectors.items() if around[id] != own.individual_id]
+        if _is_known(rank(near, around), sought, calibration):
+            (found,), owner = gather(index, [vector], others, want=DEPTH + 1)
+            if _is_known(rank(found, owner), sought, calibration):
+                return True
     return False
+
+
+def _is_known(ranking: Sequence[Ranked], sought: Ranked, calibration: Calibration) -> bool:
+    known = decide(features(ranking, [ranking]), calibration).kind == "known"
+    return known and ranking[0].individual_id == sought.individual_id

@@ -15,7 +15,7 @@ from encoder.errors import PhotoRefused
 from indexer.sightings import Source
 from indexer.station import Station
 from matching.answer import Answer
-from matching.identify import QueryPhoto, identify
+from matching.identify import Options, QueryPhoto, identify
 from matching.ports import Encodes
 from service.errors import LooksAlike
 
@@ -59,6 +59,7 @@ class Guard:
             index=station.index,
             catalogue=station.catalogue,
             calibration=self._calibration,
+            options=Options(alike=True),
         )
 
     def _others(self, answer: Answer) -> list[dict[str, Any]]:
