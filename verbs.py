@@ -6,7 +6,6 @@ Each function is named like its verb, takes the parsed arguments and gives the e
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from catalog.names import clean_label, clean_place, shown
 from catalog.values import Sighting
 from encoder.errors import PhotoRefused
 from encoder.values import Box
+from indexer.commands import to_paste
 from indexer.given import bound, crop
 from indexer.species import lacking
 from indexer.station import beginning, open_books, open_station
@@ -133,7 +133,7 @@ def enrol(args: argparse.Namespace) -> int:
 def import_(args: argparse.Namespace) -> int:
     from indexer.aside import put_aside, refuse_source
     from indexer.bulk import Progressed, import_rows
-    from indexer.tables import may_be_called
+    from indexer.headings import may_be_called
 
     settings = settings_for(args)
     if args.images is not None and args.source.is_dir():
@@ -329,8 +329,7 @@ def naming(photo: str) -> Iterator[None]:
 
 def command(args: argparse.Namespace, *words: object) -> str:
     """A command to paste, on the data folder that this one was told."""
-    told = ["--data-dir", args.data_dir] if args.data_dir else []
-    return shlex.join(["flukeprint", *map(str, words), *map(str, told)])
+    return to_paste(read_settings(tuned=False, data_dir=args.data_dir), *words)
 
 
 def set_right(args: argparse.Namespace) -> str:

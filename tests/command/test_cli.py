@@ -310,8 +310,8 @@ def test_what_is_given_otherwise_with_an_enrolled_photo_is_said_with_the_way_to_
     again = run("enrol", "--name", "Kelp", "--date", "2020-01-01", photos / "W0/0-0.jpg")
     assert '0-0.jpg: is already sighting 1; its date stays "2019-01-01" ("2020-01-01" was given)' in again.out
     assert "To set it right: flukeprint amend SIGHTING, or flukeprint species ID SPECIES\n" in again.out
-    words = ("--name", "Kelp", "--date", "2020-01-01", photos / "W0/0-0.jpg", "--data-dir", tmp_path / "data")
-    assert f"flukeprint amend SIGHTING --data-dir {tmp_path / 'data'}, or" in run("enrol", *words).out
+    words = ("--name", "Kelp", "--date", "2020-01-01", photos / "W0/0-0.jpg", "--data-dir", tmp_path / "other")
+    assert f"flukeprint amend SIGHTING --data-dir {tmp_path / 'other'}, or" in run("enrol", *words).out
     table = tmp_path / "rows.csv"
     rows = [f"W0/0-{n}.jpg,Kelp,{day}" for n, day in enumerate(("2020-01-01", "2019-01-01", ""))]
     table.write_text("path,identity,date\n" + "\n".join(rows) + "\n")
