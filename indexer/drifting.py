@@ -40,8 +40,7 @@ def baselines(catalogue: Catalogue, bundle_id: str) -> dict[Measure, Baseline | 
     calibration = catalogue.latest_calibration(bundle_id)
     # A bundle's own was fitted on other animals: scores held against theirs would always have drifted.
     fitted = calibration.fitted if calibration is not None and calibration.fitted.get("source") == "catalogue" else {}
-    basis = fitted.get("basis", {})
-    trials = basis.get("known_trials", 0) + basis.get("new_trials", 0)
+    trials = fitted.get("basis", {}).get("single_trials", 0)
     return {
         "norm": baseline(known.norm),
         "brightness": baseline(known.brightness),

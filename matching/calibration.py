@@ -54,6 +54,7 @@ class Basis:
     individuals: int = 0
     known_trials: int = 0
     new_trials: int = 0
+    single_trials: int = 0  # of both, those of one photo, whose scores `tenths` are of; 0 too where nobody counted them
     optimistic: bool = False  # every encounter is one photo, so near-copies of a query may have stayed in the gallery
     error_right: float | None = None  # expected calibration error of P(right), ten bins of equal weight
     error_new: float | None = None
@@ -79,7 +80,8 @@ class Calibration:
     bars: tuple[Bar, ...]  # ascending; empty where false matches were never measured
     places: tuple[float, ...]  # of known animals with a wrong one on top, the share that stand second, third, ...; falling
     basis: Basis
-    tenths: tuple[float, ...] = ()  # nine scores that cut the top scores of its trials into tenths: what drift is held against
+    # Nine scores that cut the top scores of its trials into tenths: what drift is held against. None where it would mislead.
+    tenths: tuple[float, ...] = ()
 
     def confidence(self, features: Features) -> float:
         parts = zip(NAMES, features.row(), strict=True)

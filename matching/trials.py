@@ -40,9 +40,13 @@ SAMPLING = Sampling()
 @dataclass(frozen=True, slots=True)
 class Occasion:
     individual: int
-    repeated: bool  # the individual was seen on another occasion too
+    besides: int  # other occasions on which the individual was seen
     asked: tuple[int, ...]  # sightings that are the question
     all: tuple[int, ...]  # sightings that are taken out of the gallery
+
+    @property
+    def repeated(self) -> bool:
+        return self.besides > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def sample(enrolled: Table, sampling: Sampling) -> list[Occasion]:
         sightings = rows[starts[index] : ends[index], 0]
         asked = random.permutation(sightings)[: sampling.photos]
         occasions.append(
-            Occasion(int(rows[starts[index], 1]), bool(repeated[index]), tuple(asked.tolist()), tuple(sightings.tolist()))
+            Occasion(int(rows[starts[index], 1]), int(count[of][index]) - 1, tuple(asked.tolist()), tuple(sightings.tolist()))
         )
     return occasions
 

@@ -50,6 +50,11 @@ class Patient(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._no_body = 0
+        held = self.cycle.body
+        if not held:
+            self.cycle.body = b""  # type: ignore[assignment]  # the first piece then is what is held, and no copy of it
+        elif isinstance(held, bytes):
+            self.cycle.body = bytearray(held)  # to which pieces are added without copying what came before
         super().on_body(body)
 
     def on_message_complete(self) -> None:

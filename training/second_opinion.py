@@ -101,7 +101,7 @@ def _searches(labelled: Labelled, queries: Sequence[int], kept: Mask) -> list[Se
         gone = {query, *(n for n in own if not seen[n])}
         if gone.issuperset(own):
             continue
-        occasion = Occasion(individual[query], True, (query,), tuple(sorted(gone)))
+        occasion = Occasion(individual[query], 1, (query,), tuple(sorted(gone)))
         neighbours, owner = gather(index, [labelled.vectors[query]], index.owners, want=WANT, leave_out=occasion.all)
         found.append(Search(occasion, (tuple(neighbours[0]),), owner))
     return found

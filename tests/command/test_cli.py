@@ -311,6 +311,8 @@ def test_what_is_given_otherwise_with_an_enrolled_photo_is_said_with_the_way_to_
     assert '0-0.jpg: is already sighting 1; its date stays "2019-01-01" ("2020-01-01" was given)' in again.out
     assert "To set it right: flukeprint amend SIGHTING, or flukeprint species ID SPECIES\n" in again.out
     words = ("--name", "Kelp", "--date", "2020-01-01", photos / "W0/0-0.jpg", "--data-dir", tmp_path / "other")
+    run("enrol", *words)
+    words = tuple("2021-01-01" if word == "2020-01-01" else word for word in words)
     assert f"flukeprint amend SIGHTING --data-dir {tmp_path / 'other'}, or" in run("enrol", *words).out
     table = tmp_path / "rows.csv"
     rows = [f"W0/0-{n}.jpg,Kelp,{day}" for n, day in enumerate(("2020-01-01", "2019-01-01", ""))]

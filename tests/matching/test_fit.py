@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from galleries import Gallery, drawn
+from galleries import Gallery, drawn, unit
 
 from matching.calibration import Calibration
 from matching.decision import decide, expected
@@ -41,7 +41,7 @@ def asked() -> tuple[Calibration, list[Trial]]:
         known = individual < 150 and bool(again[rows[:, 0] == of[0]][0])
         if known or individual >= 150:
             asking = Both(gallery, world)
-            occasion = Occasion(individual, known, of[:3], of)
+            occasion = Occasion(individual, int(known), of[:3], of)
             questions += [t for t in run_trials(asking, asking, gallery.rows, [occasion]) if t.known == known]
     return calibration, questions
 
@@ -241,3 +241,17 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(stated, came[::-1], weight) == pytest.approx((0.6 + 0.7) / 2)
     assert calibration_error(np.full(10, 0.5), np.arange(10) < 5, np.ones(10)) == 0
     assert calibration_error(np.array([1.0, 0.0]), np.array([False, True]), np.array([3.0, 1.0])) == 1
+
+
+@pytest.mark.parametrize(("occasions", "told"), [(2, 0), (3, 9)])
+def test_scores_are_held_against_trials_where_those_find_nearly_as_much_as_questions(occasions: int, told: int) -> None:
+    """Two photos an occasion: each is asked by itself, and both together, as a known and as a new animal."""
+    random = np.random.default_rng(0)
+    centres = np.repeat(random.normal(size=(30, 32)), occasions * 2, axis=0)
+    number = np.arange(len(centres))
+    rows = np.column_stack([number + 1, number // (occasions * 2), number // 2])
+    gallery = Gallery(rows, unit(centres + random.normal(size=centres.shape)))
+    made = calibrate(gallery, gallery)
+    assert len(made.tenths) == told
+    assert made.basis.single_trials == 2 * len(rows)
+    assert made.basis.known_trials + made.basis.new_trials == 3 * len(rows)
