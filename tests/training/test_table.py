@@ -120,7 +120,7 @@ def test_beluga_table_is_read_whole(shared: Path) -> None:
 WHOLE = {
     "empty": ("", "is empty"),
     "header-only": ("path,identity\n", "no row that can be used"),
-    "no-path-column": ("photo,identity\na.jpg,w\n", "no column for the path"),
+    "no-path-column": ("frame,identity\na.jpg,w\n", "no column for the path"),
     "no-identity-column": ("path,who\na.jpg,w\n", "no column for the identity"),
     "doubled-column": ("path,identity,identity\na,b,c\n", "two columns named identity"),
     "open-quote": ('path,identity\na.jpg,w1\nb.jpg,"w2\nc.jpg,w3\n', "row of line 3 that is never closed"),
