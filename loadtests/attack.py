@@ -31,6 +31,7 @@ MOST_WAITING = 500  # requests under way; the service shows the thousandth conne
 LAST_ANSWERS_S = 60
 LAST_BATCHES_S = LAST_ANSWERS_S + 15  # one that was sent at a stage's very end is told late before its asker is stopped
 LONGEST_PAUSE_S = 30.0  # of one who is told to come back
+REST_S = 0.2  # after a stage, whose CPU is counted from look to look, ten times a second: the next one's is not its own
 PHOTOS_A_BATCH = 6
 COMES_BACK = 20  # of the refused in a burst every such one comes back when it was told to
 GOES_ON = ("burst", "flood")  # stages whose end is not waited for: what they leave behind is what the next one shows
@@ -104,7 +105,10 @@ class Season(FastHttpUser):
         if stage.role in ("capacity", "cost"):
             in_time = [one for one in answered if one.status == 200 and one.ended <= ended]
             self.capacity = len(in_time) / stage.seconds or self.capacity
-        return Mark(stage.name, begun, ended, rate, unsent, time.time())
+        mark = Mark(stage.name, begun, ended, rate, unsent, time.time())
+        if stage.role not in GOES_ON:
+            gevent.sleep(REST_S)
+        return mark
 
     def arrivals(self, begun: float, seconds: float, rate: float) -> Iterator[float]:
         """By chance, as independent clients ask: exponential gaps."""
