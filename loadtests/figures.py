@@ -44,31 +44,25 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """`one_ms`: the time for one photo, alone. `cpu_ms`: what each costs when all cores are busy; `cpu_alone_ms`: alone."""
+    """Of one turn. `one_ms`: the time for one photo, alone. `cpu_ms`: what each costs when all cores are busy; `cpu_alone_ms`: alone."""
 
     one_ms: float
     cpu_ms: float
     cpu_alone_ms: float
 
     @staticmethod
-    def of(turns: Iterable[Turn]) -> Mapping[str, Bare]:
-        """By size."""
-        found = dict[str, list[Turn]]()
+    def of(turns: Iterable[Turn]) -> Mapping[str, list[Bare]]:
+        """By size, each turn's."""
+        found = dict[str, list[Bare]]()
         for turn in turns:
-            found.setdefault(turn.size, []).append(turn)
-        return {
-            size: Bare(
-                median(photo for turn in of for photo in turn.alone.photos_s) * 1000,
-                _cpu_ms([turn.busy for turn in of]),
-                _cpu_ms([turn.alone for turn in of]),
-            )
-            for size, of in found.items()
-        }
+            one_ms = median(turn.alone.photos_s) * 1000
+            found.setdefault(turn.size, []).append(Bare(one_ms, _cpu_ms(turn.busy), _cpu_ms(turn.alone)))
+        return found
 
 
-def _cpu_ms(spent: Sequence[Spent]) -> float:
+def _cpu_ms(spent: Spent) -> float:
     """A photo's."""
-    return sum(one.cpu_s for one in spent) / sum(len(one.photos_s) for one in spent) * 1000
+    return spent.cpu_s / len(spent.photos_s) * 1000
 
 
 @dataclass
@@ -82,7 +76,7 @@ class Run:
     watch: Watch
     wrong: Mapping[str, str]
     log: Mapping[str, Served] = field(default_factory=dict)
-    bare: Mapping[str, Bare] = field(default_factory=dict)
+    bare: Mapping[str, Sequence[Bare]] = field(default_factory=dict)  # by size, each turn's
 
     def mark(self, stage: Stage) -> Mark:
         """From its first turn to its last."""
@@ -95,6 +89,11 @@ class Run:
         turns = self.turns[stage.name]
         counted = sum(any(turn.begun <= one.begun and one.ended <= turn.ended for turn in turns) for one in samples)
         return counted / max(sum(one.ended - one.begun for one in turns), 1e-9)
+
+    def beside(self, stage: Stage) -> list[tuple[Mark, Bare]]:
+        """Each turn of the stage with the bare pipeline's of the same few seconds; none, where it had none."""
+        bare = self.bare.get(stage.size)
+        return list(zip(self.turns[stage.name], bare, strict=True)) if bare else []
 
     def of(self, *roles: str) -> list[Stage]:
         return [stage for stage in self.stages if stage.role in roles]
@@ -167,35 +166,48 @@ def _failed(sample: Sample) -> bool:
 
 
 def _costs(run: Run) -> dict[str, Figure]:
+    """The median over the turns: one in which the machine changed between the service and the bare pipeline says nothing."""
     found = {}
     for stage in run.of("cost", "capacity"):
-        bare, answered = run.bare.get(stage.size), run.asked(stage)
-        if bare is not None and run.watch.cpu_s:
-            if not answered:
+        turns, answered = run.beside(stage), run.asked(stage)
+        if turns and run.watch.cpu_s:
+            spent = [(ms, bare.cpu_ms) for turn, bare in turns if (ms := _answer_ms(run, turn, answered)) is not None]
+            if not spent:
                 found[f"cost_{stage.size}"] = figure(None, "nothing was answered")
                 continue
-            turns = run.turns[stage.name]
-            mine = sum(run.watch.cpu_between(one.begun, one.quiet) for one in turns) / len(answered) * 1000
-            told = f"{mine:.1f} ms of CPU / {bare.cpu_ms:.1f} ms, {run.in_time(stage, answered):.1f} a second"
-            if len(turns) > 1:
-                told += f", in {len(turns)} turns"
-            found[f"cost_{stage.size}"] = figure(mine / bare.cpu_ms, told)
+            told = f"{median(ours for ours, _ in spent):.1f} ms of CPU / {median(bare for _, bare in spent):.1f} ms"
+            told += f", {run.in_time(stage, answered):.1f} a second"
+            ratios = [ours / bare for ours, bare in spent]
+            if len(ratios) > 1:
+                told += f", in {len(ratios)} turns, {min(ratios):.2f} to {max(ratios):.2f}"
+            found[f"cost_{stage.size}"] = figure(median(ratios), told)
     return found
 
 
+def _answer_ms(run: Run, turn: Mark, answered: Iterable[Sample]) -> float | None:
+    """CPU of all the service's processes for each of this turn's answers."""
+    count = sum(_is_of(one, turn) for one in answered)
+    return run.watch.cpu_between(turn.begun, turn.quiet) / count * 1000 if count else None
+
+
+def _is_of(sample: Sample, turn: Mark) -> bool:
+    return turn.begun <= sample.begun <= turn.quiet
+
+
 def _waits(run: Run) -> dict[str, Figure]:
+    """How often the bare time of the same turn each wait was: in another turn the machine may be half as fast."""
     for stage in run.of("half"):
-        ms = [one.ms for one in run.asked(stage)]
-        bare = run.bare.get(stage.size)
-        alone = [one.ms for other in run.of("alone") for one in run.asked(other)]
-        one_ms = bare.one_ms if bare is not None else percentile(alone, 0.5)
-        p95 = percentile(ms, 0.95)
+        answered, turns = run.asked(stage), run.beside(stage)
+        alone = percentile([one.ms for other in run.of("alone") for one in run.asked(other)], 0.5)
+        times = [one.ms / bare.one_ms for turn, bare in turns for one in answered if _is_of(one, turn)]
+        one_ms = median(bare.one_ms for _, bare in turns) if turns else alone
+        p95 = percentile([one.ms for one in answered], 0.95)
         mark = run.mark(stage)
-        told = f"{p95:.1f} ms / {one_ms:.1f} ms, {len(ms)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
+        told = f"p95 {p95:.1f} ms, bare {one_ms:.1f} ms, {len(answered)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
         refused = len(run.asked(stage, status=429)) + mark.unsent
-        asked = len(ms) + refused
+        asked = len(answered) + refused
         return {
-            "p95_at_half": figure(p95 / one_ms, told),
+            "p95_at_half": figure(percentile(times, 0.95) if turns else p95 / alone, told),
             "refused_at_half": figure(
                 refused / asked if asked else None, f"{refused} of {asked}, those that were not sent among them"
             ),
