@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """Of one turn. `one_ms`: the time for one photo, alone. `cpu_ms`: what each costs when all cores are busy; `cpu_alone_ms`: alone."""
+    """Of one turn: the time for one photo, alone; what each costs when all cores are busy; and what each costs alone."""
 
     one_ms: float
     cpu_ms: float
@@ -203,7 +203,8 @@ def _waits(run: Run) -> dict[str, Figure]:
         one_ms = median(bare.one_ms for _, bare in turns) if turns else alone
         p95 = percentile([one.ms for one in answered], 0.95)
         mark = run.mark(stage)
-        told = f"p95 {p95:.1f} ms, bare {one_ms:.1f} ms, {len(answered)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
+        told = f"p95 {p95:.1f} ms, bare {one_ms:.1f} ms, "
+        told += f"{len(answered)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
         refused = len(run.asked(stage, status=429)) + mark.unsent
         asked = len(answered) + refused
         return {

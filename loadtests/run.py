@@ -39,7 +39,7 @@ QUESTIONS = 12  # photos of each size
 SIGHTINGS, FEW_SIGHTINGS = 5_000, 1_000  # in the catalogue; few in a run of less than half a minute
 GROWS_BY = 0.08  # of the catalogue, at most: from a tenth on it is calibrated anew
 BROWSED = range(1, 21)
-TURN_S = 4.0
+TURN_S = 2.0
 ENROLLED_A_SECOND = 10  # more than any machine of two cores does
 Tell = Callable[[str], None]
 

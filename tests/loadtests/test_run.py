@@ -266,7 +266,7 @@ def test_a_service_that_is_gone_is_probed_now_and_then_and_said_so() -> None:
 
 def test_what_is_held_against_each_other_is_run_in_turns() -> None:
     stages = stages_of(SCENARIOS["open"], Wanted(seconds=100), 2)
-    assert [one.role for one in stages] == ["", *["capacity", "bare", "half"] * 5, "alone"]
+    assert [one.role for one in stages] == ["", *["capacity", "bare", "half"] * 10, "alone"]
     assert sum(one.seconds for one in stages if one.role == "half") == pytest.approx(42)
     assert len({one.name for one in stages}) == 5
     short = stages_of(SCENARIOS["open"], Wanted(seconds=6), 2)
@@ -274,8 +274,8 @@ def test_what_is_held_against_each_other_is_run_in_turns() -> None:
 
 
 def test_a_turn_is_held_against_the_bare_pipeline_of_its_own_seconds() -> None:
-    """Three turns of a second, 20 answers each for .24, .3 and .24 s of CPU, one of which came late. From the second turn on the
-    machine is half as fast, and in the third it was while the bare pipeline ran alone.
+    """Three turns of a second, 20 answers each, the first of which came late, for .24, .3 and .24 s of CPU. In the second the
+    machine was slow for both, in the third for the service alone.
     """
     begun = [0.0] * 20 + [5.0] * 20 + [10.0] * 20
     samples = [Sample(f"a{n}", "one", "identify", "p", b, b + 0.09 + n % 20 / 20, 200, body="{}") for n, b in enumerate(begun)]
