@@ -180,6 +180,31 @@ OPTIMISER = """
 """
 
 
+OLDER = """
+    from pathlib import Path
+    import numpy as np
+    import vector_db.edge_shard as laid
+    now, links = laid.GRAPH_SEARCH_WIDTH, laid.GRAPH_LINKS
+    for links in (links, 32):
+        laid.GRAPH_LINKS, folder = links, Path(sys.argv[3]) / str(links)
+        shard = laid.Shard(folder, 8)
+        rows = np.random.default_rng(1).normal(size=(200, 8)).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        shard.upsert(range(200), rows.tobytes(), [{}] * 200)
+        shard.close()
+        laid.build(folder, 8, "graph")
+    laid.GRAPH_LINKS = 64
+    older, newer = (laid.Shard(Path(sys.argv[3]) / str(links), 8) for links in (32, 64))
+    print(older._width == 2 * newer._width, newer._width == now)
+    print([int(id) for id, _ in older.search(rows[7].tobytes(), 1, [], False)])
+"""
+
+
+def test_a_graph_of_fewer_links_that_was_built_before_is_walked_wider(tmp_path: Path) -> None:
+    said, errors = script(OLDER, tmp_path).communicate()
+    assert said == "True True\n[7]\n", errors
+
+
 @pytest.mark.faults
 def test_owner_killed_at_any_moment_of_building_leaves_a_sound_index(tmp_path: Path, books: Books) -> None:
     """And no builder or worker behind."""
