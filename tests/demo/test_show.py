@@ -44,6 +44,18 @@ def test_the_demonstration_tells_its_story_twice(
     assert f"FLUKEPRINT_DATA_DIR={tmp_path / 'demo' / 'catalogue'}" in commands[0]
 
 
+def test_the_demonstration_meets_a_new_animal_and_finds_it_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show.show(tmp_path / "demo")
+    story = capsys.readouterr().out
+    found = re.search(r"(\w+-\d\d) is the first stranger that was called new\.(.*)Probabilities", story, re.DOTALL)
+    assert found is not None, story
+    name, met = found.groups()
+    rows = [line.split() for line in met.splitlines() if line.startswith(name)]
+    assert [(row[0], row[-1]) for row in rows] == [(f"{name}-08", "right"), (f"{name}-09", "right")]
+    assert rows[0][1:3] == ["*", "new"]
+    assert rows[1][1] == "known"
+
+
 def without_times(printed: str) -> str:
     return re.sub(r" +[\d.]+\s(ms|s\b)|, \d+\sa\ssecond", "", printed)
 
