@@ -54,6 +54,17 @@ def test_on_sigterm_what_is_begun_ends_and_the_process_leaves(tmp_path: Path, ph
     assert [one.status_code for one in said] == [200]
 
 
+def test_told_twice_to_leave_it_leaves_at_once_and_without_a_traceback(tmp_path: Path) -> None:
+    with process(tmp_path / "data") as (child, _):
+        for _ in range(2):
+            child.send_signal(signal.SIGTERM)
+            time.sleep(0.02)
+        assert child.wait(30) == 0
+    said = (tmp_path / "log.txt").read_text("utf-8")
+    assert "Shutting down" in said
+    assert "Traceback" not in said
+
+
 def test_an_enrolment_that_outlasts_the_time_to_leave_is_told_to_a_retry(tmp_path: Path, photo: Photo) -> None:
     with Image.open(io.BytesIO(photo(1, 0))) as drawn:
         large = io.BytesIO()
