@@ -105,7 +105,9 @@ def serve(settings: Settings) -> None:
     server.spool = settings.data_dir / UPLOADS  # as large as an archive may be, and /tmp is often memory
     state = server.app.state
     # The server would log a traceback: of what is raised below, for a person, and of being told twice to leave.
-    logging.getLogger("uvicorn.error").addFilter(lambda _: not (hasattr(state, "start_failure") or server.force_exit))
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda said: said.levelno < logging.ERROR or not (hasattr(state, "start_failure") or server.force_exit)
+    )
     with suppress(SystemExit):  # by which uvicorn leaves where it cannot listen
         server.run()
     if isinstance(getattr(state, "start_failure", None), FlukeprintError):
