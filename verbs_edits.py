@@ -107,7 +107,8 @@ def edited(args: argparse.Namespace, edit: Callable[[Catalogue, str], Done]) -> 
     if args.json:
         terminal.put_json({"event_id": done.event_id, "what": done.what, "individual_id": done.individual_id})
     else:
-        print(f"{done.what} To take it back: {command(args, 'undo', done.event_id)}")
+        said = f"{done.what.removesuffix('.')}."  # of an enrolment it has no full stop, which stands in tables
+        print(f"{said} To take it back: {command(args, 'undo', done.event_id)}")
     return DONE
 
 
