@@ -105,7 +105,7 @@ class Settings(BaseModel):
     photo_long_side: int = Field(2048, ge=256, le=20_000, description="Long side in pixels of photos that are kept reduced.")
 
     codes_above: int | None = Field(
-        None, ge=0, description="Search by 4-bit codes, the best compared whole, above this many sightings; unset: as measured."
+        None, ge=0, description="Search by 2-bit codes, the best compared whole, above this many sightings; unset: as measured."
     )
     hnsw_above: int | None = Field(
         None, ge=0, description="Build the search graph above this many sightings; unset: as measured."
