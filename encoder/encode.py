@@ -31,12 +31,9 @@ class Encoder:
 
     def __init__(self, bundle: Bundle, session: Session, limits: Limits = DEFAULT_LIMITS) -> None:
         self.bundle = bundle
+        self.bundle_id = bundle.id  # a hash: made once, asked for with each photo
         self._session = session
         self.limits = limits
-
-    @property
-    def bundle_id(self) -> str:
-        return self.bundle.id
 
     def encode(self, data: bytes, box: Box | None = None, *, copy: bool = False) -> Encoded:
         """One photo, or one box of it. Raises a `PhotoRefused` that says why and what to do.

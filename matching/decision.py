@@ -7,6 +7,7 @@ two cannot meet, since both come from one confidence: what is known enough is at
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,11 +94,11 @@ def expected(calibration: Calibration, max_false_match: float) -> Rates:
     false_new = calibration.basis.false_new
     if not calibration.bars:
         return Rates(None, None, None, false_new)
-    admitted = [bar for bar in calibration.bars if bar.new <= max_false_match]
-    if not admitted or calibration.chances(SUREST)[0] < KNOWN_AT:
+    bars = calibration.bars  # along which `new` falls and P(right) rises, so each is cut in two
+    admitted = bisect_left(bars, True, key=lambda bar: bar.new <= max_false_match)
+    if admitted == len(bars) or calibration.chances(SUREST)[0] < KNOWN_AT:
         return Rates(0.0, 0.0, 0.0, false_new)
     # What is called known begins between two bars: the lower one bounds what goes wrong, the upper one what goes right.
-    doubtful = [bar for bar in admitted if calibration.chances(bar.confidence)[0] < KNOWN_AT]
-    sure = admitted[len(doubtful) :]
-    low = doubtful[-1] if doubtful else sure[0]
-    return Rates(low.new, sure[0].named if sure else 0.0, low.misnamed, false_new)
+    sure = bisect_left(bars, True, admitted, key=lambda bar: calibration.chances(bar.confidence)[0] >= KNOWN_AT)
+    low = bars[max(admitted, sure - 1)]
+    return Rates(low.new, bars[sure].named if sure < len(bars) else 0.0, low.misnamed, false_new)

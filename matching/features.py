@@ -6,7 +6,7 @@ Each is the same however many candidates were asked for, so a trial and a questi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from math import log
 
 from matching.ranking import Ranked
@@ -23,7 +23,7 @@ class Features:
     photos: float  # log of how many photos were asked with, `SEVERAL` at the most
 
     def row(self) -> tuple[float, ...]:
-        return astuple(self)
+        return self.score, self.margin, self.agreement, self.photos
 
 
 NAMES = tuple(Features.__dataclass_fields__)

@@ -18,7 +18,7 @@ from matching.fusion import DEPTH, fuse
 from matching.neighbours import Owning, gather
 from matching.ports import Holds
 from matching.ranking import Ranked, rank
-from vector_db.port import Neighbour
+from vector_db.port import Filter
 
 AROUND = 4  # individuals, the two among them
 
@@ -49,9 +49,13 @@ def doubted(decision: Decision, both: Decision | None) -> Decision:
 
 
 def _joined(ranking: Sequence[Ranked], pair: Sequence[int]) -> tuple[Ranked, ...]:
-    found = [(evidence, ranked.individual_id) for ranked in ranking for evidence in ranked.evidence]
-    owner = {evidence.sighting_id: pair[0] if whose in pair else whose for evidence, whose in found}
-    return rank((Neighbour(evidence.sighting_id, evidence.score) for evidence, _ in found), owner)
+    """One photo's ranking in which the two are the first of them."""
+    found = [evidence for ranked in ranking if ranked.individual_id in pair for evidence in ranked.evidence]
+    if not found:
+        return tuple(ranking)
+    found.sort(key=lambda e: (-e.score, e.sighting_id))
+    rest = [ranked for ranked in ranking if ranked.individual_id not in pair]
+    return tuple(sorted([Ranked(pair[0], found[0].score, tuple(found)), *rest], key=lambda r: (-r.score, r.individual_id)))
 
 
 def _are_alike(fused: Sequence[Ranked], calibration: Calibration, index: Holds, owning: Owning) -> bool:
@@ -59,7 +63,7 @@ def _are_alike(fused: Sequence[Ranked], calibration: Calibration, index: Holds, 
     soon seen and seldom so, and then among all.
     """
     around = {e.sighting_id: ranked.individual_id for ranked in fused[:AROUND] for e in ranked.evidence[:NEAREST]}
-    vectors = {point.id: point.vector for point in index.points(list(around))}
+    vectors = {point.id: point.vector for point in index.points([ranked.evidence[0].sighting_id for ranked in fused[:2]])}
     for own, sought in (fused[:2], fused[1::-1]):
         vector = vectors.get(own.evidence[0].sighting_id)
         if vector is None:
@@ -68,8 +72,8 @@ def _are_alike(fused: Sequence[Ranked], calibration: Calibration, index: Holds, 
         def others(ids: Sequence[int], own: int = own.individual_id) -> dict[int, int]:
             return {sighting: whose for sighting, whose in owning(ids).items() if whose != own}
 
-        near = [Neighbour(id, float(vector @ one)) for id, one in vectors.items() if around[id] != own.individual_id]
-        if _is_known(rank(near, around), sought, calibration):
+        near = frozenset(sighting for sighting, whose in around.items() if whose != own.individual_id)
+        if _is_known(rank(index.search(vector, len(near), Filter(among=near), exact=True), around), sought, calibration):
             (found,), owner = gather(index, [vector], others, want=DEPTH + 1)
             if _is_known(rank(found, owner), sought, calibration):
                 return True

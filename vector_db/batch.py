@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ def checked_query(vector: Vector, dimension: int) -> npt.NDArray[np.float32]:
     _refuse_shape(vector, dimension, "The vector to search for")
     with np.errstate(all="ignore"):
         query = np.ascontiguousarray(vector, np.float32)
-        norm = float(np.linalg.norm(query))
+        norm = sqrt(query @ query)  # what is left of `numpy.linalg.norm` where the shape is known
     if not abs(norm - 1) <= NORM_TOLERANCE:
         _refuse_norm(query, "The vector to search for")
     return query

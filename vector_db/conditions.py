@@ -61,11 +61,15 @@ class AnyBox(NamedTuple):
     boxes: tuple[Box, ...]
 
 
+class Among(NamedTuple):
+    ids: tuple[int, ...]
+
+
 class NotAmong(NamedTuple):
     ids: tuple[int, ...]
 
 
-Condition = Equal | Between | Around | AnyBox | NotAmong
+Condition = Equal | Between | Around | AnyBox | Among | NotAmong
 
 
 def conditions(where: Filter) -> tuple[Condition, ...]:
@@ -84,6 +88,8 @@ def conditions(where: Filter) -> tuple[Condition, ...]:
         found.append(Around(*centre, where.near.km * 1000 + MILLIMETRE))
     if where.within is not None:
         found.append(AnyBox(_boxes(where.within)))
+    if where.among is not None:
+        found.append(Among(tuple(sorted(checked_id(id) for id in where.among))))
     if where.exclude:
         found.append(NotAmong(tuple(sorted(checked_id(id) for id in where.exclude))))
     return tuple(found)

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import qdrant_edge as edge
 
-from vector_db.conditions import PLACE, SPECIES, TAKEN, VIEWPOINT, AnyBox, Around, Between, Condition, Equal, Payload
+from vector_db.conditions import PLACE, SPECIES, TAKEN, VIEWPOINT, Among, AnyBox, Around, Between, Condition, Equal, Payload
 from vector_db.growth import Layout
 
 Floats = bytes  # float32, little-endian, row after row
@@ -202,4 +202,6 @@ def _said(condition: Condition) -> edge.ConditionType:
                 for box in condition.boxes
             ]
         )
+    if isinstance(condition, Among):
+        return edge.HasIdCondition(set(condition.ids))
     return edge.Filter(must_not=[edge.HasIdCondition(set(condition.ids))])

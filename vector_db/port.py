@@ -73,6 +73,7 @@ class Filter:
     before: date | None = None
     near: Radius | None = None
     within: GeoBox | None = None
+    among: frozenset[int] | None = None  # none but these
     exclude: frozenset[int] = field(default_factory=frozenset)
 
     def is_empty(self) -> bool:

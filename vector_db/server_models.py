@@ -7,7 +7,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from vector_db.conditions import PLACE, SPECIES, TAKEN, VIEWPOINT, AnyBox, Around, Between, Condition, Equal
+from vector_db.conditions import PLACE, SPECIES, TAKEN, VIEWPOINT, Among, AnyBox, Around, Between, Condition, Equal
 from vector_db.server_options import ServerOptions
 
 FACT_INDEXES = {
@@ -54,7 +54,7 @@ def _quantization(options: ServerOptions) -> models.QuantizationConfig | None:
     return None
 
 
-def _said(condition: Condition) -> models.FieldCondition | models.Filter:
+def _said(condition: Condition) -> models.FieldCondition | models.HasIdCondition | models.Filter:
     if isinstance(condition, Equal):
         return models.FieldCondition(key=condition.key, match=models.MatchValue(value=condition.value))
     if isinstance(condition, Between):
@@ -75,4 +75,5 @@ def _said(condition: Condition) -> models.FieldCondition | models.Filter:
                 for box in condition.boxes
             ]
         )
-    return models.Filter(must_not=[models.HasIdCondition(has_id=list(condition.ids))])
+    among = models.HasIdCondition(has_id=list(condition.ids))
+    return among if isinstance(condition, Among) else models.Filter(must_not=[among])

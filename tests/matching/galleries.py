@@ -35,7 +35,8 @@ class Gallery:
         scores = self.matrix @ vector
         order = np.lexsort((self.rows[:, 0], -scores))
         ids = [(int(self.rows[i, 0]), float(scores[i])) for i in order]
-        return [Neighbour(i, score) for i, score in ids if i not in where.exclude and where.species is None][:top]
+        among = {i for i, _ in ids} if where.among is None else where.among
+        return [Neighbour(i, score) for i, score in ids if i in among - where.exclude and where.species is None][:top]
 
     def points(self, ids: Sequence[int]) -> Iterator[Point]:
         return (Point(int(row[0]), vector) for row, vector in zip(self.rows, self.matrix, strict=True) if row[0] in ids)

@@ -56,6 +56,7 @@ def matches(point: Point, where: Filter) -> bool:
         and (where.before is None or (facts.taken is not None and facts.taken <= where.before))
         and (where.near is None or (facts.place is not None and metres(facts.place, where.near.centre) <= where.near.km * 1000))
         and (where.within is None or (facts.place is not None and _inside(facts.place, where)))
+        and (where.among is None or point.id in where.among)
         and point.id not in where.exclude
     )
 

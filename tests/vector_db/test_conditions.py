@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vector_db.conditions import HAIR, AnyBox, Around, Between, Equal, NotAmong, conditions, facts_of, payload_of
+from vector_db.conditions import HAIR, Among, AnyBox, Around, Between, Equal, NotAmong, conditions, facts_of, payload_of
 from vector_db.errors import FactRefused
 from vector_db.port import NO_FILTER, Facts, Filter, GeoBox, Place, Radius
 
@@ -62,9 +62,10 @@ def test_every_part_of_a_filter_is_a_condition() -> None:
         before=date(2021, 12, 31),
         near=Radius(Place(1.0, 2.0), 3.0),
         within=GeoBox(0.0, 1.0, 2.0, 3.0),
+        among=frozenset({8, 3}),
         exclude=frozenset({9, 4}),
     )
-    species, viewpoint, days, near, within, among = conditions(where)
+    species, viewpoint, days, near, within, among, without = conditions(where)
     assert species == Equal("species", "orca")
     assert viewpoint == Equal("viewpoint", "left")
     assert days == Between("taken", 20200101, 20211231)
@@ -72,7 +73,12 @@ def test_every_part_of_a_filter_is_a_condition() -> None:
     assert near.metres == pytest.approx(3000, abs=0.01)
     assert isinstance(within, AnyBox)
     assert len(within.boxes) == 1
-    assert among == NotAmong((4, 9))
+    assert among == Among((3, 8))
+    assert without == NotAmong((4, 9))
+
+
+def test_a_filter_by_no_id_lets_nothing_through() -> None:
+    assert conditions(Filter(among=frozenset())) == (Among(()),)
 
 
 def test_a_box_across_the_antimeridian_is_two_that_do_not_cross_it() -> None:
@@ -97,6 +103,7 @@ def test_a_box_across_the_antimeridian_is_two_that_do_not_cross_it() -> None:
         (Filter(within=GeoBox(0.0, 0.0, 90.5, 1.0)), "latitude 90.5"),
         (Filter(within=GeoBox(0.0, float("nan"), 1.0, 1.0)), "longitude nan"),
         (Filter(exclude=frozenset({-1})), "id is -1"),
+        (Filter(among=frozenset({-1})), "id is -1"),
         (Filter(species="\ud800"), "cannot be written"),
     ],
 )

@@ -117,6 +117,7 @@ filters = st.builds(
     before=st.none() | days,
     near=st.none() | radii,
     within=st.none() | boxes,
+    among=st.none() | st.frozensets(st.integers(0, POINTS * 3), max_size=200),
     exclude=st.frozensets(st.integers(0, POINTS * 3), max_size=200),
 )
 queries = st.integers(0, 2**32 - 1).map(lambda seed: unit(np.random.default_rng(seed), 1, DIMENSION)[0])
