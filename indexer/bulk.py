@@ -35,7 +35,7 @@ from indexer.tending import lay_out
 BATCH = 64  # rows a commit: its fsync and the index's round trip then cost less than 1 % of encoding
 BATCH_S = 2.0  # or so many seconds, so that little is lost on slow photos
 LONGEST_PATH = 4096  # Linux's PATH_MAX
-AHEAD = 4  # photos under way for each stream: enough that none waits, few enough to bound memory
+AHEAD = 16  # photos under way for each stream: enough that none waits while a batch is written, as paths until their turn comes
 Refusal = PhotoRefused | CatalogueRefused | RowRefused
 Progress = Callable[["Progressed"], None]
 
