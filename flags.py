@@ -104,7 +104,7 @@ def _catalogue(add: Add) -> None:
     verb = add("split", "some sightings of an individual are another animal", "flukeprint split 7 31 32 --name Kelp-40", room)
     verb.add_argument("individual", metavar="ID")
     verb.add_argument("sightings", nargs="+", type=count, metavar="SIGHTING")
-    verb.add_argument("--name", required=True, help="the name of the new individual")
+    verb.add_argument("--name", help="the name of the new individual (default: Kelp-07 (2) for one of Kelp-07)")
 
     verb = add("reassign", "give sightings to another known individual", "flukeprint reassign 31 32 --to Kelp-12", room)
     verb.add_argument("sightings", nargs="+", type=count, metavar="SIGHTING")

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import count
 from typing import Any
 
 from catalog import events, individuals
 from catalog.catalogue import Catalogue
 from catalog.errors import EditConflict, NameRefused, ValueRefused
-from catalog.names import clean_date, clean_label, clean_name, listed, required_label, shown
+from catalog.names import MAX_NAME, clean_date, clean_label, clean_name, listed, required_label, shown
 from catalog.values import Individual, Sighting
 from catalog.write import Write
 from indexer.occasions import label_of_one, label_on, named_by_day
@@ -151,8 +152,10 @@ def merge(catalogue: Catalogue, keep: int | str, other: int | str, *, who: str) 
     return Done(write.event_id, write.what, one.id, stale)
 
 
-def split(catalogue: Catalogue, individual: int | str, sighting_ids: Sequence[int], name: str, *, who: str) -> Done:
-    """One that is two animals: these sightings become a new individual's."""
+def split(
+    catalogue: Catalogue, individual: int | str, sighting_ids: Sequence[int], name: str | None = None, *, who: str
+) -> Done:
+    """One that is two animals: these sightings become a new individual's, named after it where no name is given."""
     with catalogue.write("split", who=who, what="") as write:
         one = write.individual(individual)
         chosen = write.sightings(sighting_ids)
@@ -163,10 +166,16 @@ def split(catalogue: Catalogue, individual: int | str, sighting_ids: Sequence[in
         if len(chosen) == len(write.sightings_of(one.id)):
             raise EditConflict(f'These are all the sightings of {called(one)}; leave it at least one, or "rename" it.')
         write.rely("individual", one.id, "live")
-        new = write.individual(write.add_individual(name, one.species))
+        new = write.individual(write.add_individual(_named_after(write, one.name) if name is None else name, one.species))
         _move(write, [s.id for s in chosen], new.id)
         write.what = f"Split {_named(chosen)} from {called(one)} off as {called(new)}."
     return Done(write.event_id, write.what, new.id)
+
+
+def _named_after(write: Write, name: str) -> str:
+    """The first of "Kelp (2)", "Kelp (3)" … that is free."""
+    names = (f"{name[: MAX_NAME - 10]} ({number})" for number in count(2))
+    return next(name for name in names if write.individual_named(name) is None)
 
 
 def reassign(catalogue: Catalogue, sighting_ids: Sequence[int], to: int | str, *, who: str) -> Done:

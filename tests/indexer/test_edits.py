@@ -126,6 +126,15 @@ def test_splitting_makes_a_new_individual_of_the_same_species(catalogue: Catalog
     assert catalogue.find_individual("Shadow").species == "orca"
 
 
+def test_who_is_split_off_without_a_name_is_named_after_the_one_that_it_was_taken_for(catalogue: Catalogue) -> None:
+    first, second = edits.split(catalogue, 1, [3], who=WHO), edits.split(catalogue, "Muddy", [1], who=WHO)
+    named = [catalogue.find_individual(done.individual_id or 0).name for done in (first, second)]
+    assert named == ["Muddy (2)", "Muddy (3)"]
+    long = edits.rename(catalogue, "Fleck", "a" * 200, who=WHO)
+    done = edits.split(catalogue, long.individual_id or 0, [4], who=WHO)
+    assert catalogue.find_individual(done.individual_id or 0).name == "a" * 190 + " (2)"
+
+
 def test_reassigning_moves_sightings_of_several(catalogue: Catalogue) -> None:
     done = edits.reassign(catalogue, [4, 1], "Nobody", who=WHO)
     assert done.what == 'Reassigned 2 sightings (4, 1) from "Fleck" (id 2), "Muddy" (id 1) to "Nobody" (id 4).'
