@@ -1,10 +1,9 @@
 """The photo files: named after the hash of the bytes that were given, written whole or not at all.
 
 A photo is kept as the original, reduced to a long side, or by reference to where it lies. `receive` writes it under a
-temporary name; `settle` syncs, renames and syncs the folders of many at once, so that the disk's waits overlap (64 photos
-of 100 kB: a sixth of the time of one after the other), and what it has settled outlives a power cut. Settle photos first, then
-write the rows that name them: a photo without a row is harmless, a row without its photo is not. Keeping a photo again
-changes nothing.
+temporary name; `settle` syncs, renames and syncs the folders of many together, and what it has settled outlives a power cut.
+Settle photos first, then write the rows that name them: a photo without a row is harmless, a row without its photo is not.
+Keeping a photo again changes nothing.
 """
 
 from __future__ import annotations
