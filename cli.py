@@ -15,6 +15,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,7 +25,7 @@ from flags import every_verb
 
 VERSION = "0.1.0"
 DONE, REFUSED, WRONG = 0, 1, 2  # argparse itself leaves with 2 for a wrong command line
-STOPPED = 130
+STOPPED, UNHEARD = 130, 141  # as of a program that SIGINT or SIGPIPE ends
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF)  # of the output; rooms say themselves what they cannot write
 CHECKOUT_ALONE = ("training", "loadtests")  # rooms that the image is built without
 Verb = Callable[[argparse.Namespace], int]
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--json" in words:
             _put_json(CommandWrong.__name__, unread.said)
         raise
+    code = UNHEARD
     try:
         code = _done(args)
         sys.stdout.flush()
@@ -58,7 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
     except BrokenPipeError:  # whoever read our output has left, as `| head` does
         sys.stdout = None
-        return DONE
     except OSError as error:  # of a file that no room has words of its own for
         if error.filename is None:
             if error.errno not in UNWRITABLE:
@@ -73,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _refused(error: Exception, said: str, *, json: bool) -> int:
     import terminal
 
-    terminal.say(f"flukeprint: {said}", stream=sys.stderr)
+    with suppress(BrokenPipeError):  # whoever read it has left
+        terminal.say(f"flukeprint: {said}", stream=sys.stderr)
     if json:
         _put_json(type(error).__name__, said)
     return REFUSED
@@ -82,7 +84,11 @@ def _refused(error: Exception, said: str, *, json: bool) -> int:
 def _put_json(error: str, said: str) -> None:
     import terminal
 
-    terminal.put_json({"error": error, "message": said})
+    try:
+        terminal.put_json({"error": error, "message": said})
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stdout = None
 
 
 class Unread(SystemExit):
@@ -124,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"flukeprint {VERSION}")
+    _add_common(parser)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
 
     groups: dict[str, Any] = {}
@@ -143,12 +150,16 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         verb.set_defaults(room=room, function={"import": "import_"}.get(name, name.translate(_UNDERSCORED)))
-        verb.add_argument("--data-dir", type=Path, metavar="DIR", help="the data folder (default: FLUKEPRINT_DATA_DIR)")
-        verb.add_argument("--json", action="store_true", help="answer as JSON, for programs")
+        _add_common(verb, default=argparse.SUPPRESS)  # what stands before the verb holds, where it is not said after it
         return verb
 
     every_verb(add)
     return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, **more: Any) -> None:
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="the data folder (default: FLUKEPRINT_DATA_DIR)", **more)
+    parser.add_argument("--json", action="store_true", help="answer as JSON, for programs", **more)
 
 
 if __name__ == "__main__":

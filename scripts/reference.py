@@ -33,7 +33,7 @@ def commands() -> str:
         "The exit code is 0 when it was done, 1 when the input was refused or something did not work, 2 when the command line",
         'itself is wrong. With `--json`, a refusal is JSON too: `{"error": …, "message": …}`.',
         "",
-        "Every verb takes these:",
+        "Every verb takes these, before its name or after it:",
         "",
         *_flags(_common(parser)),
     ]

@@ -77,6 +77,14 @@ def test_what_is_said_to_be_pasted_is_for_the_same_data_folder(run: Run, photos:
     assert run("individuals", "--data-dir", other, "--json").json["individuals"] == []
 
 
+def test_folder_and_form_are_told_before_the_verb_or_after_it_and_after_it_wins(run: Run, tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    for words in (["--data-dir", a, "--json", "individuals"], ["individuals", "--json", "--data-dir", a]):
+        assert run(*words).json["message"].startswith(f"There is no catalogue at {a}/")
+    assert f"There is no catalogue at {b}/" in run("--data-dir", a, "individuals", "--data-dir", b).err
+    assert run("--json", "bundles", "list", "--data-dir", tmp_path / "none").json["bundles"]
+
+
 def test_the_story_from_an_empty_folder_to_an_undone_merge(run: Run, photos: Path) -> None:
     enrolled = run("enrol", "--name", "Kelp", "--species", "humpback whale", photos / "W0" / "0-0.jpg", "--json")
     assert (enrolled.code, enrolled.json["created"], enrolled.json["photos"][0]["state"]) == (0, True, "enrolled")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,13 +57,24 @@ def test_what_a_photo_is_called_does_not_reach_the_terminal_raw(run: Run, photos
     assert r"a\nb\x1b[2J\u202e.jpg" in told[1].out
 
 
-def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["doctor"], ["individuals", "--json"], ["show", "--json"]])
+def test_a_reader_that_leaves_early_is_no_error_and_turns_no_refusal_into_done(tmp_path: Path, words: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "cli", "doctor", "--data-dir", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "cli", *words, "--data-dir", str(tmp_path / "data")]
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writer)
-    assert "Traceback" not in done.stderr
+    assert done.returncode in (1, 2, 141)
+    assert not {"Traceback", "BrokenPipeError"} & set(re.findall(r"\w+", done.stderr))
+
+
+def test_a_refusal_that_nobody_reads_is_one_all_the_same(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "cli", "individuals", "--json", "--data-dir", str(tmp_path / "data")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, json.loads(done.stdout)["error"]) == (1, "CatalogueMissing")
 
 
 def test_a_closed_output_is_no_failure(tmp_path: Path) -> None:
