@@ -71,6 +71,10 @@ class Season(FastHttpUser):
                 if stage.role == "bare":
                     turns.append(pipelines.turn(stage.size, stage.seconds))
                     continue
+                if stage.role == "pool":
+                    due = self.arrivals(time.time(), stage.seconds, stage.times * pipelines.capacity)
+                    turns[-1] = replace(turns[-1], waited_s=pipelines.waited_s(stage.size, due))
+                    continue
                 answered = list[Sample]()
                 marks.append(self.run_stage(stage, answered))
                 samples.append(answered)

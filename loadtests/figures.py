@@ -44,11 +44,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """Of one turn: the time for one photo, alone; what each costs when all cores are busy; and what each costs alone."""
+    """Of one turn: the time for one photo, alone; what each costs when all cores are busy; what each costs alone; and how long
+    those waited that came by chance, at half of what these processes can do."""
 
     one_ms: float
     cpu_ms: float
     cpu_alone_ms: float
+    waited_ms: tuple[float, ...] = ()
 
     @staticmethod
     def of(turns: Iterable[Turn]) -> Mapping[str, list[Bare]]:
@@ -56,7 +58,8 @@ class Bare:
         found = dict[str, list[Bare]]()
         for turn in turns:
             one_ms = median(turn.alone.photos_s) * 1000
-            found.setdefault(turn.size, []).append(Bare(one_ms, _cpu_ms(turn.busy), _cpu_ms(turn.alone)))
+            waited_ms = tuple(one * 1000 for one in turn.waited_s)
+            found.setdefault(turn.size, []).append(Bare(one_ms, _cpu_ms(turn.busy), _cpu_ms(turn.alone), waited_ms))
         return found
 
 
@@ -205,6 +208,8 @@ def _waits(run: Run) -> dict[str, Figure]:
         mark = run.mark(stage)
         told = f"p95 {p95:.1f} ms, bare {one_ms:.1f} ms, "
         told += f"{len(answered)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
+        if pool := [ms / bare.one_ms for _, bare in turns for ms in bare.waited_ms]:
+            told += f"; {percentile(pool, 0.95):.3g} with nothing around the pipeline"
         refused = len(run.asked(stage, status=429)) + mark.unsent
         asked = len(answered) + refused
         return {

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+MOMENT, NO_MORE = "<d", 0.0  # a photo that comes to the bare pipelines, on their pipe, and the last word of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,13 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the bare pipeline took, by one process alone and by as many as there are cores."""
+    """What the bare pipeline took, by one process alone and by as many as there are cores; and how long photos waited for
+    these, from when they came until they were done, where they came by chance."""
 
     size: str
     alone: Spent
     busy: Spent
+    waited_s: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Seen:
                 elif kind == "marks":
                     seen.marks.append(Mark(**one))
                 else:
-                    seen.turns.append(Turn(one["size"], Spent(**one["alone"]), Spent(**one["busy"])))
+                    seen.turns.append(Turn(one["size"], Spent(**one["alone"]), Spent(**one["busy"]), one["waited_s"]))
         return seen
 
 

@@ -30,7 +30,7 @@ from loadtests.levels import LEVELS, judge, read_levels
 from loadtests.photos import Asked, draw_questions, newcomer
 from loadtests.plan import Plan, Seen, Stage
 from loadtests.report import Report
-from loadtests.scenarios import Scenario, scenario
+from loadtests.scenarios import BARE, Scenario, scenario
 from loadtests.truth import Offline, Quiet
 from loadtests.watch import OFTEN_S, SCRAPED_EVERY_S, Watch
 from settings import ROOT, Settings, cores
@@ -108,7 +108,7 @@ def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence
 
 def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder: Path, tell: Tell) -> Run:
     assert wanted.url is not None
-    stages = tuple(stage for stage in stages_of(chosen, wanted, cores()) if stage.role != "bare")
+    stages = tuple(stage for stage in stages_of(chosen, wanted, cores()) if stage.role not in BARE)
     tell("asking each photo once, for the answers to compare with …")
     known = {photo.name: _asked_once(wanted.url, wanted.key, photo) for photo in photos}
     plan = _plan(wanted, stages, photos, folder, wanted.url)
@@ -120,7 +120,7 @@ def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder
 def _run(
     chosen: Scenario, stages: Sequence[Stage], seen: Seen, watch: Watch, wrong: Mapping[str, str], log: Mapping[str, Served]
 ) -> Run:
-    asked = {stage.name: stage for stage in stages if stage.role != "bare"}  # each once, however many turns it had
+    asked = {stage.name: stage for stage in stages if stage.role not in BARE}  # each once, however many turns it had
     turns = {name: [mark for mark in seen.marks if mark.stage == name] for name in asked}
     return Run(chosen.name, list(asked.values()), seen.samples, turns, watch, wrong, log, Bare.of(seen.turns))
 

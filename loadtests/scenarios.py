@@ -16,7 +16,8 @@ from typing import Literal
 from loadtests.errors import LoadtestRefused
 from loadtests.photos import Size
 
-Role = Literal["", "bare", "capacity", "cost", "alone", "half", "calm", "burst", "after", "flood", "steady"]
+Role = Literal["", "bare", "pool", "capacity", "cost", "alone", "half", "calm", "burst", "after", "flood", "steady"]
+BARE: tuple[Role, ...] = ("bare", "pool")  # the service rests, and the bare pipeline has the machine
 Traffic = Mapping[str, float]
 IDENTIFY: Traffic = {"identify": 1.0}
 SEASON: Traffic = {"identify": 0.80, "enrol": 0.10, "browse": 0.05, "batch": 0.05}
@@ -66,7 +67,6 @@ def _saturated(size: Size, share: float, role: Role = "cost", least_s: float = 0
 
 
 def _bare(size: Size, share: float, least_s: float = 0.0) -> Phase:
-    """The service rests, and the bare pipeline has the machine."""
     return Phase(f"bare-{size}", share, size, users=0, role="bare", least_s=least_s)
 
 
@@ -91,15 +91,16 @@ SCENARIOS = {
         Scenario(
             "open",
             "How long does one wait at half the capacity?",
-            100,
+            142,
             (
                 _warm("1mp"),
                 (
-                    _saturated("1mp", 0.2, "capacity"),
-                    _bare("1mp", 0.25),
-                    Phase("half the capacity", 0.42, times=0.5, role="half"),
+                    _saturated("1mp", 0.14, "capacity"),
+                    _bare("1mp", 0.18),
+                    Phase("half the capacity", 0.3, times=0.5, role="half"),
+                    Phase("the bare pipeline at half its own", 0.3, times=0.5, role="pool"),
                 ),
-                _alone("1mp", 0.1),
+                _alone("1mp", 0.05),
             ),
         ),
         Scenario(

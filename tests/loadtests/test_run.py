@@ -20,13 +20,15 @@ from indexer.sightings import Source
 from indexer.station import open_station
 from loadtests.errors import LoadtestRefused
 from loadtests.figures import Bare, Run, Served, figures, percentile
+from loadtests.ground import make_ground
 from loadtests.levels import Figure, Level, judge, read_levels
 from loadtests.own import environment
-from loadtests.plan import Mark, Sample, Seen, Spent, Stage, Turn
+from loadtests.plan import Mark, Plan, Sample, Seen, Spent, Stage, Turn
 from loadtests.run import Wanted, probe_every_s, stages_of
 from loadtests.run import run as run_loadtest
 from loadtests.scenarios import SCENARIOS
 from loadtests.truth import Offline, difference
+from loadtests.turns import Pipelines
 from loadtests.watch import OFTEN_S, SCRAPED_EVERY_S, Moment, Probe, Watch
 from settings import ROOT, read_settings
 
@@ -265,12 +267,12 @@ def test_a_service_that_is_gone_is_probed_now_and_then_and_said_so() -> None:
 
 
 def test_what_is_held_against_each_other_is_run_in_turns() -> None:
-    stages = stages_of(SCENARIOS["open"], Wanted(seconds=100), 2)
-    assert [one.role for one in stages] == ["", *["capacity", "bare", "half"] * 10, "alone"]
+    stages = stages_of(SCENARIOS["open"], Wanted(seconds=140), 2)
+    assert [one.role for one in stages] == ["", *["capacity", "bare", "half", "pool"] * 10, "alone"]
     assert sum(one.seconds for one in stages if one.role == "half") == pytest.approx(42)
-    assert len({one.name for one in stages}) == 5
+    assert len({one.name for one in stages}) == 6
     short = stages_of(SCENARIOS["open"], Wanted(seconds=6), 2)
-    assert [one.role for one in short] == ["", "capacity", "bare", "half", "alone"]
+    assert [one.role for one in short] == ["", "capacity", "bare", "half", "pool", "alone"]
 
 
 def test_a_turn_is_held_against_the_bare_pipeline_of_its_own_seconds() -> None:
@@ -302,13 +304,42 @@ def test_a_wait_is_held_against_the_bare_time_of_its_own_turn() -> None:
     found = figures(run)["p95_at_half"]
     assert found.value == pytest.approx(2.0)
     assert found.detail == "p95 60.0 ms, bare 20.0 ms, 38 requests at 19.0 a second, 0 unsent"
+    run.bare = {
+        "small": [
+            replace(one, waited_ms=(one.one_ms,) * 18 + (one.one_ms * times,) * 2)
+            for one, times in zip(bare["small"], (1.5, 1.9), strict=True)
+        ]
+    }
+    assert figures(run)["p95_at_half"].detail == f"{found.detail}; 1.5 with nothing around the pipeline"
+
+
+@pytest.mark.slow
+def test_photos_that_come_to_bare_pipelines_wait_for_whichever_is_free_first(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, read_settings({}), sightings=50, bare=2)
+    photo = tmp_path / "q.jpg"
+    photo.write_bytes(animals.photo(1, 5, size=(320, 240)))
+    folders = tuple(map(str, ground.bare))
+    Plan("http://nowhere", None, (), {"small": [str(photo)]}, "", (), folders, 1.0, 1, "").write(tmp_path / "plan.json")
+    with Pipelines(tmp_path / "plan.json") as pipelines:
+        pipelines.turn("small", 1.0)
+        one_s = len(folders) / pipelines.capacity
+        begun = time.time()
+        at_once = sorted(pipelines.waited_s("small", [begun] * 8))
+        took_s = time.time() - begun
+        apart = sorted(pipelines.waited_s("small", (time.time() + one_s * 3 for _ in range(5))))
+        assert pipelines.waited_s("small", []) == []
+        assert pipelines.turn("small", 0.5).alone.photos_s, "they take turns again"
+    assert len(at_once) == 8
+    assert 2 * at_once[0] < at_once[-1] <= took_s, "four pairs, one after the other"
+    assert len(apart) == 5
+    assert apart[2] < at_once[-1], "nobody was before them"
 
 
 def test_what_the_generator_saw_is_read_as_it_was_written(tmp_path: Path) -> None:
     kept = Seen(
         [Sample("a", "one", "identify", "p", 0, 1, 200, body="{}")],
         [Mark("one", 0, 1, 2, 3, 4)],
-        [Turn("small", Spent(1.0, [0.5]), Spent(2.0, [0.5, 0.7]))],
+        [Turn("small", Spent(1.0, [0.5]), Spent(2.0, [0.5, 0.7]), [0.6])],
     )
     kept.write(tmp_path / "seen.jsonl")
     assert Seen.read(tmp_path / "seen.jsonl") == kept
