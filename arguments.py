@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from errors import FlukeprintError
 
@@ -49,6 +50,12 @@ def filters(verb: argparse.ArgumentParser) -> None:
     only.add_argument("--near", metavar="LAT,LON,KM", help="at most so many kilometres from a place")
     only.add_argument("--after", metavar="D", help="of this day or later")
     only.add_argument("--before", metavar="D", help="of this day or earlier")
+
+
+def path(text: str) -> Path:
+    if not text:  # as of a shell's variable that is not set; Python would take the current folder
+        raise argparse.ArgumentTypeError("it is empty, and a path was expected; the current folder is .")
+    return Path(text)
 
 
 def count(text: str) -> int:

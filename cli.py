@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from arguments import CommandWrong, PartLacking, joined
+from arguments import CommandWrong, PartLacking, joined, path
 from errors import FlukeprintError
 from flags import every_verb
 
@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             sys.stdout = None
             return _refused(error, f"The answer could not be written to the output: {error.strerror}.", json=False)
-        said = f"{error.filename}: {error.strerror}. Look at the path, at who may write there, and at the space that is left."
+        name = error.filename2 or error.filename  # the second is what was written, where something was copied
+        said = f"{name}: {error.strerror}. Look at the path, at who may write there, and at the space that is left."
         return _refused(error, said, json=args.json)
     return code
 
@@ -158,7 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser, **more: Any) -> None:
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="the data folder (default: FLUKEPRINT_DATA_DIR)", **more)
+    parser.add_argument("--data-dir", type=path, metavar="DIR", help="the data folder (default: FLUKEPRINT_DATA_DIR)", **more)
     parser.add_argument("--json", action="store_true", help="answer as JSON, for programs", **more)
 
 

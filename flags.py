@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Protocol
 
-from arguments import boxes, count, filters, port, seconds, share, whole_share
+from arguments import boxes, count, filters, path, port, seconds, share, whole_share
 
 
 class Add(Protocol):
@@ -75,9 +75,9 @@ def _enrol(add: Add) -> None:
         "enrol many: a folder for each individual, or a CSV table with path and identity",
         "flukeprint import whales/\nflukeprint import train.csv --images train_images/",
     )
-    verb.add_argument("source", type=Path, metavar="FOLDER|TABLE")
-    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that a table's paths are relative to")
-    verb.add_argument("--set-aside", type=Path, metavar="CSV", help="where to write the rows that could not be enrolled")
+    verb.add_argument("source", type=path, metavar="FOLDER|TABLE")
+    verb.add_argument("--images", type=path, metavar="DIR", help="the folder that a table's paths are relative to")
+    verb.add_argument("--set-aside", type=path, metavar="CSV", help="where to write the rows that could not be enrolled")
 
 
 def _catalogue(add: Add) -> None:
@@ -166,7 +166,7 @@ def _keep(add: Add) -> None:
     verb.add_argument("--deep", action="store_true", help="also read every photo and compare every vector")
 
     verb = add("backup", "write the whole catalogue into one file", "flukeprint backup whales-2026.flukeprint")
-    verb.add_argument("file", type=Path, metavar="FILE")
+    verb.add_argument("file", type=path, metavar="FILE")
     verb.add_argument(
         "--no-photos", action="store_true", help="leave the photos out: answers stay the same, pictures are missing"
     )
@@ -176,7 +176,7 @@ def _keep(add: Add) -> None:
         "make a data folder from a backup",
         "flukeprint restore whales-2026.flukeprint --data-dir ~/whales",
     )
-    verb.add_argument("file", type=Path, metavar="FILE")
+    verb.add_argument("file", type=path, metavar="FILE")
 
 
 def _encoders(add: Add) -> None:
@@ -190,7 +190,7 @@ def _encoders(add: Add) -> None:
     verb.add_argument("bundles", nargs="+", metavar="ID")
 
     verb = add("bundles add", "copy a bundle into the data folder", "flukeprint bundles add ~/beluga-lite0", room)
-    verb.add_argument("folder", type=Path, metavar="FOLDER")
+    verb.add_argument("folder", type=path, metavar="FOLDER")
 
     verb = add(
         "bundles use",
@@ -212,13 +212,13 @@ def _encoders(add: Add) -> None:
     )
     verb.add_argument("--timm", metavar="NAME", help="a timm encoder that others have trained")
     verb.add_argument(
-        "--checkpoint", type=Path, metavar="PATH", help="its weights, a file or a hub's folder (default: timm's hub)"
+        "--checkpoint", type=path, metavar="PATH", help="its weights, a file or a hub's folder (default: timm's hub)"
     )
     verb.add_argument("--side", type=count, metavar="PIXELS", help="the input's side, where the encoder takes another")
-    verb.add_argument("--run", type=Path, metavar="DIR", help="a folder that `flukeprint train` has made")
-    verb.add_argument("--data", type=Path, metavar="TABLE", help="the table that the run was taught from")
+    verb.add_argument("--run", type=path, metavar="DIR", help="a folder that `flukeprint train` has made")
+    verb.add_argument("--data", type=path, metavar="TABLE", help="the table that the run was taught from")
     verb.add_argument(
-        "--images", type=Path, metavar="DIR", help="the folder that its paths are relative to; of --timm, photos to try it on"
+        "--images", type=path, metavar="DIR", help="the folder that its paths are relative to; of --timm, photos to try it on"
     )
     verb.add_argument(
         "--taught",
@@ -237,7 +237,7 @@ def _encoders(add: Add) -> None:
     )
     verb.add_argument("--half", action="store_true", help="store large weights in 16 bits, where vectors stay what they are")
     verb.add_argument(
-        "--sibling", type=Path, metavar="BUNDLE", help="for a run taught on everything: whose figures and calibration it gets"
+        "--sibling", type=path, metavar="BUNDLE", help="for a run taught on everything: whose figures and calibration it gets"
     )
     verb.add_argument("--name", help="what it is called (default: the encoder's or the run's name)")
     verb.add_argument("--version", default="1", help="default: 1")
@@ -245,7 +245,7 @@ def _encoders(add: Add) -> None:
     verb.add_argument("--data-name", metavar="TEXT", help="what the data are called (default: the table's name)")
     verb.add_argument("--weights-source", default="not stated", metavar="TEXT", help="where the first weights came from")
     verb.add_argument("--notes", default="", metavar="TEXT", help="what else its users should know of how it was made")
-    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="the bundle's folder")
+    verb.add_argument("--out", required=True, type=path, metavar="DIR", help="the bundle's folder")
 
     verb = add(
         "train",
@@ -255,15 +255,15 @@ def _encoders(add: Add) -> None:
         "verbs_training",
     )
     verb.add_argument(
-        "--data", required=True, type=Path, metavar="TABLE", help="CSV with path and identity, COCO JSON, or a folder each"
+        "--data", required=True, type=path, metavar="TABLE", help="CSV with path and identity, COCO JSON, or a folder each"
     )
-    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that its paths are relative to (default: its own)")
-    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="the run's folder")
+    verb.add_argument("--images", type=path, metavar="DIR", help="the folder that its paths are relative to (default: its own)")
+    verb.add_argument("--out", required=True, type=path, metavar="DIR", help="the run's folder")
     verb.add_argument("--preset", metavar="NAME", help="which encoder and schedule (default: lite0)")
-    verb.add_argument("--config", type=Path, metavar="FILE", help="TOML or JSON that changes settings of the preset")
+    verb.add_argument("--config", type=path, metavar="FILE", help="TOML or JSON that changes settings of the preset")
     verb.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
     verb.add_argument("--everything", action="store_true", help="hold nothing back: for the bundle that follows a judged one")
-    verb.add_argument("--begin", type=Path, metavar="RUN", help="go on with the encoder of this finished run")
+    verb.add_argument("--begin", type=path, metavar="RUN", help="go on with the encoder of this finished run")
 
     verb = add(
         "evaluate",
@@ -271,13 +271,13 @@ def _encoders(add: Add) -> None:
         "flukeprint evaluate --gallery gallery.csv --query query.csv --images photos/ --report report/",
         "verbs_training",
     )
-    verb.add_argument("--bundle", type=Path, metavar="B", help="a bundle's folder or id (default: the one that would be used)")
+    verb.add_argument("--bundle", type=path, metavar="B", help="a bundle's folder or id (default: the one that would be used)")
     verb.add_argument(
-        "--gallery", required=True, type=Path, metavar="TABLE", help="known photos: path, identity, encounter, date"
+        "--gallery", required=True, type=path, metavar="TABLE", help="known photos: path, identity, encounter, date"
     )
-    verb.add_argument("--query", required=True, type=Path, metavar="TABLE", help="photos to ask with; unknown animals are new")
-    verb.add_argument("--images", type=Path, metavar="DIR", help="the folder that paths begin at (default: the gallery's)")
-    verb.add_argument("--report", type=Path, metavar="DIR", help="write a page with curves and the worst confusions there")
+    verb.add_argument("--query", required=True, type=path, metavar="TABLE", help="photos to ask with; unknown animals are new")
+    verb.add_argument("--images", type=path, metavar="DIR", help="the folder that paths begin at (default: the gallery's)")
+    verb.add_argument("--report", type=path, metavar="DIR", help="write a page with curves and the worst confusions there")
     verb.add_argument("--robustness", action="store_true", help="also with noise, blur and the like: 7 times as many photos")
 
     verb = add(
@@ -288,7 +288,7 @@ def _encoders(add: Add) -> None:
     )
     verb.add_argument("name", nargs="?", metavar="NAME", help="one of the list")
     verb.add_argument(
-        "--fetch", type=Path, metavar="DIR", help="fetch it there; broken off, it goes on; checked, where it can be"
+        "--fetch", type=path, metavar="DIR", help="fetch it there; broken off, it goes on; checked, where it can be"
     )
 
 
@@ -341,7 +341,9 @@ def _serve(add: Add) -> None:
         room,
     )
     verb.add_argument(
-        "--scenario", default="mix", metavar="NAME", help="closed, open, enrolling, burst, overload, mix or soak (default: mix)"
+        "--scenario",
+        metavar="NAME",
+        help="closed, open, enrolling, burst, overload, mix or soak (default: mix; of a running service, closed)",
     )
     verb.add_argument("--seconds", type=seconds, metavar="S", help="how long it asks, about (default: the scenario's own)")
     verb.add_argument(
@@ -351,5 +353,5 @@ def _serve(add: Add) -> None:
     verb.add_argument(
         "--users", type=count, metavar="N", help="who ask at once where the rate is not fixed (default: two a core)"
     )
-    verb.add_argument("--levels", type=Path, metavar="FILE", help="the service levels (default: loadtests/levels.toml)")
-    verb.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: report)")
+    verb.add_argument("--levels", type=path, metavar="FILE", help="the service levels (default: loadtests/levels.toml)")
+    verb.add_argument("--out", type=path, default=Path("report"), metavar="DIR", help="where the report goes (default: report)")

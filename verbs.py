@@ -154,7 +154,10 @@ def import_(args: argparse.Namespace) -> int:
 
         done = import_rows(station, args.source, images=args.images, who=settings.user, on_progress=progress)
         wanted = args.set_aside or settings.data_dir / "set-aside" / f"import-{done.import_id}.csv"
-        csv = put_aside(station, done.import_id, wanted, done.separator)
+        try:
+            csv, failed = put_aside(station, done.import_id, wanted, done.separator), None
+        except OSError as error:  # what was enrolled is told all the same
+            csv, failed = None, error
     if args.json:
         terminal.put_json(asdict(done) | {"set_aside_csv": csv and str(csv)})
     else:
@@ -178,15 +181,23 @@ def import_(args: argparse.Namespace) -> int:
     if done.unlike:
         more = f"{len(done.unlike) - NAMED} more rows are told with --json. " if len(done.unlike) > NAMED else ""
         print(f"flukeprint: {more}{set_right(args)}", file=sys.stderr)
+    _say_set_aside(args, done.set_aside, csv, wanted, failed)
+    if done.not_laid_out is not None:
+        terminal.say(f"flukeprint: {done.not_laid_out}", stream=sys.stderr)
+    return REFUSED if done.set_aside else DONE
+
+
+def _say_set_aside(args: argparse.Namespace, rows: int, csv: Path | None, wanted: Path, failed: OSError | None) -> None:
+    """Where they are to be mended."""
+    if failed is not None:
+        said = f"flukeprint: the rows set aside could not be written to {wanted}: {failed.strerror}. What was enrolled stays; "
+        terminal.say(f"{said}for the others run the same import again with another --set-aside.", stream=sys.stderr)
     if csv is not None:
         root = args.images or (args.source if args.source.is_dir() else args.source.parent)
         mended = command(args, "import", csv, "--images", root)
         kept = "" if csv == wanted else f" ({wanted} was changed since it was written, and stays as it is)"
-        said = f"flukeprint: rows set aside: {done.set_aside}; mend them in {csv}{kept}, then: {mended}"
+        said = f"flukeprint: rows set aside: {rows}; mend them in {csv}{kept}, then: {mended}"
         terminal.say(said, stream=sys.stderr)
-    if done.not_laid_out is not None:
-        terminal.say(f"flukeprint: {done.not_laid_out}", stream=sys.stderr)
-    return REFUSED if done.set_aside else DONE
 
 
 def individuals(args: argparse.Namespace) -> int:

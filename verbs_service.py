@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,7 +132,9 @@ def loadtest(args: argparse.Namespace) -> int:
     from loadtests.report import table
     from loadtests.run import Wanted, run
 
-    wanted = Wanted(args.scenario, args.seconds, args.users, args.url, args.key, args.levels or LEVELS, args.out.absolute())
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what it has started is ended, as by Ctrl-C
+    scenario = args.scenario or ("mix" if args.url is None else "closed")
+    wanted = Wanted(scenario, args.seconds, args.users, args.url, args.key, args.levels or LEVELS, args.out.absolute())
     made = run(wanted, settings_for(args), lambda said: print(said, file=sys.stderr, flush=True))
     if args.json:
         terminal.put_json(json.loads((wanted.out / "figures.json").read_text("utf-8")))

@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     before = _read(args.out)
     runs: dict[str, Any] = {name: kept for name, kept in before.get("subjects", {}).items() if name in there}
+    try:
+        _write(args.out, {"subjects": runs})  # before hours are measured that nothing could keep
+    except OSError as error:
+        parser.error(f"{args.out} cannot be written: {error.strerror}")
     failed, changed = list[str](), list[str]()
     for name in chosen:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
@@ -67,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "machine": machine(),
             "rows": [asdict(row) | {"value": row.value if math.isfinite(row.value) else None} for row in rows],
         }
-    _write(args.out, {"subjects": runs})
+        _write(args.out, {"subjects": runs})
     if "scale" in chosen and "scale" not in failed:
         args.out.with_name("scale.svg").write_text(growth(runs["scale"]["rows"]), "utf-8")
     print("\n".join(["", "what changed since the last table:", *(changed or ["nothing by a tenth or more"])]), flush=True)

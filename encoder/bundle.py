@@ -86,7 +86,7 @@ class Bundle:
 def load_bundle(folder: Path) -> Bundle:
     contract = folder / CONTRACT
     try:
-        given = json.loads(contract.read_text("utf-8"))
+        given = json.loads(contract.read_text("utf-8"), parse_constant=_no_number)
         digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
     except OSError as error:
         raise BundleRefused(f"{folder} is not a bundle: {error}. A bundle is a folder with {CONTRACT} and {MODEL}.") from error
@@ -131,6 +131,10 @@ def read_contract(folder: Path, given: Any) -> Bundle:
         raise BundleRefused(f"{where}: the field {error} is missing. Copy or export the bundle again.") from error
     except (ValueError, OverflowError) as error:  # OverflowError: a whole number beyond any float
         raise BundleRefused(f"{where}: {error}. Copy or export the bundle again.") from error
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"it holds {text}, which is no number of JSON")
 
 
 def is_label(value: Any) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 
 from .values import Pixels
 
+WITHIN = 1e-3  # of the vectors that a bundle says: another processor rounds otherwise; a wrong model is off by 0.05 and more
+
 
 def golden_photo(number: int, width: int = 320, height: int = 240) -> Pixels:
     """A sea of bands with blots and scratches on it; another number is another picture. (height, width, 3) uint8."""

@@ -17,7 +17,9 @@ from indexer.station import Station
 
 
 def refuse_source(source: Path, wanted: Path) -> None:
-    """Before an import: its own table is no place for what is left of it."""
+    """Before an import: neither its own table nor a folder is a place for what is left of it."""
+    if wanted.is_dir():
+        raise TableRefused(f"--set-aside names {wanted}, which is a folder: name the file that the rows shall go to.")
     if source.exists() and wanted.exists() and source.samefile(wanted):
         raise TableRefused(f"--set-aside names the table itself, {source}, which would be lost: name another file.")
 

@@ -16,6 +16,7 @@ import numpy as np
 from catalog.catalogue import Catalogue
 from catalog.errors import CatalogueUnavailable, PhotoStoreFailed
 from catalog.values import Import
+from encoder import golden
 from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from errors import FlukeprintError
@@ -30,7 +31,6 @@ from vector_db.port import Place, VectorIndex
 
 Level = Literal["well", "note", "wrong"]
 LOW_DISK = 1 << 30
-GOLDEN_WITHIN = 1e-3  # another processor rounds otherwise; a wrong model is off by 0.05 and more
 VECTORS_COMPARED = 1000  # spread over the whole catalogue; all with `deep`
 SAME_WITHIN = 1e-5
 PLACE_WITHIN = 1e-6  # degrees, a tenth of a metre; an index keeps places within 1e-9
@@ -157,7 +157,7 @@ def _encoder(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
         off = encoder.golden_difference()
     finally:
         encoder.close()
-    if off > GOLDEN_WITHIN:
+    if off > golden.WITHIN:
         yield Finding(
             "encoder",
             "wrong",

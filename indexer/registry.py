@@ -16,6 +16,7 @@ from typing import Any
 
 from catalog.catalogue import Catalogue
 from catalog.durable import sync_folders, sync_tree
+from encoder import golden
 from encoder.bundle import CONTRACT, Bundle, load_bundle
 from encoder.encode import open_encoder
 from encoder.errors import BundleRefused
@@ -106,7 +107,16 @@ def add(settings: Settings, folder: Path) -> Added:
         raise BundleNotUsed(
             f"{bundle.folder / CONTRACT}: {error}, or write null where it has none. Nothing was added."
         ) from error
-    open_encoder(folder, runtime=settings.runtime).close()  # a hash may be of anything
+    encoder = open_encoder(folder, runtime=settings.runtime)  # a hash may be of anything
+    try:
+        off = encoder.golden_difference()
+    finally:
+        encoder.close()
+    if off > golden.WITHIN:
+        raise BundleNotUsed(
+            f"{bundle.folder} is off its golden vectors by {off:.2g} on {settings.runtime}: its model, or what {CONTRACT} "
+            "says of input, mean and std, is not what it was exported with. Copy or export it again. Nothing was added."
+        )
     return keep(settings, bundle)
 
 

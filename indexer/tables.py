@@ -23,7 +23,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 
 from catalog.names import shown, storable
 from encoder.kinds import is_hidden, is_read, is_unread
@@ -37,6 +38,7 @@ NEEDED = ("path", "identity")
 MAX_BYTES = 1 << 30  # of a table, which is read as a whole: some ten million rows
 SNIFFED = 4096  # bytes that tell whether a file is text
 LONG_CELL = 100_000
+_END = "\x03the end\x03"  # a line after the last, which a quotation mark that was left open takes in
 # Blank lines, and the line by which a spreadsheet is told the separator.
 _BEFORE = re.compile(r"""(?:[ \t]*[\r\n])*(?:"?sep=(.)"?[^\r\n]*[\r\n]+(?:[ \t]*[\r\n])*)?""", re.IGNORECASE)
 
@@ -152,18 +154,19 @@ def rows_of(raw: bytes, table: str) -> Read:
     first = text.partition("\n")[0]
     separator = (before and before[1]) or max(",;\t", key=first.count)
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # one long cell is one row's fault, not the table's
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    lines = csv.reader(chain(io.StringIO(text, newline=""), (_END,)), delimiter=separator)
     rows: list[Row] = []
     try:
         header = next(lines, [])
-        columns = _columns(header, table)
+        columns, ends = _columns(header, table), lines.line_num
         for number, cells in enumerate(lines, start=1):
-            if not any(cell.strip() for cell in cells):
+            begins, ends = ends + 1, lines.line_num
+            if cells == [_END] or not any(cell.strip() for cell in cells):
                 continue
-            if any(len(cell) > LONG_CELL and "\n" in cell for cell in cells):
+            if any("\n" in cell or _END in cell for cell in cells) and _swallows(cells, columns["path"], separator):
                 raise TableRefused(
-                    f"{table} has a cell of many lines that ends near line {lines.line_num}: a quotation mark was opened and "
-                    "not closed, so that the rows after it cannot be told apart. Close it, or leave it out."
+                    f"{table}, in the row of line {begins}: a quotation mark was opened and not closed, so that the rows after "
+                    "it cannot be told apart. Close it, or leave it out."
                 )
             values = {name: cells[at].strip() for name, at in columns.items() if at < len(cells)}
             kept = {name: value for name, value in values.items() if value}
@@ -182,6 +185,17 @@ def rows_of(raw: bytes, table: str) -> Read:
     unused = (name.strip() for at, name in enumerate(header) if at not in used and plain(name) not in OURS)
     lacking = tuple(name for name in COLUMNS if name not in columns and name not in SELDOM)
     return Read(tuple(rows), separator, tuple(name for name in unused if name), lacking)
+
+
+def _swallows(cells: list[str], path_at: int, separator: str) -> bool:
+    """Whether a cell goes on to the table's end, is longer than any is meant to be, or holds a line with a photo of its own."""
+    for cell in cells:
+        if _END in cell or len(cell) > LONG_CELL:
+            return True
+        inside = (line.split(separator) for line in cell.split("\n")[1:])
+        if any(len(others) > path_at and is_read(PurePosixPath(others[path_at].strip())) for others in inside):
+            return True
+    return False
 
 
 def flaw(given: Mapping[str, str]) -> str | None:

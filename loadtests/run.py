@@ -8,6 +8,7 @@ it gave while nobody else asked. What its processes cost is not known.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
@@ -178,6 +179,7 @@ def _refuse_address(url: str) -> None:
     try:
         parts = urllib.parse.urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/") and parts.port != 0
+        fits = fits and not (parts.query or parts.fragment or "@" in parts.netloc)
     except ValueError:
         fits = False
     if not fits:
@@ -194,5 +196,5 @@ def _asked_once(url: str, key: str | None, photo: Asked) -> dict[str, object]:
             return answer
     except urllib.error.HTTPError as error:
         raise LoadtestRefused(f"The service answered {error.code} to a single question: {error.read(500)!r}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise LoadtestRefused(f"The service at {url} does not answer: {error}. Look at the address, and at its log.") from error

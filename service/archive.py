@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -119,8 +120,13 @@ def _refuse_unsafe(info: zipfile.ZipInfo, settings: Settings) -> None:
     name = info.filename
     shown = _shown(info)
     parts = PurePosixPath(name).parts
-    if name.startswith("/") or "\\" in name or ".." in parts or ":" in name[:2] or not name.isprintable() or len(name) > 1000:
-        raise UploadRefused(f'"{shown}" in the archive names a place outside of it, or cannot be shown. Make it anew.')
+    if name.startswith("/") or ".." in parts or ":" in name[:2] or len(name) > 1000:
+        raise UploadRefused(f'"{shown}" in the archive names a place outside of it. Make it anew.')
+    if "\\" in name or not all(letter.isprintable() or unicodedata.category(letter) == "Zs" for letter in name):
+        raise UploadRefused(
+            f'"{shown}" in the archive has a backslash or an unprintable letter in its name, as some programs write them. '
+            "Rename it, or make the archive with another program."
+        )
     if info.flag_bits & 0x1:
         raise UploadRefused(f'"{shown}" in the archive is encrypted. Make it anew, without a password.')
     kind = info.external_attr >> 16

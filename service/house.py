@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 
 from catalog.desk import Desk
+from encoder import golden
 from encoder.errors import RuntimeUnavailable
 from encoder.mask import MODEL, Masker, open_masker
-from indexer.doctor import GOLDEN_WITHIN
 from indexer.station import Station, limits, open_station
 from service.errors import NotInstalled, StartRefused
 from service.gate import Gate
@@ -87,7 +87,7 @@ def open_house(settings: Settings, measures: Measures, traces: Traces | None = N
             )
         station.calibration()  # the first answer need not wait for it
         off = station.encoder.golden_difference()
-        if off > GOLDEN_WITHIN:
+        if off > golden.WITHIN:
             raise StartRefused(
                 f"The encoder {station.bundle_id} on {settings.runtime} is off its golden vectors by {off:.2g}, so its answers "
                 "would be wrong. Set FLUKEPRINT_RUNTIME to the other runtime, or install the pinned versions again."

@@ -73,6 +73,7 @@ class Measures:
         self.right = gauge("calibration_right", "Share of those answers that were right.")
         self.gap = gauge("calibration_gap", "Stated less right, where there are enough answers to tell.")
         self.watched = gauge("watched_timestamp_seconds", "When catalogue, drift and calibration were last looked at.")
+        self.watched.set(0)
         if shared is None:  # 0 would be told for what nobody has looked at yet; a folder tells nothing of it
             for unknown in (self.index_points, self.drift_photos, self.judged, self.stated, self.right, self.gap):
                 unknown.set(math.nan)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import ZipFile
@@ -45,7 +46,7 @@ def _encounters(members: Iterable[Member], most: int) -> list[Row]:
     ]
 
 
-def _of_folders(members: Iterable[Member]) -> list[Row]:
+def _of_folders(members: Sequence[Member]) -> list[Row]:
     """The outermost folder names the individual, unless it only holds the others: systems put one around what they pack."""
     inside = [(member, PurePosixPath(member.path).parts) for member in members if member.folder]
     while len({parts[0] for _, parts in inside}) == 1 and min(len(parts) for _, parts in inside) > 2:
@@ -53,26 +54,41 @@ def _of_folders(members: Iterable[Member]) -> list[Row]:
     found: dict[str, list[Row]] = {}
     for member, parts in inside:
         found.setdefault(parts[0], []).append(_photo(member))
-    return [row for name, photos in found.items() for row in _portions(name, photos)]
+    rows = [row for name, photos in found.items() if flaw({"identity": name}) is None for row in _portions(name, photos)]
+    lost = [_lost(name, photos, why) for name, photos in found.items() if (why := flaw({"identity": name})) is not None]
+    if found:
+        beside = "This file lies beside the folders, and so is nobody's. Put it into its animal's folder."
+        lost += [_lost(member.path, [_photo(member)], beside) for member in members if not member.folder]
+    return rows + lost
 
 
 def _of_table(file: Path, members: Iterable[Member], table: Member) -> list[Row]:
     with ZipFile(file) as archive:
         raw = read_member(archive, table.path, MOST_TABLE_BYTES)
-    there = {member.path: member for member in members}
+    there = {_spelled(member.path): member for member in members} | {member.path: member for member in members}
     found: dict[tuple[str, str], list[Row]] = {}
     lost: list[Row] = []
     for row in rows_of(raw, table.path):
         said, shifted = dict(row.given), flaw(row.given)
         path, name = said.pop("path", ""), said.pop("identity", "")
-        member = there.get(str(PurePosixPath(table.folder) / path)) or there.get(path)
+        written = [str(PurePosixPath(table.folder) / path), path]
+        member = next((there[at] for at in [*written, *map(_spelled, written)] if at in there), None)
         if shifted or member is None or not name:
             why = shifted or ("It names no individual." if member else f'There is no file "{path[:200]}" in the archive.')
-            told = {"name": name or path, "state": "refused", "reason": f"Row {row.number} of the table: {why}"}
-            lost.append(told | {"photos": [{"member": path, "name": PurePosixPath(path).name or path, "given": said}]})
+            photo = {"member": path, "name": PurePosixPath(path).name or path, "given": said}
+            lost.append(_lost(name or path, [photo], f"Row {row.number} of the table: {why}"))
         else:
             found.setdefault((name, said.get("encounter", "")), []).append(_photo(member) | {"given": said})
     return [row for (name, _), photos in found.items() for row in _portions(name, photos)] + lost
+
+
+def _spelled(path: str) -> str:
+    """As it is meant, however Windows and Macs write it (`2024\\k8.jpg`, an accent as a letter of its own)."""
+    return unicodedata.normalize("NFC", path.replace("\\", "/"))
+
+
+def _lost(name: str, photos: list[Row], why: str) -> Row:
+    return {"name": name, "state": "refused", "reason": why, "photos": photos}
 
 
 def _portions(name: str, photos: list[Row]) -> list[Row]:

@@ -69,8 +69,11 @@ def borrow(
     width, height = (side or width), (side or height)
     if width % STEP or height % STEP:
         raise ConfigRefused(f"{backbone} takes {width} x {height} pixels: expected multiples of {STEP}; give --side.")
+    try:
+        shape = InputShape("square" if width == height else "rectangle", width, height)
+    except ValueError as error:
+        raise ConfigRefused(f"{backbone} cannot take such photos: {error}; give another --side.") from error
     size_for(module, width, height)
-    shape = InputShape("square" if width == height else "rectangle", width, height)
     mean, std = _three(settings, "mean"), _three(settings, "std")
     if min(std) <= 0:
         raise ConfigRefused(f"std of {backbone} is {std}, by which pixels are divided: expected three numbers above 0.")

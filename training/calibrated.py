@@ -5,12 +5,13 @@ So the calibration error that is reported is that of the answers that a person w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from matching.calibration import Calibration
 from matching.features import features
 from matching.fit import calibrate
 from matching.fusion import DEPTH
@@ -54,11 +55,19 @@ class Said:
 
 
 def said(
-    index: ExactIndex, queries: Floats, left_out: Callable[[int], Ints], learnt_from: Sequence[ExactIndex], fold: Ints
+    index: ExactIndex,
+    queries: Floats,
+    left_out: Callable[[int], Ints],
+    learnt_from: Sequence[ExactIndex],
+    fold: Ints,
+    *,
+    shipped: Calibration | None = None,
+    species: Iterable[str] = (),
 ) -> Said:
     """`left_out` names the photos that a query must not find, such as those of its own encounter. `fold` says of each query
-    which catalogue of `learnt_from` its calibration is fitted on: one that the query itself is not in."""
-    calibrations = [calibrate(one, one) for one in learnt_from]
+    which catalogue of `learnt_from` its calibration is fitted on: one that the query itself is not in. Where that is too small,
+    the one `shipped` with the bundle answers, as when it serves, unless there are `species` that it was not measured on."""
+    calibrations = [calibrate(one, one, bundle=shipped, species=species) for one in learnt_from]
     made = np.zeros(len(queries))
     for row, vector in enumerate(queries):
         found, owner = gather(index, [vector], index.owners, want=DEPTH + 1, leave_out=left_out(row).tolist())

@@ -39,7 +39,7 @@ LAWS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         "0 or more",
         lambda value: 0 <= value < math.inf,
         (
-            *("frozen_stages", "day_rivals", "species", "weight_decay", "evaluate_every", "patience", "threads", "cache_mb"),
+            *("frozen_stages", "day_rivals", "species", "weight_decay", "evaluate_every", "patience", "cache_mb"),
             *("augment.rotate_deg", "augment.colour"),
         ),
     ),
@@ -50,6 +50,7 @@ LAWS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ),
     ("a share from 0 up to 1, but not 1 itself", lambda value: 0 <= value < 1, ("ema", "augment.light")),
     ("a share above 0, up to 1", lambda value: 0 < value <= 1, ("augment.zoom",)),
+    ("from 0 to 1024", lambda value: 0 <= value <= 1024, ("threads",)),  # thousands end the process without a word
     ("from 0 to 4294967295", lambda value: 0 <= value < 2**32, ("seed",)),  # torch wants a million times it in 64 bits
 )
 

@@ -6,6 +6,7 @@ TrainingError
 ├── SplitRefused        the photos do not allow the split that was asked for, or a saved split is of other photos
 ├── ConfigRefused       a setting that does not exist or does not fit
 ├── ExportRefused       an encoder that cannot become a bundle, or whose runtimes disagree
+├── RunDiverged         the loss is no number any more
 ├── CheckpointRefused   a checkpoint that is damaged, or of another run
 ├── EvaluationRefused   nothing can be measured on these tables
 └── FetchRefused        a public set that was not fetched whole
@@ -34,6 +35,10 @@ class SplitRefused(TrainingError):
 
 class ConfigRefused(TrainingError):
     """A setting that does not exist, or a value that does not fit."""
+
+
+class RunDiverged(TrainingError):
+    """The loss became infinite or no number; the weights before it are kept."""
 
 
 class ExportRefused(TrainingError):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from matching.calibration import NEW_SHARE
+from matching.calibration import NEW_SHARE, Calibration
 
 from . import metrics
 from .answers import Answers, Asked, Labelled, answers, ask
@@ -31,8 +31,13 @@ FOLDS = 5
 GALLERY_SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 
-def figures(gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 1000) -> dict[str, Any]:
-    """Every figure of these queries. Those whose animal the gallery lacks count as new animals, the rest as known."""
+def figures(
+    gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 1000, shipped: Calibration | None = None
+) -> dict[str, Any]:
+    """Every figure of these queries. Those whose animal the gallery lacks count as new animals, the rest as known.
+
+    `shipped` is the bundle's own calibration, which answers where the gallery is too small for one.
+    """
     asked = ask(gallery, query)
     parts = _parts(len(asked.names), seed)
     made = answers(asked, among=parts)
@@ -47,7 +52,7 @@ def figures(gallery: Labelled, query: Labelled, *, seed: int = 0, rounds: int = 
         **{f"cross_{way}": _ranking(asked, made[way], draws) for way in ("encounter", "date", "occasion")},
         "open_set": _open_set(asked, whole, draws),
         "open_set_cross_occasion": _open_set(asked, made["occasion"], draws),
-        "calibration": _calibration(asked, made["encounter"]),
+        "calibration": _calibration(asked, made["encounter"], shipped),
         "by_species": _by(query.rows, lambda row: row.species, whole, made["encounter"]),
         "by_viewpoint": _by(query.rows, lambda row: row.viewpoint, whole, made["encounter"]),
         "top1_by_gallery": [
@@ -123,7 +128,7 @@ def _open_set(asked: Asked, given: Answers, draws: tuple[int, int]) -> dict[str,
     return made
 
 
-def _calibration(asked: Asked, given: Answers) -> dict[str, Any]:
+def _calibration(asked: Asked, given: Answers, shipped: Calibration | None) -> dict[str, Any]:
     """Of queries whose own encounter is left out, weighted so that new animals are the share that a calibration supposes: each
     photo counted once, and each encounter, as a calibration counts them, since the photos of one are no news to each other."""
     gallery, query, isnew = asked.gallery, asked.query, asked.truth < 0
@@ -138,7 +143,8 @@ def _calibration(asked: Asked, given: Answers) -> dict[str, Any]:
     fold, learnt_from = _folds(gallery, query, names, encounter)
     indexes = [ExactIndex(gallery.vectors[some], asked.owner[some].tolist(), encounter[some].tolist()) for some in learnt_from]
     index = ExactIndex(gallery.vectors, asked.owner.tolist(), encounter.tolist())
-    answer = said(index, query.vectors[counted], left_out, indexes, fold[counted])
+    species = {row.species for row in gallery.rows if row.species}
+    answer = said(index, query.vectors[counted], left_out, indexes, fold[counted], shipped=shipped, species=species)
     right, isnew = (given.winner == asked.truth)[counted], isnew[counted]
     mixed = isnew.any() and not isnew.all()
     weight = np.ones(len(right))

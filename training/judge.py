@@ -24,6 +24,7 @@ from encoder.encode import Encoder
 from encoder.errors import PhotoRefused
 from encoder.photo import read_photo
 from encoder.values import DEFAULT_LIMITS, Limits, Pixels
+from matching.calibration import Calibration
 
 from .answers import Labelled
 from .corruptions import CORRUPTIONS, STRENGTHS, Corruption
@@ -74,7 +75,8 @@ def judge(
     unread = {(table.source, f.line, f.path) for table in (gallery, query) for f in table.findings if f.severity == "error"}
     encoded = len(known.rows) + len(asked.rows)
     rate = encoded / (time.perf_counter() - began)
-    made = figures(known, asked, seed=seed)
+    own = encoder.bundle.calibration
+    made = figures(known, asked, seed=seed, shipped=Calibration.from_json(own) if own is not None else None)
     made |= {
         "bundle": encoder.bundle_id,
         "photos_per_s": round(rate, 2),

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from .config import Config, refuse_absent_device
+from .errors import RunDiverged
 from .losses import SpeciesHead, among, make_loss
 from .model import Embedder, embedder_of, make_embedder
 from .photos import Batch, Photos, stage_shape
@@ -107,6 +108,11 @@ class Run:
             loss.backward()
             self._step.backward()
             total += float(loss.detach())
+        if not math.isfinite(total):  # before it reaches the weights, and the checkpoint
+            raise RunDiverged(
+                f"The loss is {total} at step {self.step + 1} of {config.steps}: nothing is learned from there. What was saved "
+                f"before is whole. Begin again with lower rates: lr is {config.lr:g}, head_lr {config.head_lr:g}."
+            )
         nn.utils.clip_grad_norm_([p for group in self._groups for p in group["params"]], config.clip)
         self._optimiser.step()
         self._follow(min(config.ema, (1 + self.step) / (10 + self.step)))

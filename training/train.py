@@ -72,6 +72,8 @@ def train(
     state = load_checkpoint(out) if resume else None
     if state is not None:
         _refuse_other_run(state, config, manifest, everything, out)
+        if begin is not None and not (out / BEFORE).exists():
+            raise CheckpointRefused(f"{out} did not begin with another run's encoder, and goes on without. Leave --begin out.")
         split = Split.load(out / "split.json", table, manifest.whole)
     elif (out / NAME).exists():
         raise CheckpointRefused(f"{out} holds a run already. Resume it, or choose another folder.")

@@ -50,6 +50,18 @@ def test_figures_that_cannot_be_read_are_not_written_over(tmp_path: Path) -> Non
     assert kept.read_text() == '{"subjects": '
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.json"
+    monkeypatch.setattr(command, "_write", lambda *_: kept.joinpath("nowhere").write_text(""))
+    with pytest.raises(SystemExit):
+        command.main(["--only", "scale", "--out", str(kept)])
+    said = capsys.readouterr().err
+    assert "cannot be written" in said
+    assert "measuring" not in said
+
+
 def test_the_table_has_the_change_beside_the_last_value() -> None:
     lines = command.table(NOW, {row["name"]: float(str(row["value"])) for row in OLD})
     assert lines[0].split() == ["name", "value", "last", "change", "level", "detail"]

@@ -31,14 +31,30 @@ def test_looking_at_a_folder_that_is_not_there_does_not_make_it(run: Run, tmp_pa
     assert f"There is no data folder at {tmp_path / 'data'}. Check --data-dir" in looked.out
 
 
-def test_a_file_that_cannot_be_written_is_named_with_what_to_look_at(run: Run, tmp_path: Path) -> None:
+def test_where_the_rows_set_aside_cannot_be_written_the_import_is_told_all_the_same(run: Run, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text("path,identity\nmissing.jpg,A\n")
     refused = run("import", rows, "--set-aside", rows / "aside.csv", "--json")
     assert refused.code == 1
-    assert f"flukeprint: {rows}: " in refused.err
-    assert "Look at the path" in refused.err
-    assert refused.json["message"] in refused.err
+    assert (refused.json["set_aside"], refused.json["set_aside_csv"]) == (1, None)
+    assert f"could not be written to {rows / 'aside.csv'}: " in refused.err
+    assert "another --set-aside" in refused.err
+
+
+def test_a_folder_is_no_place_for_the_rows_set_aside(run: Run, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("path,identity\nmissing.jpg,A\n")
+    refused = run("import", rows, "--set-aside", tmp_path)
+    assert refused.code == 1
+    assert "which is a folder" in refused.err
+    assert not list((tmp_path / "data").glob("set-aside/*"))
+
+
+@pytest.mark.parametrize("words", [["import", ""], ["--data-dir", "", "individuals"]])
+def test_an_empty_path_is_not_the_current_folder(run: Run, words: list[str]) -> None:
+    refused = run(*words)
+    assert refused.code == 2
+    assert "it is empty, and a path was expected" in refused.err
 
 
 def test_a_full_disk_leaves_no_part_of_a_bundle(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

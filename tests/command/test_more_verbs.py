@@ -25,6 +25,11 @@ def test_bundles_are_listed_shown_added_compared_and_used(run: Run, photos: Path
     shutil.copytree(ROOT / "bundles" / shipped["name"], other)
     contract = json.loads((other / "bundle.json").read_text()) | {"name": "other", "mean": [0.4, 0.4, 0.4]}
     (other / "bundle.json").write_text(json.dumps(contract))
+    refused = run("bundles", "add", other)
+    assert refused.code == 1
+    assert "off its golden vectors" in refused.err
+    contract["golden"] = []
+    (other / "bundle.json").write_text(json.dumps(contract))
     added = run("bundles", "add", other, "--json").json["id"]
     used = run("bundles", "use", "other", "--json")
     assert used.json == {

@@ -169,11 +169,22 @@ def test_a_row_with_more_cells_than_headings_keeps_all_that_was_written_and_says
         ("", "path and identity"),
         ("path,identity\n", "no rows"),
         ('path,identity,notes\na.jpg,Kelp,"he said\n' + "b.jpg,Kelp,\n" * 20_000, "quotation mark was opened and not closed"),
+        (
+            'path,identity,notes\na.jpg,Kelp,"5 ft scar\nb.jpg,Tide,x\nc.jpg,Reef,y\n',
+            "line 2: a quotation mark was opened",
+        ),
+        ('path,identity,notes\na.jpg,Kelp,"scar\nb.jpg,Tide,x\nc.jpg,Reef,"y"\n', "a quotation mark was opened"),
+        ('path,identity\na.jpg,Kelp\nb.jpg,"Tide', "a quotation mark was opened"),
     ],
 )
 def test_what_is_no_such_table_is_refused_saying_what_is_missing(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(TableRefused, match=said):
         list(read_table(table(tmp_path, text)))
+
+
+def test_a_note_of_several_lines_is_no_open_quotation_mark(tmp_path: Path) -> None:
+    rows = list(read_table(table(tmp_path, 'path,identity,date\na.jpg,"Kelp\n(old, see k.jpg)",2019-07-02\nb.jpg,Tide,\n')))
+    assert [row.given["path"] for row in rows] == ["a.jpg", "b.jpg"]
 
 
 def test_a_spreadsheet_file_and_a_missing_one_are_refused_by_name(tmp_path: Path) -> None:

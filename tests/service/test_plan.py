@@ -52,3 +52,23 @@ def test_row_of_a_table_that_a_comma_has_shifted_is_refused_by_itself(tmp_path: 
     rows = plan("enrol", tmp_path / "some.zip", [member(path) for path in ("rows.csv", "a.jpg", "b.jpg")], most=16)
     assert [(row["name"], row.get("state")) for row in rows] == [("Tide", None), ("Scar", "refused")]
     assert "Row 1 of the table: The row has more cells than there are headings" in rows[1]["reason"]
+
+
+def refused(*paths: str) -> dict[str, str]:
+    rows = plan("enrol", Path("unused.zip"), [member(path) for path in paths], most=16)
+    return {row["name"]: row["reason"] for row in rows if row.get("state") == "refused"}
+
+
+def test_a_photo_beside_the_folders_is_told_and_a_folder_that_names_no_animal_is_none() -> None:
+    told = refused("loose.jpg", "W1/a.jpg", "new_whale/b.jpg")
+    assert set(told) == {"loose.jpg", "new_whale"}
+    assert "beside the folders" in told["loose.jpg"]
+    assert "names no animal" in told["new_whale"]
+
+
+def test_a_table_may_spell_paths_as_windows_and_macs_do(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.writestr("rows.csv", "path,identity\nf\\a.jpg,Kelp\nf/\u00e9.jpg,Tide\n")
+    there = ("rows.csv", "f/a.jpg", "f/e\u0301.jpg")
+    rows = plan("enrol", tmp_path / "some.zip", [member(path) for path in there], most=16)
+    assert [(row["name"], row["photos"][0]["member"]) for row in rows] == [("Kelp", there[1]), ("Tide", there[2])]

@@ -17,8 +17,9 @@ pytest.importorskip("timm", reason="needs the extra train")
 from small_run import SMALL, states  # noqa: E402
 
 from encoder.preprocess import InputShape  # noqa: E402
+from training.checkpoint import load_checkpoint  # noqa: E402
 from training.config import Augment  # noqa: E402
-from training.errors import CheckpointRefused  # noqa: E402
+from training.errors import CheckpointRefused, RunDiverged  # noqa: E402
 from training.photos import Photos  # noqa: E402
 from training.rows import Table  # noqa: E402
 from training.train import train, trained  # noqa: E402
@@ -74,3 +75,18 @@ def test_run_that_begins_with_what_does_not_fit_is_refused(images: Path, table: 
     train(SMALL, table, images, tmp_path / "all", everything=True)
     with pytest.raises(CheckpointRefused, match="was taught everything"):
         train(SMALL, table, images, tmp_path / "two", begin=tmp_path / "all")
+
+
+def test_run_that_did_not_begin_with_another_does_not_go_on_with_it(
+    images: Path, table: Table, finished: Path, tmp_path: Path
+) -> None:
+    train(SMALL, table, images, tmp_path)
+    with pytest.raises(CheckpointRefused, match="did not begin with another"):
+        train(SMALL, table, images, tmp_path, resume=True, begin=finished)
+
+
+def test_run_whose_loss_is_no_number_ends_and_keeps_what_was_saved(images: Path, table: Table, tmp_path: Path) -> None:
+    with pytest.raises(RunDiverged, match="lower rates: lr is 1e"):
+        train(replace(SMALL, lr=1e30, head_lr=1e30, save_every_s=1e-9), table, images, tmp_path)
+    kept = load_checkpoint(tmp_path)
+    assert kept is None or all(one.isfinite().all() for one in kept["model"].values())

@@ -8,6 +8,9 @@ from datetime import date
 import numpy as np
 import pytest
 
+from encoder.bundle import load_bundle
+from matching.calibration import Calibration
+from settings import ROOT
 from training.answers import Apart, Labelled
 from training.errors import EvaluationRefused
 from training.evaluate import _folds, figures, headline
@@ -155,6 +158,12 @@ def test_calibration_is_that_of_serving_fitted_on_the_gallery() -> None:
     assert made["calibration"]["n"] == int(asks.sum())
     assert made["calibration"]["ece"] < 0.15
     assert sum(b["weight"] for b in made["calibration"]["reliability"]) == pytest.approx(1)
+    few = np.array([int(row.identity[1:]) < 10 for row in rows])
+    assert figures(some(~asks & few), some(asks & few), rounds=10)["calibration"]["source"] == "none"
+    own = load_bundle(ROOT / "bundles" / "beluga-lite0").calibration
+    assert own is not None
+    small = figures(some(~asks & few), some(asks & few), rounds=10, shipped=Calibration.from_json(own))
+    assert small["calibration"]["source"] == "bundle", "as when it serves"
 
 
 def test_empty_and_unnamed_galleries_are_refused() -> None:
