@@ -24,9 +24,11 @@ from encoder.photo import check_box, decode, read_photo, whole
 from encoder.quality import measure, refuse_flat, refuse_tiny
 from encoder.values import DEFAULT_LIMITS, Box, Limits, Pixels
 
+from .answers import overlap
 from .errors import DataRefused
 from .rows import NEW, Finding, Row, Table
 
+ONE_PLACE = 0.8  # of what two boxes cover together, shared: two animals side by side share less
 NEAR_BITS = 6  # of 256: a photo saved again differs in 0-4, the next frame of a burst in 20 or more
 SHOWN = 5
 
@@ -35,7 +37,7 @@ def validate(
     table: Table, images: Path, *, today: date | None = None, tick: Callable[[], None] = lambda: None
 ) -> tuple[Finding, ...]:
     """All findings, in the order of rows. `tick` is called once a photo."""
-    found = [*table.findings, *_labels(table.rows, today)]
+    found = [*table.findings, *_labels(table.rows, today), *_placed_twice(table.rows)]
     readable: list[Row] = []
     digests: list[str] = []
     hashes: list[npt.NDArray[np.uint64]] = []
@@ -102,19 +104,8 @@ def _labels(rows: Sequence[Row], today: date | None) -> Iterator[Finding]:
     of: dict[str, list[Row]] = defaultdict(list)
     owners: dict[str, set[str]] = defaultdict(set)
     dates: dict[tuple[str, str], set[date]] = defaultdict(set)
-    placed: dict[tuple[str, str], Row] = {}
     for row in rows:
         of[row.identity].append(row)
-        key = (row.path, str(row.box))
-        first = placed.setdefault(key, row)
-        if first is not row and first.identity == row.identity:
-            yield _warning("repeated", row, f"the same photo and box as line {first.line}; it would count twice")
-        elif first is not row:
-            yield _error(
-                "two-individuals",
-                row,
-                f"is {row.identity} here and {first.identity} on line {first.line}; one of them is wrong",
-            )
         if row.encounter is not None:
             owners[row.encounter].add(row.identity)
             if row.date is not None:
@@ -136,6 +127,25 @@ def _labels(rows: Sequence[Row], today: date | None) -> Iterator[Finding]:
             yield _warning(
                 "long-encounter", row, f"encounter {encounter} of {identity} spans {len(days)} dates: is it one occasion?"
             )
+
+
+def _placed_twice(rows: Sequence[Row]) -> Iterator[Finding]:
+    placed: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        same = next((one for one in placed[row.path] if one.box == row.box), None)
+        other = next((one for one in placed[row.path] if one.identity != row.identity and _is_one_place(one, row)), None)
+        if other is not None:
+            wrong = "one of them is wrong" if other.box == row.box else "one of them is wrong, or lacks a box of its own"
+            yield _error("two-individuals", row, f"is {row.identity} here and {other.identity} on line {other.line}; {wrong}")
+        elif same is not None:
+            yield _warning("repeated", row, f"the same photo and box as line {same.line}; it would count twice")
+        if same is None:
+            placed[row.path].append(row)
+
+
+def _is_one_place(one: Row, other: Row) -> bool:
+    """A photo without a box is all in it."""
+    return overlap(one.box, other.box) > ONE_PLACE
 
 
 def _same_bytes(rows: Sequence[Row], digests: Sequence[str]) -> Iterator[Finding]:

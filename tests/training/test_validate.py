@@ -68,6 +68,7 @@ DAMAGES: dict[str, tuple[Damage, str, str]] = {
     "box-outside": (added(Row("0.jpg", "w0", box=Box(90, 0, 20, 20), line=9)), "error", "box"),
     "no-detail": (added(Row("x.png", "w0", line=9), grey), "error", "even grey"),
     "two-individuals": (added(Row("0.jpg", "w1", line=9)), "error", "is w1 here and w0 on line 2"),
+    "two-individuals (a box beside none)": (added(Row("0.jpg", "w1", box=Box(0, 0, 96, 95), line=9)), "error", "lacks a box"),
     "repeated": (added(Row("0.jpg", "w0", line=9)), "warning", "line 2; it would count twice"),
     "same-bytes": (added(Row("x.jpg", "w1", line=9), copied("0.jpg", "x.jpg")), "error", "the same bytes as 0.jpg (line 2)"),
     "copy": (added(Row("x.jpg", "w0", line=9), copied("0.jpg", "x.jpg")), "warning", "a copy of 0.jpg (line 2)"),
