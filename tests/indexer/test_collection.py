@@ -70,7 +70,8 @@ def test_bundle_that_is_removed_takes_its_collection_along(
 ) -> None:
     shutil.copytree(DEFAULT_BUNDLE, tmp_path / "other")
     contract = json.loads((tmp_path / "other" / "bundle.json").read_text())
-    (tmp_path / "other" / "bundle.json").write_text(json.dumps(contract | {"name": "other", "mean": [0.4, 0.4, 0.4]}))
+    contract |= {"name": "other", "mean": [0.4, 0.4, 0.4], "golden": []}
+    (tmp_path / "other" / "bundle.json").write_text(json.dumps(contract))
     registry.add(on_server, tmp_path / "other")
     with open_station(on_server) as station:
         enrol_one(station, whales, 0)

@@ -38,7 +38,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / "other"
     shutil.copytree(DEFAULT_BUNDLE, folder)
     contract = json.loads((folder / "bundle.json").read_text())
-    contract |= {"name": "other", "mean": [0.4, 0.4, 0.4], "std": [0.6, 0.6, 0.6]}
+    contract |= {"name": "other", "mean": [0.4, 0.4, 0.4], "std": [0.6, 0.6, 0.6], "golden": []}
     (folder / "bundle.json").write_text(json.dumps(contract))
     return folder
 
