@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +19,7 @@ from catalog.errors import CatalogueUnavailable, PhotoStoreFailed
 from catalog.values import Import
 from encoder import golden
 from encoder.bundle import Bundle
-from encoder.encode import Encoder, open_encoder
+from encoder.encode import open_encoder
 from errors import FlukeprintError
 from indexer.commands import to_paste
 from indexer.lost import left_out
@@ -152,11 +153,8 @@ def _photos(settings: Settings, catalogue: Catalogue, deep: bool) -> Iterator[Fi
 
 def _encoder(settings: Settings, catalogue: Catalogue) -> Iterator[Finding]:
     bundle = bundle_for(settings, catalogue)
-    encoder: Encoder = open_encoder(bundle.folder, runtime=settings.runtime)
-    try:
+    with closing(open_encoder(bundle.folder, runtime=settings.runtime)) as encoder:
         off = encoder.golden_difference()
-    finally:
-        encoder.close()
     if off > golden.WITHIN:
         yield Finding(
             "encoder",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,8 @@ def add(settings: Settings, folder: Path) -> Added:
         raise BundleNotUsed(
             f"{bundle.folder / CONTRACT}: {error}, or write null where it has none. Nothing was added."
         ) from error
-    encoder = open_encoder(folder, runtime=settings.runtime)  # a hash may be of anything
-    try:
+    with closing(open_encoder(folder, runtime=settings.runtime)) as encoder:  # a hash may be of anything
         off = encoder.golden_difference()
-    finally:
-        encoder.close()
     if off > golden.WITHIN:
         raise BundleNotUsed(
             f"{bundle.folder} is off its golden vectors by {off:.2g} on {settings.runtime}: its model, or what {CONTRACT} "

@@ -188,12 +188,12 @@ def rows_of(raw: bytes, table: str) -> Read:
 
 
 def _swallows(cells: list[str], path_at: int, separator: str) -> bool:
-    """Whether a cell goes on to the table's end, is longer than any is meant to be, or holds a line with a photo of its own."""
+    """Whether a cell goes on to the table's end, is longer than any is meant to be, or holds a line of cells with a photo's."""
     for cell in cells:
         if _END in cell or len(cell) > LONG_CELL:
             return True
         inside = (line.split(separator) for line in cell.split("\n")[1:])
-        if any(len(others) > path_at and is_read(PurePosixPath(others[path_at].strip())) for others in inside):
+        if any(len(others) > max(path_at, 1) and is_read(PurePosixPath(others[path_at].strip())) for others in inside):
             return True
     return False
 

@@ -183,7 +183,9 @@ def test_what_is_no_such_table_is_refused_saying_what_is_missing(tmp_path: Path,
 
 
 def test_a_note_of_several_lines_is_no_open_quotation_mark(tmp_path: Path) -> None:
-    rows = list(read_table(table(tmp_path, 'path,identity,date\na.jpg,"Kelp\n(old, see k.jpg)",2019-07-02\nb.jpg,Tide,\n')))
+    rows = list(
+        read_table(table(tmp_path, 'path,identity,date\na.jpg,"Kelp\n(old, see k.jpg)\nk.jpg",2019-07-02\nb.jpg,Tide,\n'))
+    )
     assert [row.given["path"] for row in rows] == ["a.jpg", "b.jpg"]
 
 

@@ -20,15 +20,13 @@ from indexer.sightings import Source
 from indexer.station import open_station
 from loadtests.errors import LoadtestRefused
 from loadtests.figures import Bare, Run, Served, figures, percentile
-from loadtests.ground import make_ground
 from loadtests.levels import Figure, Level, judge, read_levels
 from loadtests.own import environment
-from loadtests.plan import Mark, Plan, Sample, Seen, Spent, Stage, Turn
+from loadtests.plan import Mark, Sample, Seen, Spent, Stage, Turn
 from loadtests.run import Wanted, probe_every_s, stages_of
 from loadtests.run import run as run_loadtest
 from loadtests.scenarios import SCENARIOS
 from loadtests.truth import Offline, difference
-from loadtests.turns import Pipelines
 from loadtests.watch import OFTEN_S, SCRAPED_EVERY_S, Moment, Probe, Watch
 from settings import ROOT, read_settings
 
@@ -311,28 +309,6 @@ def test_a_wait_is_held_against_the_bare_time_of_its_own_turn() -> None:
         ]
     }
     assert figures(run)["p95_at_half"].detail == f"{found.detail}; 1.5 with nothing around the pipeline"
-
-
-@pytest.mark.slow
-def test_photos_that_come_to_bare_pipelines_wait_for_whichever_is_free_first(tmp_path: Path) -> None:
-    ground = make_ground(tmp_path, read_settings({}), sightings=50, bare=2)
-    photo = tmp_path / "q.jpg"
-    photo.write_bytes(animals.photo(1, 5, size=(320, 240)))
-    folders = tuple(map(str, ground.bare))
-    Plan("http://nowhere", None, (), {"small": [str(photo)]}, "", (), folders, 1.0, 1, "").write(tmp_path / "plan.json")
-    with Pipelines(tmp_path / "plan.json") as pipelines:
-        pipelines.turn("small", 1.0)
-        one_s = len(folders) / pipelines.capacity
-        begun = time.time()
-        at_once = sorted(pipelines.waited_s("small", [begun] * 8))
-        took_s = time.time() - begun
-        apart = sorted(pipelines.waited_s("small", (time.time() + one_s * 3 for _ in range(5))))
-        assert pipelines.waited_s("small", []) == []
-        assert pipelines.turn("small", 0.5).alone.photos_s, "they take turns again"
-    assert len(at_once) == 8
-    assert 2 * at_once[0] < at_once[-1] <= took_s, "four pairs, one after the other"
-    assert len(apart) == 5
-    assert apart[2] < at_once[-1], "nobody was before them"
 
 
 def test_what_the_generator_saw_is_read_as_it_was_written(tmp_path: Path) -> None:
