@@ -25,6 +25,11 @@ from settings import Settings
 from verbs import DONE, settings_for
 
 SHOWN = 10  # findings on the screen
+OF_A_RUN = {  # and what they are where they are not said
+    "data": None, "taught": 1.0, "sides": [1.0], "half": False, "sibling": None,
+    "data_name": None, "weights_source": "not stated", "notes": "",
+}  # fmt: skip
+OF_TIMM = {"checkpoint": None, "side": None}
 CHECKPOINT = "checkpoint.pt"  # as `training.checkpoint` names it, which brings torch
 
 
@@ -119,8 +124,13 @@ def bundles_make(args: argparse.Namespace) -> int:
     for flag, given in (("--name", name), ("--version", args.version)):  # before the minutes that making takes
         if not is_label(given):
             raise ValueRefused(f"{flag} {given!r} cannot be a bundle's: expected {LABEL}. Say another with {flag}.")
+    refuse_unheard(args)
     if args.run is not None:
         refuse_no_run("--run", args.run)
+    if args.out.exists() and not (args.out.is_dir() and not any(args.out.iterdir())):
+        raise ValueRefused(
+            f"--out {args.out} is there already, and nothing is written over. Choose a folder that is not, or remove it."
+        )
     with extra():
         if args.timm is not None:
             from training.borrowed import borrow
@@ -162,6 +172,14 @@ def bundles_make(args: argparse.Namespace) -> int:
     else:
         terminal.say(f"{bundle.id}: {args.out}, {bundle.model.stat().st_size / 1e6:.1f} MB")
     return DONE
+
+
+def refuse_unheard(args: argparse.Namespace) -> None:
+    """What belongs to the other way of making is told, and not passed over."""
+    here, there = ("--timm", OF_A_RUN) if args.timm is not None else ("--run", OF_TIMM)
+    for name, unset in there.items():
+        if getattr(args, name) != unset:
+            raise CommandWrong(f"--{name.replace('_', '-')} says nothing beside {here}. Leave it out.")
 
 
 # What the verbs of bundles and of training share.

@@ -94,7 +94,7 @@ def tune(args: argparse.Namespace) -> int:
 
 
 def drift(args: argparse.Namespace) -> int:
-    """Works beside a running service. What is kept is kept by the service, or here where an hour has passed."""
+    """Works beside a running service. What it finds is kept, as the service keeps it."""
     settings = settings_for(args)
     with open_books(settings) as catalogue:
         bundle_id, watch = bundle_for(settings, catalogue).id, Watch(catalogue)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import terminal
+from arguments import CommandWrong
 from catalog.errors import ValueRefused
 from encoder.bundle import is_label
 from indexer import registry
@@ -217,7 +218,10 @@ def _put_figures(made: Mapping[str, Any]) -> None:
     unknown = [name for name, one in targets.items() if one["met"] is None]
     damaged, strange = ([n for n in unknown if (n == "largest_drop") is is_drop] for is_drop in (True, False))
     if strange:
-        print(f"Not measured: {', '.join(strange)}, which take queries of animals that the gallery lacks: a run's stranger.csv")
+        print(
+            f"Not measured: {', '.join(strange)}, which take queries of animals that the gallery has, and of others that it "
+            "lacks, in one table: the rows of a run's closed.csv and stranger.csv, asked of its train.csv"
+        )
     if damaged:
         print(f"Not measured: {', '.join(damaged)}, which takes --robustness")
 
@@ -226,6 +230,8 @@ def datasets(args: argparse.Namespace) -> int:
     from training.datasets import DATASETS, fetch
 
     if args.name is None:
+        if args.fetch is not None:
+            raise CommandWrong(f"--fetch wants the name of a set: flukeprint datasets NAME --fetch {args.fetch}")
         if args.json:
             terminal.put_json({"datasets": {name: asdict(one) for name, one in DATASETS.items()}})
         else:

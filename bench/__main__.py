@@ -164,10 +164,21 @@ def _version(name: str) -> str | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        for subject in kept.get("subjects", {}).values():
+            for row in subject["rows"]:
+                _ = row["name"], row["value"], row["met"]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:  # its other figures would be lost by writing over it
-        raise SystemExit(f"{path} cannot be read: {error}. Mend it, remove it, or name another with --out.") from error
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+        TypeError,
+        KeyError,
+    ) as error:  # its other figures would be lost by writing over it
+        raise SystemExit(
+            f"{path} cannot be read as figures of a bench: {error}. Mend it, remove it, or name another with --out."
+        ) from error
     return kept
 
 

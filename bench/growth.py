@@ -18,7 +18,7 @@ def growth(rows: Sequence[dict[str, Any]]) -> str:
     """From the kept rows, whose names say what and at how many sightings."""
     curves: dict[tuple[str, str], Points] = {}
     for row in rows:
-        if found := ROW.fullmatch(row["name"]):
+        if row["value"] is not None and (found := ROW.fullmatch(row["name"])):
             what, size, unit = found.groups()
             curves.setdefault((what, unit), []).append((int(size.replace(",", "")), row["value"]))
     drawn = [

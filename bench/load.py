@@ -35,8 +35,15 @@ def rows() -> Iterator[Row]:
 
 def _run(name: str, out: Path) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "cli.py"), "loadtest", "--scenario", name, "--out", str(out), "--json"]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=WITHIN_S)
-    if not (out / "figures.json").exists():
-        raise RuntimeError(f"the load test {name} did not come to its end: {said.stderr[-2000:]}")
-    told: dict[str, Any] = json.loads((out / "figures.json").read_text("utf-8"))
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as test:
+        try:
+            _, said = test.communicate(timeout=WITHIN_S)
+        except subprocess.TimeoutExpired:
+            test.terminate()  # which ends the service that it has started; killed, it would leave it behind
+            _, said = test.communicate()
+            raise RuntimeError(f"the load test {name} took more than {WITHIN_S} s: {said[-2000:]}") from None
+    figures = out / "figures.json"
+    told: dict[str, Any] = json.loads(figures.read_text("utf-8")) if figures.exists() else {"left": "no figures"}
+    if told["left"]:
+        raise RuntimeError(f"the load test {name} did not come to its end: {told['left']} {said[-2000:]}")
     return told

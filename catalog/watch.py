@@ -5,11 +5,11 @@ Reads, and the one row that is kept of each look. Like `Desk`, on an open catalo
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import FromClause, func, insert, select
+from sqlalchemy import FromClause, func, insert, select, update
 
 from catalog.catalogue import Catalogue
 from catalog.chunks import chunks
@@ -18,7 +18,6 @@ from catalog.values import KeptDrift, KnownPhotos, Verdicted
 
 SAMPLE = 2_000  # sightings that stand for all: enough for tenths, and 2,000 reads by key at any size
 BLOCKS = 10  # of identifications that are looked through for photos that differ
-KEEP_EVERY = timedelta(hours=1)
 _I, _F, _S = identifications.c, feedback.c, sightings.c
 
 
@@ -108,14 +107,18 @@ class Watch:
             return connection.scalar(select(func.max(_I.id))) or 0, connection.scalar(select(func.max(_F.id))) or 0
 
     def keep_drift(self, bundle_id: str, *, photos: int, measured: dict[str, Any]) -> bool:
-        """At most one an hour, and none where nothing has moved; whether it was kept."""
-        latest = self.drifts(bundle_id, 1)
-        now = datetime.now(UTC)
-        if latest and (now - latest[0].at < KEEP_EVERY or latest[0].measured == measured):
+        """One row for an hour of the clock, as its last look found things; whether there was anything to write."""
+        latest, now = self.drifts(bundle_id, 1), datetime.now(UTC)
+        if latest and latest[0].measured == measured:
             return False
+        row = {"bundle_id": bundle_id, "at": now, "photos": photos, "measured": measured}
         with self._books.casually() as connection:
-            row = {"bundle_id": bundle_id, "at": now, "photos": photos, "measured": measured}
-            connection.execute(insert(drifts).values(row))
+            if latest and _hour_of(latest[0].at) == _hour_of(now):
+                connection.execute(
+                    update(drifts).where(drifts.c.bundle_id == bundle_id, drifts.c.at == latest[0].at).values(row)
+                )
+            else:
+                connection.execute(insert(drifts).values(row))
         return True
 
     def drifts(self, bundle_id: str, most: int) -> list[KeptDrift]:
@@ -123,3 +126,7 @@ class Watch:
         query = select(drifts).where(drifts.c.bundle_id == bundle_id).order_by(drifts.c.id.desc()).limit(most)
         with self._books.reading() as connection:
             return [KeptDrift(row.at, row.photos, row.measured) for row in connection.execute(query)]
+
+
+def _hour_of(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

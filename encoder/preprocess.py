@@ -86,7 +86,7 @@ class InputShape:
     def from_json(given: Mapping[str, object]) -> InputShape:
         unknown = set(given) - {"rule", "width", "height", "turn"}
         if unknown:
-            raise ValueError(f"unknown fields {sorted(unknown)}")
+            raise ValueError(f"unknown fields {sorted(unknown)}: expected rule, width, height, and turn or none")
         sides = (given.get("width"), given.get("height"))
         if "rule" not in given or any(type(side) is not int for side in sides):
             raise ValueError(f"{dict(given)}: expected a rule, and width and height as whole numbers")

@@ -136,10 +136,13 @@ def _known_sizes(bundle: Bundle, batch: int) -> dict[str, int]:
 
 
 def _refuse_misfit(bundle: Bundle, session: Session) -> None:
-    """A black photo goes through once: names, shapes and dimension must be the contract's."""
+    """One photo goes through: names, shapes and dimension must be the contract's. Of light and dark, since some networks
+    make nothing of a photo that is all mean.
+    """
     width, height = bundle.shape.width, bundle.shape.height
+    shades = np.linspace(-1, 1, 3 * height * width, dtype=np.float32)
     try:
-        vector, norm = session.run(np.zeros((1, 3, height, width), np.float32))
+        vector, norm = session.run(shades.reshape(1, 3, height, width))
     except Exception as error:  # each runtime's own, with no base in common
         raise BundleRefused(
             f"{bundle.model} does not take {INPUT} (1, 3, {height}, {width}) and give {' and '.join(OUTPUTS)}: {error}. "

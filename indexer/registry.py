@@ -85,11 +85,13 @@ def find(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Held:
     known = held(settings, catalogue)
     found = [one for one in known if one.bundle.id == wanted] or [one for one in known if one.bundle.name == wanted]
     if len(found) != 1:
-        if not found and wanted in (damaged := unsound(settings)):
-            raise BundleNotUsed(
-                f"{damaged[wanted]} To mend it, add the sound original: flukeprint bundles add FOLDER. "
-                f"Or: flukeprint bundles remove {wanted}"
-            )
+        damaged = {} if found else unsound(settings)
+        for folder, reason in damaged.items():
+            if folder == wanted or folder.startswith(f"{wanted}-"):  # it is named after its id, which begins with the name
+                raise BundleNotUsed(
+                    f"{reason} To mend it, add the sound original: flukeprint bundles add FOLDER. "
+                    f"Or: flukeprint bundles remove {folder}"
+                )
         ids = ", ".join(one.bundle.id for one in found or known)
         raise BundleNotUsed(
             f"{'Several bundles are' if found else 'There is no bundle'} called {wanted!r}. "
@@ -108,6 +110,11 @@ def add(settings: Settings, folder: Path) -> Added:
         raise BundleNotUsed(
             f"{bundle.folder / CONTRACT}: {error}, or write null where it has none. Nothing was added."
         ) from error
+    if not bundle.golden:
+        raise BundleNotUsed(
+            f"{bundle.folder / CONTRACT} states no golden vectors, by which a model is seen to work. Export it again, as "
+            "`flukeprint bundles make` does. Nothing was added."
+        )
     with closing(open_encoder(folder, runtime=settings.runtime)) as encoder:  # a hash may be of anything
         off = encoder.golden_difference()
     if off > golden.WITHIN:

@@ -1,13 +1,15 @@
 """What suits this machine: how many photos at once, on how many threads, in what batches, how long a queue, and from when on a
 search graph. Measured with the bundle in use, in rounds in which each way has its turn, and written to `tuned.toml`.
 
-One stream a core, without batches, is right on most processors: another way is taken only where it is faster by `MARGIN` in the
-median of the rounds. The queue is as long as the last in it may wait: `PATIENCE` times what one photo takes alone. The graph
-is built where scanning would take a quarter of what a photo takes alone.
+One stream a core, without batches, is right on most processors: another way is taken only where it is faster in every round and
+by `MARGIN` in their median, on a machine that others leave alone: more streams win cores from others too, which is no gain. The
+queue is as long as the last in it may wait, `PATIENCE` times what one photo takes alone, and no shorter than where nothing was
+tuned. The graph is built where scanning would take a quarter of what a photo takes alone.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,13 +28,14 @@ import numpy as np
 from encoder.bundle import Bundle
 from encoder.encode import Encoder, open_encoder
 from encoder.golden import golden_photo
-from settings import TUNED_FILE, Settings, cores
+from settings import TUNED_FILE, WAIT_A_CORE, Settings, cores
 from vector_db.growth import HNSW_ABOVE
 from vector_db.open import open_edge
 from vector_db.port import Point
 
 MARGIN = 1.05
 MOST = 256  # streams that settings take
+BUSY = 0.1  # of the processor that others may have meanwhile
 PATIENCE = 4
 ROUNDS, ROUND_S = 5, 0.8
 SIZES = ((1152, 864), (4032, 3024))  # 1 and 12 megapixels, by turns
@@ -57,6 +60,7 @@ class Tried:
     way: Way
     per_s: float  # photos, median of the rounds
     ratio: float  # to one stream a core, median of the rounds
+    least: float  # of those ratios
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Tuned:
     queue: int
     hnsw_above: int | None  # None: not measured, because a Qdrant server decides it
     tried: tuple[Tried, ...]
+    others: float | None  # share of the processor that they had meanwhile; None: not told here
     alone_ms: float  # one photo, with nothing beside it
     reason: str
 
@@ -87,29 +92,38 @@ def ways(there: int) -> list[Way]:
 
 def tuned(bundle: Bundle, settings: Settings, tick: Tick = lambda *_: None) -> Tuned:
     there = cores()
-    tried = _tried(bundle, settings, ways(there), photos(), tick)
-    usual = tried[0]
+    with _others() as others:
+        tried = _tried(bundle, settings, ways(there), photos(), tick)
+    usual, busy = tried[0], others() or 0.0
     best = max(tried, key=lambda one: one.ratio)
-    chosen = best if best.ratio > MARGIN else usual
+    faster = [one for one in tried if one.ratio > MARGIN and one.least > 1]
+    chosen = max(faster, key=lambda one: one.ratio) if faster and busy <= BUSY else usual
     with _opened(bundle, settings, chosen.way) as encoder:
         alone_s = _alone(encoder, photos())
     hnsw_above = None if settings.qdrant_url else scan_limit(bundle.dimension, alone_s)
-    if chosen is usual:
-        reason = f"One stream a core stays: the best other way was {best.ratio:.2f} times as fast, and it takes {MARGIN}."
+    if busy > BUSY:
+        reason = (
+            f"One stream a core stays: others had {busy:.0%} of this machine meanwhile. Tune again when it does nothing else."
+        )
+    elif chosen is usual:
+        reason = (
+            f"One stream a core stays: the best way was {best.ratio:.2f} times as fast, {best.least:.2f} in its slowest round; "
+        )
+        reason += f"it takes {MARGIN}, and more than 1 in each."
     else:
         reason = f"{chosen.ratio:.2f} times as fast as one stream a core."
-    return Tuned(
-        there, chosen.way, queue_of(chosen.per_s, alone_s, chosen.way.streams), hnsw_above, tried, alone_s * 1000, reason
-    )
+    queue = queue_of(chosen.per_s, alone_s, chosen.way.streams, there)
+    return Tuned(there, chosen.way, queue, hnsw_above, tried, others(), alone_s * 1000, reason)
 
 
-def queue_of(per_s: float, alone_s: float, streams: int) -> int:
-    """Places behind those at work, so that the last to come in has its answer after `PATIENCE` times one photo's own time.
+def queue_of(per_s: float, alone_s: float, streams: int, there: int) -> int:
+    """Places behind those at work, so that the last to come in has its answer after `PATIENCE` times one photo's own time; as
+    many as come at once, by chance, at half the load, in any case.
 
-    >>> queue_of(per_s=20, alone_s=0.1, streams=2)
-    6
+    >>> queue_of(per_s=60, alone_s=0.1, streams=2, there=2)
+    22
     """
-    return max(streams, round(PATIENCE * alone_s * per_s) - streams)
+    return max(WAIT_A_CORE * there, round(PATIENCE * alone_s * per_s) - streams)
 
 
 def write_tuned(found: Tuned, data_dir: Path) -> None:
@@ -139,10 +153,34 @@ def _tried(bundle: Bundle, settings: Settings, all_ways: Sequence[Way], some: Se
             with _opened(bundle, settings, way) as encoder:
                 rates[-1].append(_rate(encoder, way.streams, some))
             tick(turn * len(all_ways) + number + 1, ROUNDS * len(all_ways))
-    return tuple(
-        Tried(way, median(row[at] for row in rates), median(row[at] / row[0] for row in rates))
-        for at, way in enumerate(all_ways)
-    )
+    found = []
+    for at, way in enumerate(all_ways):
+        ratios = [row[at] / row[0] for row in rates]
+        found.append(Tried(way, median(row[at] for row in rates), median(ratios), min(ratios)))
+    return tuple(found)
+
+
+@contextmanager
+def _others() -> Iterator[Callable[[], float | None]]:
+    """What share of the processor this process did not have while it lasted, and did not leave idle either."""
+    began, own, busy = time.perf_counter(), time.process_time(), _busy_s()
+    share: float | None = None
+    yield lambda: share
+    if busy is not None and (now := _busy_s()) is not None:
+        share = max(0.0, (now - busy - (time.process_time() - own)) / (cores() * (time.perf_counter() - began)))
+
+
+def _busy_s() -> float | None:
+    """Seconds in which the cores that this process may use were at work, or taken away by a host; None where nothing tells."""
+    try:
+        lines = Path("/proc/stat").read_text("ascii").splitlines()
+        mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+        told = [[int(ticks) for ticks in line.split()[1:9]] for line in lines if line.split(" ")[0] in mine]
+        return sum(sum(ticks) - ticks[3] - ticks[4] for ticks in told) / os.sysconf(
+            "SC_CLK_TCK"
+        )  # less idle, less waiting for disks
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
 
 
 @contextmanager

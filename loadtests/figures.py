@@ -11,11 +11,14 @@ from statistics import median
 
 from loadtests.levels import Figure, figure
 from loadtests.plan import Mark, Sample, Spent, Stage, Turn
-from loadtests.watch import Watch
+from loadtests.watch import Probe, Watch
 
 NORMAL = 1.5  # times the p95 before a burst: what counts as back to normal
 TOO_OFTEN = "too-often"  # the service's word for a rate that is used up
 LONG_S = 60.0  # memory is judged in a steady stage of this length or more
+SEEN = (
+    "_seen"  # a figure by the clock of who asked, of a service whose log is not at hand: levels of the server do not judge it
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,9 @@ def _cpu_ms(spent: Spent) -> float:
 
 @dataclass
 class Run:
-    """Everything that was seen. Of a service elsewhere there is no log and no process, and `bare` is empty."""
+    """Everything that was seen. Of a service elsewhere there is no log and no process, and `bare` is empty. `left` says that
+    the service did, before the end.
+    """
 
     scenario: str
     stages: Sequence[Stage]
@@ -78,8 +83,9 @@ class Run:
     turns: Mapping[str, Sequence[Mark]]  # by stage
     watch: Watch
     wrong: Mapping[str, str]
-    log: Mapping[str, Served] = field(default_factory=dict)
+    log: Mapping[str, Served] | None = None
     bare: Mapping[str, Sequence[Bare]] = field(default_factory=dict)  # by size, each turn's
+    left: str | None = None
 
     def mark(self, stage: Stage) -> Mark:
         """From its first turn to its last."""
@@ -104,9 +110,10 @@ class Run:
     def asked(self, stage: Stage, action: str = "identify", *, status: int = 200) -> list[Sample]:
         return [one for one in self.samples if one.stage == stage.name and one.action == action and one.status == status]
 
-    def server_ms(self, samples: Iterable[Sample]) -> list[float]:
-        """In the service's log; where there is none, as the generator saw it."""
-        return [self.log[one.id].ms if one.id in self.log else one.ms for one in samples]
+    def server_ms(self, asked: Iterable[Sample | Probe]) -> list[float]:
+        """By the service's own clock, in its log; none of a service elsewhere."""
+        log = self.log or {}
+        return [log[one.id].ms for one in asked if one.id in log]
 
 
 def read_log(file: Path) -> dict[str, Served]:
@@ -270,34 +277,40 @@ def _flood(run: Run) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     crowded = run.of("burst", "flood")
     refused = [one for stage in crowded for one in run.asked(stage, status=429)]
-    if crowded and run.log:
+    if crowded and run.log is not None:
         ms, read = run.server_ms(refused), [run.log[one.id].read for one in refused if one.id in run.log]
         told = f"p50 {percentile(ms, 0.5):.1f} ms, the slowest {max(ms, default=math.nan):.0f} ms, of {len(ms)}"
         found["refusal_p99_ms"] = figure(percentile(ms, 0.99), told)
         found["refusal_body"] = figure(sum(one > 0 for one in read) if read or not refused else None, f"of {len(read)}")
     for stage in run.of("flood"):
-        mark = run.mark(stage)
-        alone = run.server_ms(one for other in run.of("alone") for one in run.asked(other))
-        taken = run.server_ms(run.asked(stage))
+        mark, clock = run.mark(stage), SEEN if run.log is None else ""
+        told_ms = _seen_ms if run.log is None else run.server_ms
+        alone = told_ms([one for other in run.of("alone") for one in run.asked(other)])
+        taken = told_ms(run.asked(stage))
         told = f"{percentile(taken, 0.95):.0f} ms / {percentile(alone, 0.95):.0f} ms, {len(taken)} of {mark.rate:.0f} a second"
         in_time = run.in_time(stage, run.asked(stage))
         capacity = mark.rate / stage.times if stage.times else 0.0
         found["flood_loss"] = figure(
             1 - in_time / capacity if capacity else None, f"{in_time:.1f} answered a second of the {capacity:.1f} of before"
         )
-        found["accepted_p95"] = figure(percentile(taken, 0.95) / percentile(alone, 0.95), f"{told}, {mark.unsent} unsent")
+        found[f"accepted_p95{clock}"] = figure(
+            percentile(taken, 0.95) / percentile(alone, 0.95), f"{told}, {mark.unsent} unsent"
+        )
         probes = [one for one in run.watch.probes if mark.begun <= one.at <= mark.ended]
         fine = [one for one in probes if one.status == 200]
-        server = [run.log[one.id].ms if one.id in run.log else one.ms for one in fine]
         told = f"{len(probes)} probes; p99 as the watcher saw it {percentile([one.ms for one in fine], 0.99):.0f} ms"
         if missed := len(probes) - len(fine):
             told += f"; {missed} were not answered 200"
-        found["probe_p99_ms"] = figure(percentile([*server, *[math.inf] * missed], 0.99), told)
+        found[f"probe_p99_ms{clock}"] = figure(percentile([*told_ms(fine), *[math.inf] * missed], 0.99), told)
         weights = [one.value for one in run.watch.memory_mb if mark.begun <= one.at <= mark.ended]
         before = [one.value for one in run.watch.memory_mb if one.at < mark.begun]
         if weights and before:
             found["overload_memory"] = figure(max(weights) / before[-1], f"{max(weights):.0f} MB / {before[-1]:.0f} MB")
     return found
+
+
+def _seen_ms(asked: Iterable[Sample | Probe]) -> list[float]:
+    return [one.ms for one in asked]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -16,6 +16,7 @@ from loadtests.errors import ServiceFailed
 from settings import PREFIX, ROOT, Settings
 
 STARTS_WITHIN_S, LEAVES_WITHIN_S = 90.0, 40.0
+LOG = "service.log"  # in the report's folder
 TESTED = (
     "bundle",
     "runtime",
@@ -34,8 +35,17 @@ SET = {"requests_per_minute": 0, "log_format": "json", "log_level": "info"}  # o
 @dataclass(frozen=True, slots=True)
 class Service:
     url: str
-    pid: int
+    process: subprocess.Popen[bytes]
     log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def left(self) -> str | None:
+        """What is to be said where it is not there any more."""
+        code = self.process.poll()
+        return None if code is None else f"The service left with {code} before the end. Its last lines: {_tail(self.log)}"
 
 
 def environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
@@ -57,9 +67,7 @@ def running(data: Path, log: Path, settings: Settings) -> Iterator[Service]:
     with log.open("w", encoding="utf-8") as written:
         child = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=written, stderr=written)
     try:
-        yield Service(_address(child, log), child.pid, log)
-        if child.poll() is not None:
-            raise ServiceFailed(f"The service left with {child.returncode} before the end. Its last lines: {_tail(log)}")
+        yield Service(_address(child, log), child, log)
     finally:
         child.terminate()
         try:

@@ -38,7 +38,7 @@ class Report:
 
     @property
     def kept(self) -> bool:
-        return all(one.met for one in self.verdicts)
+        return self.run.left is None and all(one.met for one in self.verdicts)
 
 
 def write(report: Report, folder: Path) -> None:
@@ -56,6 +56,7 @@ def write(report: Report, folder: Path) -> None:
     told = {
         "scenario": report.run.scenario,
         "kept": report.kept,
+        "left": report.run.left,
         "figures": {name: asdict(one) for name, one in report.figures.items()},
         "levels": [{"name": one.level.name, "most": one.level.most, "met": one.met} for one in report.verdicts],
         "stages": [asdict(one) for one in report.lines],
@@ -70,7 +71,13 @@ def table(report: Report) -> list[str]:
     judged = {one.level.name for one in report.verdicts}
     said = [(_word(one), one.level.name, _short(one.value), f"≤ {one.level.most:g}", one.detail) for one in report.verdicts]
     said += [("", name, _short(one.value), "", one.detail) for name, one in report.figures.items() if name not in judged]
-    first = [f"{report.run.scenario}: {report.asks}", "", *_aligned([_HEADS, *[_cells(one) for one in report.lines]], texts=2)]
+    left = [report.run.left] if report.run.left else []
+    first = [
+        f"{report.run.scenario}: {report.asks}",
+        *left,
+        "",
+        *_aligned([_HEADS, *[_cells(one) for one in report.lines]], texts=2),
+    ]
     wrong = [f"wrong: {name}: {why}" for name, why in list(report.run.wrong.items())[:5]]
     if weights := _weights(report.run):
         first += ["", *_aligned([("memory of all its processes, MB", "begins", "ends", "most"), *weights], texts=1)]
@@ -121,12 +128,13 @@ def _page(report: Report) -> str:
     charts = _chart("p95 of identifications, ms, second by second", _p95(run.samples))
     if run.watch.memory_mb:
         charts += _chart("memory of all the service's processes, MB", run.watch.memory_mb)
+    left = f"<p class=missed>{_text(run.left)}</p>" if run.left else ""
     wrong = "".join(f"<li><code>{_text(name)}</code>: {_text(why)}</li>" for name, why in list(run.wrong.items())[:20])
     return (
         f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
         f"<title>Flukeprint load test: {_text(run.scenario)}</title><style>{STYLE}</style>"
         f"<h1>{_text(run.scenario)}: {'every level kept' if report.kept else 'a level was missed'}</h1>"
-        f"<p class=asks>{_text(report.asks)}</p>"
+        f"<p class=asks>{_text(report.asks)}</p>{left}"
         "<h2>Levels</h2><table><tr><th class=t></th><th class=t>what</th><th>value</th><th>level</th><th class=t></th></tr>"
         f"{rows}</table>"
         f"<h2>Stages</h2><table><tr>{heads}</tr>{stages}</table>{charts}"

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.station import open_station
@@ -64,6 +64,7 @@ def run(wanted: Wanted, settings: Settings, tell: Tell) -> Report:
     chosen, levels = scenario(wanted.scenario), read_levels(wanted.levels)
     if wanted.url is not None:
         _refuse_address(wanted.url)
+        _refuse_key(wanted.key)
         if chosen.writes:
             raise LoadtestRefused(
                 f"The scenario {chosen.name} enrols, and a catalogue of yours is not the place for drawn animals. "
@@ -82,6 +83,8 @@ def run(wanted: Wanted, settings: Settings, tell: Tell) -> Report:
     told = figures.figures(seen)
     made = Report(seen, chosen.asks, figures.lines(seen), told, judge(told, levels))
     report.write(made, wanted.out)
+    if seen.left:
+        raise ServiceFailed(f"{seen.left} What was seen until then is in {wanted.out}.")
     return made
 
 
@@ -97,14 +100,15 @@ def _here(wanted: Wanted, settings: Settings, chosen: Scenario, photos: Sequence
     tell(f"making a catalogue of {sightings:,} sightings …")
     settings = settings.model_copy(update={"database_url": None, "qdrant_url": None, "keep_photos": "original"})
     ground = make_ground(folder, settings, sightings=sightings, bare=cores())
-    with own.running(ground.live, folder / "log.txt", settings) as service:
+    with own.running(ground.live, wanted.out / own.LOG, settings) as service:
         plan = _plan(wanted, stages, photos, folder, service.url, ground.bare)
         with Watch(service.url, None, service.pid, probe_every_s(stages)) as watch:
             seen = _attack(plan, folder, wanted.out, own.environment(settings, os.environ), tell)
+        left = service.left()
     tell(f"checking {len(seen.samples):,} answers …")
     with open_station(settings.model_copy(update={"data_dir": ground.offline}), streams=cores()) as station:
         wrong = Offline(station, [photo.path for photo in photos], newcomers).wrong(seen.samples)
-    return _run(chosen, stages, seen, watch, wrong, figures.read_log(service.log))
+    return replace(_run(chosen, stages, seen, watch, wrong, figures.read_log(service.log)), left=left)
 
 
 def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder: Path, tell: Tell) -> Run:
@@ -115,11 +119,16 @@ def _elsewhere(wanted: Wanted, chosen: Scenario, photos: Sequence[Asked], folder
     plan = _plan(wanted, stages, photos, folder, wanted.url)
     with Watch(wanted.url, wanted.key, None, probe_every_s(stages)) as watch:
         seen = _attack(plan, folder, wanted.out, os.environ, tell)
-    return _run(chosen, stages, seen, watch, Quiet(known).wrong(seen.samples), {})
+    return _run(chosen, stages, seen, watch, Quiet(known).wrong(seen.samples), None)
 
 
 def _run(
-    chosen: Scenario, stages: Sequence[Stage], seen: Seen, watch: Watch, wrong: Mapping[str, str], log: Mapping[str, Served]
+    chosen: Scenario,
+    stages: Sequence[Stage],
+    seen: Seen,
+    watch: Watch,
+    wrong: Mapping[str, str],
+    log: Mapping[str, Served] | None,
 ) -> Run:
     asked = {stage.name: stage for stage in stages if stage.role not in BARE}  # each once, however many turns it had
     turns = {name: [mark for mark in seen.marks if mark.stage == name] for name in asked}
@@ -184,6 +193,11 @@ def _refuse_address(url: str) -> None:
         fits = False
     if not fits:
         raise LoadtestRefused(f"{url!r} is no address of a service: expected http:// or https://, a host, and no path.")
+
+
+def _refuse_key(key: str | None) -> None:
+    if key is not None and not (key.isascii() and key.isprintable() and key.strip()):
+        raise LoadtestRefused("--key is no key: expected is what `flukeprint keys create` printed, without anything around it.")
 
 
 def _asked_once(url: str, key: str | None, photo: Asked) -> dict[str, object]:

@@ -76,6 +76,7 @@ class Border:
                 return await receive()
             if body.given_up:
                 raise self._crowded()
+            began = time.perf_counter()
             try:
                 async with asyncio.timeout(max(0.0, min(until - time.monotonic(), self.silence_s))) as body.waits:
                     message = await receive()
@@ -85,6 +86,7 @@ class Border:
                 raise TooSlow("The request did not come to its end in time. Send it again, on a better line.") from None
             finally:
                 body.waits = None
+                scope["flukeprint.body_s"] = scope.get("flukeprint.body_s", 0.0) + time.perf_counter() - began
             if message["type"] == "http.disconnect":
                 raise ClientGone("The client left before its request had come to its end.")
             if body.given_up:

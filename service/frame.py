@@ -67,9 +67,11 @@ class Frame:
 
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None)
-        self._measures.tell_request(route, scope["method"], status, seconds, scope.get("flukeprint.problem"))
+        body_s = scope.get("flukeprint.body_s", 0.0)  # in which the client was waited for
+        self._measures.tell_request(route, scope["method"], status, seconds - body_s, scope.get("flukeprint.problem"))
         more: dict[str, Any] = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
         caller = scope.get("state", {}).get("caller")
-        more |= {"ms": round(seconds * 1000, 1), "read": scope.get("flukeprint.read", 0), "who": getattr(caller, "name", None)}
+        more |= {"ms": round(seconds * 1000, 1), "body_ms": round(body_s * 1000, 1)}
+        more |= {"read": scope.get("flukeprint.read", 0), "who": getattr(caller, "name", None)}
         client = scope.get("client")
         log.info("answered", extra=more | {"address": client[0] if client else None})

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -49,3 +54,30 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the folder {folder.name}/ beside the checkout, or FLUKEPRINT_TEST_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_otherwise() -> Callable[..., Path]:
+    """A bundle made of another by preparing its input otherwise, with the golden vectors that it then gives."""
+    from encoder.encode import open_encoder
+    from encoder.golden import golden_photo
+    from encoder.preprocess import to_tensor
+    from encoder.session import open_session
+
+    def made(of: Path, folder: Path, **said: Any) -> Path:
+        shutil.copytree(of, folder)
+        contract = json.loads((folder / "bundle.json").read_text("utf-8")) | said
+        numbers = [golden["photo"] for golden in contract["golden"]]
+        contract["golden"] = []
+        (folder / "bundle.json").write_text(json.dumps(contract), "utf-8")
+        with closing(open_encoder(folder)) as encoder, closing(open_session(encoder.bundle)) as session:
+            bundle = encoder.bundle
+            for number in numbers:
+                pixels = golden_photo(number)
+                fit = bundle.shape.fit(pixels.shape[1], pixels.shape[0])
+                vector, norm = session.run(to_tensor(pixels, fit, bundle.mean, bundle.std))
+                contract["golden"].append({"photo": number, "norm": float(norm), "vector": vector.tolist()})
+        (folder / "bundle.json").write_text(json.dumps(contract), "utf-8")
+        return folder
+
+    return made

@@ -123,7 +123,7 @@ def embedder_of(config: Config, weights: Mapping[str, torch.Tensor]) -> Embedder
     try:
         made.load_state_dict(weights)
     except RuntimeError as error:
-        raise CheckpointRefused(f"The run has another encoder than this configuration makes: {error}") from error
+        raise CheckpointRefused(f"The run has another encoder than this configuration makes: {_begin(error)}") from error
     return made
 
 
@@ -197,7 +197,13 @@ def load_backbone(backbone: nn.Module, source: Path) -> None:
     try:
         backbone.load_state_dict({name: state[name] for name in own})
     except RuntimeError as error:
-        raise ConfigRefused(f"{file} is of another backbone than {type(backbone).__name__}: {error}.") from error
+        raise ConfigRefused(f"{file} is of another backbone than {type(backbone).__name__}: {_begin(error)}") from error
+
+
+def _begin(error: RuntimeError) -> str:
+    """Of what may be a line for each of some hundred tensors."""
+    said = " ".join(str(error).split())
+    return said if len(said) <= 300 else f"{said[:300]} …"
 
 
 def _first(backbone: nn.Module, stages: int) -> Iterator[nn.Module]:

@@ -57,12 +57,7 @@ def as_page(judged: Judged, images: Path) -> str:
         f"({made['n_gallery']} photos) of the gallery. In brackets what 95 of 100 draws of individuals span.{_cost(made)}</p>",
         _table(made),
         "<h2>Known or new</h2>",
-        _plot("ROC: known animals accepted against new ones accepted", [roc(known, new)], (0, 1)),
-        _plot(
-            "DET: known animals refused against new ones accepted",
-            [[(accepted, 1 - kept) for accepted, kept in roc(known, new)]],
-            (0, 1),
-        ),
+        *_curves(roc(known, new)),
         _plot("Best scores of known (blue) and of new animals (red)", *histograms(known, new)),
         _open_set(made["open_set"]),
         _targets(made.get("targets", {})),
@@ -94,6 +89,16 @@ def roc(known_best: npt.NDArray[np.floating], new_best: npt.NDArray[np.floating]
         return []
     thresholds = np.quantile(np.concatenate([known_best, new_best]), np.linspace(1, 0, 101))
     return [(0.0, 0.0), *((float((new_best >= t).mean()), float((known_best >= t).mean())) for t in thresholds)]
+
+
+def _curves(points: Points) -> list[str]:
+    if not points:
+        return ["<p>Curves of known against new take queries of both, and these are of one kind alone.</p>"]
+    refused = [(accepted, 1 - kept) for accepted, kept in points]
+    return [
+        _plot("ROC: known animals accepted against new ones accepted", [points], (0, 1)),
+        _plot("DET: known animals refused against new ones accepted", [refused], (0, 1)),
+    ]
 
 
 def histograms(
@@ -178,7 +183,8 @@ def _cost(made: dict[str, Any]) -> str:
 def _targets(made: dict[str, Any]) -> str:
     said = {True: "met", False: "missed", None: "not measured"}
     lines = [
-        f"<tr><td>{name}<td>{one['target']}<td>{_figure(one['value'])}<td>{said[one['met']]}" for name, one in made.items()
+        f"<tr><td>{name}<td>{html.escape(one['target'])}<td>{_figure(one['value'])}<td>{said[one['met']]}"
+        for name, one in made.items()
     ]
     return f"<table><tr>{_heads('at 5 % of new animals accepted', 'target', 'measured', '')}{''.join(lines)}</table>"
 

@@ -50,7 +50,9 @@ class Split:
             given = json.loads(source.read_text("utf-8"))
             split = Split(int(given["seed"]), str(given["data"]), given["parts"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SplitRefused(f"{source} is not a split ({error!r}). Make it again from its seed.") from error
+            raise SplitRefused(
+                f"{source} is not a split ({error!r}). Copy the run's own back, or teach it again: another has other figures."
+            ) from error
         if split.data != data or set(split.parts) != {key(row) for row in table.rows}:
             raise SplitRefused(
                 f"{source} is a split of other photos: its data hash is {split.data[:12]}, these have {data[:12]}."

@@ -32,6 +32,7 @@ WILDBOOK = {  # a sheet has both of an identity's columns, and fills one
 ASSET = "Encounter.mediaAsset"
 LONG = 4096  # characters: no file system takes a longer path
 _END = "\0the end of the table"
+_SEPARATOR = re.compile(r"""sep=([,;\t|])[ \t,;]*\r?\n""", re.IGNORECASE)  # what a spreadsheet is told first
 _DAY = r"(\d{4})([-/:]?)(\d{2})\2(\d{2})"  # also 20190731, and EXIF's 2019:07:31
 _TIME = r"[T ] *\d{1,2}(?:[:.]?\d{2})*(?:[.,]\d+)? *(?:[AaPp][Mm]|Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
 _DATE = re.compile(f"{_DAY}(?:{_TIME})?", re.ASCII)
@@ -105,8 +106,12 @@ def _columns(field: str, header: list[str]) -> Iterator[str]:
 def _lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line that it begins on. A row of our own stands last: what swallows it is a quote never closed."""
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + len(_END)))  # one long cell is one row's fault
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    told = _SEPARATOR.match(text)
+    delimiter = told[1] if told else max(",;\t", key=text.partition("\n")[0].count)
     lines, began = csv.reader(io.StringIO(f"{text}\n{_END}\n", newline=""), delimiter=delimiter), 1
+    if told:
+        next(lines)
+        began = 2
     for cells in lines:
         if cells and _END in cells[-1]:
             if cells == [_END]:
@@ -219,12 +224,12 @@ def read_folder(folder: Path) -> Table:
 
 
 def _is_text(name: str) -> bool:
-    """Whether every byte of a file's name was a letter; no table could name it otherwise."""
+    """Whether every byte of a file's name was a letter; no table could name it otherwise. A zero byte is in none."""
     try:
         name.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in name
 
 
 def write_csv(rows: tuple[Row, ...], target: Path) -> None:
@@ -260,7 +265,8 @@ def _take(given: Mapping[str, str], line: int, rows: list[Row], findings: list[F
     try:
         box = _box(given["box"]) if given["box"] else None
     except (ValueError, OverflowError):  # OverflowError: a side that is infinite
-        said = f"the box {given['box'][:40]!r} is not one: expected x y width height in pixels, width and height > 0"
+        said = f"the box {given['box'][:40]!r} is not one: expected x y width height in pixels, "
+        said += "x and y of 0 or more, width and height above 0"
         problems.append(("box", said))
     findings.extend(Finding("error", kind, line, path[:LONG], said) for kind, said in problems)
     if not problems:

@@ -112,8 +112,12 @@ def _labels(rows: Sequence[Row], today: date | None) -> Iterator[Finding]:
                 dates[row.identity, row.encounter].add(row.date)
         if today is not None and row.date is not None and row.date > today:
             yield _error("future", row, f"the date {row.date} has not come yet")
-    if len(of) == 1:
-        yield _error("one-individual", rows[0], "all photos are of one individual: there is nothing to tell apart")
+    named = of.keys() - {NEW}
+    if len(named) < 2:
+        said = (
+            f"all photos that have a name are of {next(iter(named))}" if named else f"all photos are {NEW}, so none has a name"
+        )
+        yield _error("one-individual", rows[0], f"{said}: there is nothing to tell apart, which takes two individuals")
     for identity, group in of.items():
         if identity == NEW:
             yield _warning(

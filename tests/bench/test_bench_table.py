@@ -42,12 +42,19 @@ def test_nothing_stays_nothing_and_a_number_that_is_gone_is_told() -> None:
     ]
 
 
-def test_figures_that_cannot_be_read_are_not_written_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"subjects": ', "[]", "null", '{"subjects": []}', '{"subjects": {"scale": {}}}',
+        '{"subjects": {"scale": {"rows": [{"name": "a", "value": 1}]}}}',
+    ],
+)  # fmt: skip
+def test_figures_that_cannot_be_read_are_not_written_over(text: str, tmp_path: Path) -> None:
     kept = tmp_path / "kept.json"
-    kept.write_text('{"subjects": ')
+    kept.write_text(text)
     with pytest.raises(SystemExit, match="cannot be read"):
         command.main(["--only", "scale", "--out", str(kept)])
-    assert kept.read_text() == '{"subjects": '
+    assert kept.read_text() == text
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(
@@ -98,7 +105,8 @@ def test_the_plot_shows_each_measure_at_each_size() -> None:
         for size in (1_000, 10_000, 1_000_000)
         for what, unit in (("identify", "ms"), ("start", "s"), ("memory", "GB"))
     ]
-    drawn = ET.fromstring(growth([*rows, {"name": "identify at 10,000 / at 1,000", "value": 1.0}]))
+    none = {"name": "start at 100,000, s", "value": None}  # as what was not a number is kept
+    drawn = ET.fromstring(growth([*rows, none, {"name": "identify at 10,000 / at 1,000", "value": 1.0}]))
     texts = [one.text for one in drawn.iter() if one.tag.endswith("text")]
     assert {"one photo identified, ms", "start, s", "memory, GB", "1,000,000"} <= set(texts)
     assert len([one for one in drawn.iter() if one.tag.endswith("polyline")]) == 3

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import numpy as np
@@ -78,15 +78,26 @@ def test_the_last_word_counts_and_the_merged_are_who_they_are_now(catalogue: Cat
     assert [(one.decision, one.probability) for one in found] == [("known", 0.9)] * 2
 
 
-def test_drift_is_kept_once_an_hour_and_only_when_it_moved(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_an_hour_is_kept_what_its_last_look_found(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(catalogue, {"Muddy": 1})
-    watch = Watch(catalogue)
+    watch, now = Watch(catalogue), datetime(2026, 5, 1, 10, 5, tzinfo=UTC)
+
+    class Clock:
+        @staticmethod
+        def now(zone: tzinfo) -> datetime:
+            return now.astimezone(zone)
+
+    monkeypatch.setattr(watching, "datetime", Clock)
     assert watch.keep_drift(BUNDLE, photos=1, measured={"a": 1})
-    assert not watch.keep_drift(BUNDLE, photos=2, measured={"a": 2})
-    monkeypatch.setattr(watching, "KEEP_EVERY", timedelta(0))
-    assert not watch.keep_drift(BUNDLE, photos=2, measured={"a": 1})
-    assert watch.keep_drift(BUNDLE, photos=3, measured={"a": 2})
-    assert [(one.photos, one.measured) for one in watch.drifts(BUNDLE, 5)] == [(3, {"a": 2}), (1, {"a": 1})]
+    now += timedelta(minutes=50)
+    assert watch.keep_drift(BUNDLE, photos=2, measured={"a": 2})
+    now += timedelta(minutes=10)  # of the next hour
+    assert not watch.keep_drift(BUNDLE, photos=2, measured={"a": 2}), "nothing has moved"
+    assert watch.keep_drift(BUNDLE, photos=3, measured={"a": 3})
+    assert [(one.at.minute, one.photos, one.measured) for one in watch.drifts(BUNDLE, 5)] == [
+        (5, 3, {"a": 3}),
+        (55, 2, {"a": 2}),
+    ]
 
 
 def test_sizes_are_those_of_the_live(catalogue: Catalogue) -> None:

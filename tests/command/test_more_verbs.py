@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from said import ROOT, SMALL, Run
 from demo import animals
 
 
-def test_bundles_are_listed_shown_added_compared_and_used(run: Run, photos: Path, tmp_path: Path) -> None:
+def test_bundles_are_listed_shown_added_compared_and_used(
+    run: Run, photos: Path, tmp_path: Path, prepared_otherwise: Callable[..., Path]
+) -> None:
     known = {one["name"]: one for one in run("bundles", "list", "--json").json["bundles"]}
     assert set(known) == {"beluga-lite0", "beluga-lite0-judged", "starter-lite0"}
     shipped = known["beluga-lite0"]
@@ -28,9 +31,8 @@ def test_bundles_are_listed_shown_added_compared_and_used(run: Run, photos: Path
     refused = run("bundles", "add", other)
     assert refused.code == 1
     assert "off its golden vectors" in refused.err
-    contract["golden"] = []
-    (other / "bundle.json").write_text(json.dumps(contract))
-    added = run("bundles", "add", other, "--json").json["id"]
+    sound = prepared_otherwise(ROOT / "bundles" / shipped["name"], tmp_path / "sound", name="other", mean=[0.4, 0.4, 0.4])
+    added = run("bundles", "add", sound, "--json").json["id"]
     used = run("bundles", "use", "other", "--json")
     assert used.json == {
         "bundle_id": added,
@@ -70,7 +72,8 @@ def test_a_bundle_is_evaluated_on_two_tables(run: Run, photos: Path, tmp_path: P
     assert "Not measured: largest_drop, which takes --robustness" in shown
     known = run("evaluate", "--gallery", tmp_path / "gallery.csv", "--query", tmp_path / "gallery.csv", "--images", photos).out
     assert "Targets missed: none of those measured" in known
-    assert "Not measured: precision, recall, specificity, f1, which take queries of animals that the gallery lacks" in known
+    assert "Not measured: precision, recall, specificity, f1, which take queries of animals that the gallery has, and" in known
+    assert "closed.csv and stranger.csv" in known
     assert run("evaluate", *tables[:2], "--query", tmp_path / "none.csv").code == 1
 
 

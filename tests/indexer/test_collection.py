@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,13 +65,13 @@ def test_identity_is_drawn_once_by_two_who_open_a_catalogue_at_once(station: Sta
 
 
 def test_bundle_that_is_removed_takes_its_collection_along(
-    on_server: Settings, whales: Path, qdrant: QdrantClient, tmp_path: Path
+    on_server: Settings,
+    whales: Path,
+    qdrant: QdrantClient,
+    tmp_path: Path,
+    prepared_otherwise: Callable[..., Path],
 ) -> None:
-    shutil.copytree(DEFAULT_BUNDLE, tmp_path / "other")
-    contract = json.loads((tmp_path / "other" / "bundle.json").read_text())
-    contract |= {"name": "other", "mean": [0.4, 0.4, 0.4], "golden": []}
-    (tmp_path / "other" / "bundle.json").write_text(json.dumps(contract))
-    registry.add(on_server, tmp_path / "other")
+    registry.add(on_server, prepared_otherwise(DEFAULT_BUNDLE, tmp_path / "other", name="other", mean=[0.4, 0.4, 0.4]))
     with open_station(on_server) as station:
         enrol_one(station, whales, 0)
         old = station.bundle_id

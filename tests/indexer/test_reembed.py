@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,14 +31,10 @@ from vector_db.port import Point
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The starter with its input prepared otherwise: another bundle, which gives other vectors."""
+def other(tmp_path_factory: pytest.TempPathFactory, prepared_otherwise: Callable[..., Path]) -> Path:
+    """The default with its input prepared otherwise: another bundle, which gives other vectors."""
     folder = tmp_path_factory.mktemp("bundles") / "other"
-    shutil.copytree(DEFAULT_BUNDLE, folder)
-    contract = json.loads((folder / "bundle.json").read_text())
-    contract |= {"name": "other", "mean": [0.4, 0.4, 0.4], "std": [0.6, 0.6, 0.6], "golden": []}
-    (folder / "bundle.json").write_text(json.dumps(contract))
-    return folder
+    return prepared_otherwise(DEFAULT_BUNDLE, folder, name="other", mean=[0.4, 0.4, 0.4], std=[0.6, 0.6, 0.6])
 
 
 @pytest.fixture

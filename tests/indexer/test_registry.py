@@ -103,6 +103,24 @@ def test_what_cannot_be_used_is_not_added(settings: Settings, given: Path) -> No
     assert not (settings.data_dir / "bundles").exists()
 
 
+def test_bundle_that_states_no_vectors_is_not_added_and_takes_no_sound_copy_s_place(settings: Settings, given: Path) -> None:
+    kept = registry.add(settings, given).bundle
+    changed(given, lambda contract: contract.update(golden=[]))
+    with pytest.raises(BundleNotUsed, match=r"states no golden vectors.* Nothing was added"):
+        registry.add(settings, given)
+    assert load_bundle(kept.folder).golden == kept.golden
+
+
+def test_damaged_copy_is_named_by_its_name_too(settings: Settings, given: Path) -> None:
+    bundle = registry.add(settings, given).bundle
+    (bundle.folder / "bundle.json").write_text("{")
+    for wanted in (bundle.id, "own"):
+        with pytest.raises(BundleNotUsed, match=f"To mend it.*remove {bundle.id}"):
+            registry.find(settings, None, wanted)
+    with pytest.raises(BundleNotUsed, match="There is no bundle called 'ow'"):
+        registry.find(settings, None, "ow")
+
+
 def test_copy_has_the_mode_of_any_new_folder(settings: Settings, given: Path, tmp_path: Path) -> None:
     """A service that runs as another user reads it."""
     (tmp_path / "new").mkdir()

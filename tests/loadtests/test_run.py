@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from demo import animals
@@ -19,7 +25,7 @@ from indexer.given import Given
 from indexer.sightings import Source
 from indexer.station import open_station
 from loadtests.errors import LoadtestRefused
-from loadtests.figures import Bare, Run, Served, figures, percentile
+from loadtests.figures import Bare, Run, Served, figures, lines, percentile
 from loadtests.levels import Figure, Level, judge, read_levels
 from loadtests.own import environment
 from loadtests.plan import Mark, Sample, Seen, Spent, Stage, Turn
@@ -246,10 +252,23 @@ def test_what_a_burst_leaves_behind_is_no_recovery() -> None:
     )
 
 
+def test_levels_of_the_server_are_not_judged_by_a_clock_elsewhere() -> None:
+    stages = [stage("one", "alone"), stage("ten", "flood")]
+    samples = [Sample(f"a{n}", "one", "identify", "p", n, n + 0.5, 200, body="{}") for n in range(10)]
+    samples += [Sample(f"b{n}", "ten", "identify", "p", 10 + n, 15 + n, 200, body="{}") for n in range(10)]
+    run = replace(seen(stages, samples), log=None)
+    run.watch.probes += [Probe(str(n), "/healthz", 200, 10 + n, 99.0) for n in range(9)]
+    found = figures(run)
+    assert (found["accepted_p95_seen"].value, found["probe_p99_ms_seen"].value) == (10.0, 99.0)
+    assert not {"accepted_p95", "probe_p99_ms", "refusal_p99_ms"} & {one.level.name for one in judge(found, read_levels())}
+    assert all(math.isnan(one.server_p95_ms) for one in lines(run))
+
+
 def test_probes_that_fail_are_no_quick_ones() -> None:
     run = seen([stage("ten", "flood")], [])
-    run.watch.probes += [Probe(str(n), "/healthz", 200, n, 1.0) for n in range(9)]
-    assert figures(run)["probe_p99_ms"].value == 1.0, "as the watcher saw it, where there is no log"
+    run.watch.probes += [Probe(str(n), "/healthz", 200, n, 9.0) for n in range(9)]
+    run = replace(run, log={str(n): Served(200, 1.0, 0) for n in range(9)})
+    assert figures(run)["probe_p99_ms"].value == 1.0
     run.watch.probes.append(Probe("x", "/metrics", 503, 9, 1.0))
     found = figures(run)["probe_p99_ms"]
     assert math.isinf(found.value)
@@ -354,6 +373,67 @@ def test_the_service_under_test_keeps_nothing_where_this_one_does() -> None:
     assert told["FLUKEPRINT_STREAMS"] == "3"
     assert Path(told["FLUKEPRINT_BUNDLE"]).is_absolute()
     assert not [name for name in told if "URL" in name or "DIR" in name or "FILE" in name]
+
+
+def test_a_key_that_is_none_is_said_as_such(tmp_path: Path) -> None:
+    for key in ("", " ", "fp_a\n", "schlüssel"):
+        with pytest.raises(LoadtestRefused, match="--key is no key"):
+            run_loadtest(Wanted("closed", url="http://127.0.0.1:9", key=key, out=tmp_path), read_settings({}), print)
+
+
+def test_a_listener_that_speaks_no_http_is_told_as_that(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer, args=(listener, b"220 mail.example ESMTP\r\n"), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(LoadtestRefused, match="does not answer"):
+            run_loadtest(Wanted("closed", url=url, out=tmp_path), read_settings({}), print)
+
+
+def _answer(listener: socket.socket, words: bytes) -> None:
+    with listener.accept()[0] as client:
+        client.recv(1_000)
+        client.sendall(words)
+
+
+@contextmanager
+def running(*words: str) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """A load test under way, and the service that it asks."""
+    command = [sys.executable, str(ROOT / "cli.py"), "loadtest", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as test:
+        try:
+            assert test.stderr is not None
+            assert next((line for line in test.stderr if line.startswith("asking for")), None)
+            children = psutil.Process(test.pid).children()
+            yield test, next(one for one in children if "serve" in one.cmdline())
+        finally:
+            test.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(260)
+def test_a_service_that_dies_under_its_load_leaves_its_log_and_a_report_of_what_was_seen(tmp_path: Path) -> None:
+    with running("--scenario", "enrolling", "--seconds", "8", "--out", str(tmp_path)) as (test, service):
+        time.sleep(6)
+        service.kill()
+        _, said = test.communicate(timeout=200)
+    assert test.returncode == 1
+    assert "The service left with -9 before the end" in said
+    assert str(tmp_path) in said
+    told = json.loads((tmp_path / "figures.json").read_text("utf-8"))
+    assert "left with -9" in told["left"]
+    assert told["kept"] is False
+    assert told["stages"][0]["requests"] > 0
+    assert '"answered"' in (tmp_path / "service.log").read_text("utf-8")
+    assert "left with -9" in (tmp_path / "index.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(160)
+def test_a_load_test_that_is_told_to_end_ends_its_service(tmp_path: Path) -> None:
+    with running("--scenario", "enrolling", "--seconds", "60", "--out", str(tmp_path)) as (test, service):
+        test.terminate()
+        assert test.wait(60) == 128 + signal.SIGTERM
+        service.wait(10)
 
 
 @pytest.mark.parametrize("url", ["10.0.0.5", "http://[::1", "ftp://a", "http://", "http://a/prefix"])

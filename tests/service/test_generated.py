@@ -21,7 +21,7 @@ from settings import ROOT
 
 EXAMPLES = int(os.environ.get("FLUKEPRINT_TEST_EXAMPLES", "3"))
 LINKS_S = int(os.environ.get("FLUKEPRINT_TEST_LINKS_S", "12"))
-ROUNDS = 5
+ROUNDS = 20
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 # Keys have tests of their own: a made-up one would end nearly every request at the door. Only our own links, no guessed ones.
 CONFIG = """

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -24,6 +26,7 @@ from service import jobs
 from service.measures import Measures
 from service.watching import Watcher
 
+ROUTE = frozenset({("route", "/v1/identify")})
 Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -67,6 +70,19 @@ def test_an_identification_is_counted_by_route_stage_and_decision(start: Start, 
     assert value(found, "probability_sum", decision=answer["decision"]) == pytest.approx(answer["probability"])
     assert value(found, "similarity_sum") == pytest.approx(answer["candidates"][0]["score"])
     assert value(found, "photos_total", outcome="identified") == 1
+
+
+def test_how_slowly_a_client_sends_is_no_time_that_the_service_takes(start: Start, photo: Photo) -> None:
+    service, body = start(), photo(1, 0)
+    parts = urlsplit(service.url)
+    head = f"POST /v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((parts.hostname, parts.port or 80), 30) as client:
+        client.sendall(head.encode() + body[:100])
+        time.sleep(3)
+        client.sendall(body[100:])
+        assert client.recv(12) == b"HTTP/1.1 200"
+    found = until(service.url, lambda now: ("flukeprint_request_seconds_count", ROUTE) in now)
+    assert 0 < value(found, "request_seconds_sum", route="/v1/identify") < 2.5
 
 
 def test_sizes_jobs_and_the_bundle_are_told_soon_after_a_change(start: Start, photo: Photo) -> None:

@@ -26,6 +26,7 @@ from encoder.session import RUNTIMES  # noqa: E402
 from training.borrowed import borrow  # noqa: E402
 from training.config import Config  # noqa: E402
 from training.errors import ConfigRefused  # noqa: E402
+from training.export import export_bundle  # noqa: E402
 from training.model import first_backbone, load_backbone, size_for  # noqa: E402
 from training.saved import hub_config  # noqa: E402
 
@@ -67,7 +68,29 @@ def test_weights_that_do_not_fit_and_names_that_do_not_exist_are_refused(tmp_pat
         borrow("test_efficientnet", tmp_path / "b", name="b", version="1", licence="MIT", checkpoint=tmp_path / "weights.pt")
     with pytest.raises(ConfigRefused, match="cannot be made"):
         borrow("no_such_net", tmp_path / "b", name="b", version="1", licence="MIT", checkpoint=tmp_path / "weights.pt")
+    other = timm.create_model("test_efficientnet", pretrained=False)
+    torch.save({name: torch.zeros(3, *value.shape) for name, value in other.state_dict().items()}, tmp_path / "weights.pt")
+    with pytest.raises(ConfigRefused, match="of another backbone") as refused:
+        borrow("test_efficientnet", tmp_path / "b", name="b", version="1", licence="MIT", checkpoint=tmp_path / "weights.pt")
+    assert len(str(refused.value)) < 700
     assert not (tmp_path / "b").exists()
+
+
+def test_network_that_makes_nothing_of_a_photo_that_is_all_mean_becomes_a_bundle(tmp_path: Path) -> None:
+    class Biasless(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolve = torch.nn.Conv2d(3, 16, 32, stride=32, bias=False)
+
+        def forward(self, pixels: Any) -> Any:
+            return self.convolve(pixels).relu().mean(dim=(2, 3))
+
+    torch.manual_seed(0)
+    shape, half = InputShape("square", 96, 96), (0.5, 0.5, 0.5)
+    made = export_bundle(
+        Biasless(), tmp_path / "b", name="b", version="1", shape=shape, mean=half, std=half, training={}, metrics={}
+    )
+    assert made.dimension == 16
 
 
 @pytest.fixture

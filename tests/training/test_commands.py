@@ -150,6 +150,8 @@ def test_a_run_that_held_nothing_back_is_resumed_as_one(folder: Path, capsys: py
             "There is no checkpoint at none: expected the folder of a run",
         ),
         (["bundles", "make", "--run", "none", "--data", "TABLE", "--licence", "x", "--out", "o"], "--run none holds no run"),
+        (["bundles", "make", "--timm", "t", "--licence", "x", "--out", "photos"], "--out photos is there already"),
+        (["bundles", "make", "--timm", "t", "--licence", "x", "--out", "table.csv"], "--out table.csv is there already"),
         (["bundles", "make", "--run", "r", "--name", "a b", "--licence", "x", "--out", "o"], "--name 'a b' cannot be"),
         (["bundles", "make", "--timm", "t", "--version", "1/2", "--licence", "x", "--out", "o"], "--version '1/2' cannot be"),
     ],

@@ -43,6 +43,7 @@ def test_file_changes_only_what_it_names(tmp_path: Path) -> None:
         ({"ema": 1.0}, "ema is 1.0: expected a share"),
         ({"augment": {"mirror": "maybe"}}, "expected one of never, same, other"),
         ({"shape": {"rule": "square", "width": 100, "height": 100}}, "multiples of 32"),
+        ({"shape": {"rule": "square", "side": 96}}, r"unknown fields \['side'\]: expected rule, width, height"),
         ({"stages": [[0.5, 2.0]]}, "share of the side"),
         ({"mean": [0.5]}, r"mean is \[0.5\]: expected three numbers"),
         ({"stages": [[0.8, 0.9], [0.3, 0.5]]}, "stages is .*: expected each to end later"),

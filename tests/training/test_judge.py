@@ -118,6 +118,15 @@ def test_report_stands_alone_and_shows_the_worst_confusions_as_pairs(judged: Jud
         assert f"<tr><td>{share}<td>{point['threshold']:.3f}<td>" in page
 
 
+def test_report_without_new_animals_says_why_there_are_no_curves(encoder: Encoder, images: Path, tmp_path: Path) -> None:
+    rows = draw_photos(images, individuals=3, encounters=2, photos=2).rows
+    known = judge(encoder, Table("g", rows), Table("q", rows), images)
+    page = write_report(known, images, tmp_path).read_text()
+    assert "take queries of both" in page
+    assert page.count("<svg") == 3
+    assert "<td>&lt; 8<td>" in page
+
+
 def test_roc_runs_from_nothing_accepted_to_everything() -> None:
     points = roc(np.array([0.9, 0.8, 0.3]), np.array([0.1, 0.4]))
     assert points[0] == (0.0, 0.0)

@@ -49,6 +49,13 @@ def test_headings_and_separators_are_those_that_an_import_knows(tmp_path: Path) 
     assert [one.identity for one in unnamed] == ["new_individual"]
 
 
+@pytest.mark.parametrize("first", ["sep=;\r\n", "SEP=;\n", "sep=;;;\n"])
+def test_the_line_by_which_a_spreadsheet_is_told_the_separator_is_no_row(first: str, tmp_path: Path) -> None:
+    table = open_table(written(tmp_path, f"{first}path;identity\na.jpg;w, 1\nb.jpg;\n"))
+    assert [(r.path, r.identity, r.line) for r in table.rows] == [("a.jpg", "w, 1", 3)]
+    assert [one.line for one in table.findings] == [4]
+
+
 def test_wildbook_row_is_one_encounter_of_several_photos(tmp_path: Path) -> None:
     header = (
         "Encounter.mediaAsset0,Encounter.mediaAsset1,Encounter.mediaAsset0.quality,Encounter.genus,Encounter.specificEpithet,"
@@ -155,6 +162,7 @@ ROWS = {
     "ragged": ("a.jpg,w1", "2 cells where the header has 4"),
     "no-path": (",w1,,", "the path is empty"),
     "path-outside": ("../a.jpg,w1,,", "leads out of the folder"),
+    "not-text": ("a\0.jpg,w1,,", "holds what is no letter"),
     "no-identity": ("a.jpg,,,", "the identity is empty"),
     "date": ("a.jpg,w1,2019-13-01,", "'2019-13-01' is not one"),
     "date (an interval)": ("a.jpg,w1,2019-07-31 to 2020-09-01,", "'2019-07-31 to 2020-09-01' is not one"),

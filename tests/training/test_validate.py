@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -113,6 +114,12 @@ def test_truncated_photo_is_an_error(tmp_path: Path) -> None:
 def test_one_individual_alone_cannot_be_trained_on(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, sound(tmp_path)[:2])
     assert finding.kind == "one-individual"
+    unnamed = [replace(row, identity=NEW) for row in sound(tmp_path)]
+    (of_nobody,) = (one for one in findings(tmp_path, unnamed) if one.kind == "one-individual")
+    assert "none has a name" in of_nobody.message
+    named = [*unnamed[:-1], replace(unnamed[-1], identity="W1")]
+    (of_one,) = (one for one in findings(tmp_path, named) if one.kind == "one-individual")
+    assert "all photos that have a name are of W1" in of_one.message
 
 
 def test_refusal_names_five_rows_and_counts_the_rest(tmp_path: Path) -> None:
