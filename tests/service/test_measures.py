@@ -6,6 +6,8 @@ import math
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,7 @@ from encoder.values import Encoded
 from service import jobs
 from service.measures import Measures
 from service.watching import Watcher
+from settings import ROOT
 
 ROUTE = frozenset({("route", "/v1/identify")})
 Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -112,6 +115,16 @@ def test_what_nobody_has_looked_at_yet_is_no_number() -> None:
         assert f"flukeprint_{name} NaN\n" in first
     assert "flukeprint_index_points NaN\n" in first
     assert "flukeprint_watched_timestamp_seconds 0.0\n" in first  # by which the alert goes off
+
+
+def test_with_a_shared_folder_too_a_service_that_never_looked_says_so(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from service.measures import Measures; print(Measures(pathlib.Path(sys.argv[1])).text().decode())"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "counts")], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "flukeprint_watched_timestamp_seconds 0.0\n" in said.stdout
 
 
 def test_photos_of_a_question_that_is_refused_are_counted(start: Start, photo: Photo) -> None:
