@@ -347,7 +347,7 @@ def _serve(add: Add) -> None:
     )
     verb.add_argument("--seconds", type=seconds, metavar="S", help="how long it asks, about (default: the scenario's own)")
     verb.add_argument(
-        "--url", metavar="URL", help="a running service, which is only asked, never written to (default: one of its own)"
+        "--url", metavar="URL", help="a running service, which is only asked: nothing is enrolled (default: one of its own)"
     )
     verb.add_argument("--key", metavar="KEY", help="a viewer's key of that service")
     verb.add_argument(

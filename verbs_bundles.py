@@ -207,9 +207,9 @@ def tell(said: Sequence[str], rest: str = "") -> None:
 
 
 @contextmanager
-def books_if_any(args: argparse.Namespace) -> Iterator[tuple[Settings, Catalogue | None]]:
+def books_if_any(args: argparse.Namespace, settings: Settings | None = None) -> Iterator[tuple[Settings, Catalogue | None]]:
     """The catalogue, where there is one: bundles can be looked at without."""
-    settings = settings_for(args)
+    settings = settings or settings_for(args)
     try:
         catalogue: Catalogue | None = open_books(settings)
     except CatalogueMissing:

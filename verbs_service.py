@@ -22,6 +22,7 @@ from indexer.station import beginning, bundle_for, open_books
 from matching.drift import MEASURES
 from settings import read_settings
 from verbs import DONE, settings_for
+from verbs_bundles import books_if_any
 
 MISSED = 1
 MOMENTS = ("created_at", "expires_at", "revoked_at", "used_at")
@@ -78,7 +79,9 @@ def tune(args: argparse.Namespace) -> int:
     from indexer.tuning import tuned, write_tuned
 
     settings = read_settings(data_dir=args.data_dir, tuned=False)
-    with open_books(settings, create=not args.show) as catalogue:
+    if not args.show:  # a data folder that the file can go to
+        open_books(settings, create=True).close()
+    with books_if_any(args, settings) as (_, catalogue):
         bundle = bundle_for(settings, catalogue)
     with terminal.Bar("measurements") as bar:
         found = tuned(bundle, settings, bar.at)

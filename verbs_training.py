@@ -179,7 +179,7 @@ def _below(table: Table, folder: Path) -> Table:
 
 def _bundle_folder(args: argparse.Namespace, settings: Settings) -> Path:
     """The bundle that is named, or the one that would answer: the catalogue's own, where there is a catalogue."""
-    from indexer.station import DEFAULT_BUNDLE, bundle_for
+    from indexer.station import bundle_for
 
     if args.bundle is not None and args.bundle.is_dir():
         named: Path = args.bundle
@@ -187,9 +187,7 @@ def _bundle_folder(args: argparse.Namespace, settings: Settings) -> Path:
     with books_if_any(args) as (_, catalogue):
         if args.bundle is not None:
             return registry.find(settings, catalogue, str(args.bundle)).bundle.folder
-        if catalogue is not None:
-            return bundle_for(settings, catalogue).folder
-    return settings.bundle or DEFAULT_BUNDLE
+        return bundle_for(settings, catalogue).folder
 
 
 def _left_out(gallery: Table, query: Table, judged: Judged) -> list[dict[str, Any]]:

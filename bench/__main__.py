@@ -27,6 +27,7 @@ from bench.subjects import measure_alone, subjects
 
 LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
 A_TENTH = 0.1
+FULL, OF = " 1,000,000", "; of "  # what BENCH_FULL=1 measures, and of which day it is where this run did not
 PARTS = [
     "numpy", "onnxruntime", "opencv-python-headless", "openvino", "qdrant-edge-py", "SQLAlchemy", "fastapi", "uvicorn",
     "torch", "timm", "qdrant-client",
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             failed.append(name)
             continue
-        before_it = runs.get(name, {})
+        before_it, carried = _split(runs.get(name, {}), rows)
         last = {row["name"]: row["value"] for row in before_it.get("rows", [])}
         print("\n".join(table(rows, last)), flush=True)
         if before_it and before_it.get("machine") != machine():
@@ -69,7 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs[name] = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
-            "rows": [asdict(row) | {"value": row.value if math.isfinite(row.value) else None} for row in rows],
+            "rows": [
+                *(asdict(row) | {"value": row.value if math.isfinite(row.value) else None} for row in rows),
+                *carried,
+            ],
         }
         _write(args.out, {"subjects": runs})
     if "scale" in chosen and "scale" not in failed:
@@ -81,6 +85,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     for row_name in missed:
         print(f"missed: {row_name}", file=sys.stderr)
     return 1 if failed or missed else 0
+
+
+def _split(kept: dict[str, Any], rows: Iterable[Row]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The last run, and those of its rows that this one left out because they take hours: they stay, with their day."""
+    measured, stay, compared = {row.name for row in rows}, list[dict[str, Any]](), list[dict[str, Any]]()
+    for row in kept.get("rows", []):
+        if FULL in row["name"] and row["name"] not in measured:
+            detail = str(row.get("detail", ""))
+            stay.append(row if OF in detail else row | {"detail": f"{detail}{OF}{kept.get('at', '')[:10]}"})
+        else:
+            compared.append(row)
+    return kept | ({"rows": compared} if kept else {}), stay
 
 
 def table(rows: Iterable[Row], last: dict[str, float]) -> list[str]:

@@ -5,6 +5,7 @@ Reads, and the one row that is kept of each look. Like `Desk`, on an open catalo
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,15 +109,15 @@ class Watch:
 
     def keep_drift(self, bundle_id: str, *, photos: int, measured: dict[str, Any]) -> bool:
         """One row for an hour of the clock, as its last look found things; whether there was anything to write."""
-        latest, now = self.drifts(bundle_id, 1), datetime.now(UTC)
-        if latest and latest[0].measured == measured:
-            return False
+        now, measured = datetime.now(UTC), json.loads(json.dumps(measured))  # as it comes back
         row = {"bundle_id": bundle_id, "at": now, "photos": photos, "measured": measured}
-        with self._books.casually() as connection:
-            if latest and _hour_of(latest[0].at) == _hour_of(now):
-                connection.execute(
-                    update(drifts).where(drifts.c.bundle_id == bundle_id, drifts.c.at == latest[0].at).values(row)
-                )
+        query = select(drifts).where(drifts.c.bundle_id == bundle_id).order_by(drifts.c.id.desc()).limit(1)
+        with self._books.casually() as connection:  # others look too, at the same catalogue
+            latest = connection.execute(query).first()
+            if latest and latest.measured == measured:
+                return False
+            if latest and _hour_of(latest.at) == _hour_of(now):
+                connection.execute(update(drifts).where(drifts.c.id == latest.id).values(row))
             else:
                 connection.execute(insert(drifts).values(row))
         return True
@@ -129,4 +130,5 @@ class Watch:
 
 
 def _hour_of(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+    """Of UTC, whatever zone a database answers in."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

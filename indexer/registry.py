@@ -7,6 +7,7 @@ is then a matter of seconds. A copy that was damaged is named, mended by adding 
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from matching.errors import CalibrationRefused
 from settings import ROOT, Settings
 
 SHIPPED = ROOT / "bundles"
+_REST_OF_ID = r"-[^-]+-[0-9a-f]{8}"  # after the name: version and hash
 IN_USE = "bundle"  # the catalogue's fact that names the bundle its vectors are of
 
 
@@ -87,7 +89,7 @@ def find(settings: Settings, catalogue: Catalogue | None, wanted: str) -> Held:
     if len(found) != 1:
         damaged = {} if found else unsound(settings)
         for folder, reason in damaged.items():
-            if folder == wanted or folder.startswith(f"{wanted}-"):  # it is named after its id, which begins with the name
+            if folder == wanted or re.fullmatch(re.escape(wanted) + _REST_OF_ID, folder):
                 raise BundleNotUsed(
                     f"{reason} To mend it, add the sound original: flukeprint bundles add FOLDER. "
                     f"Or: flukeprint bundles remove {folder}"

@@ -260,9 +260,9 @@ def open_index(settings: Settings, catalogue: Catalogue, bundle: Bundle) -> Vect
     return index
 
 
-def bundle_for(settings: Settings, catalogue: Catalogue) -> Bundle:
-    """The catalogue's own bundle; for a new catalogue the one that is set, or the one that Flukeprint ships."""
-    in_use = catalogue.fact(IN_USE)
+def bundle_for(settings: Settings, catalogue: Catalogue | None) -> Bundle:
+    """The catalogue's own bundle; for a new catalogue, or none, the one that is set, or the one that Flukeprint ships."""
+    in_use = catalogue.fact(IN_USE) if catalogue is not None else None
     own = bundles_folder(settings) / in_use if in_use else DEFAULT_BUNDLE
     bundle = load_bundle(settings.bundle or own)
     if in_use and bundle.id != in_use:

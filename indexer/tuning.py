@@ -95,7 +95,7 @@ def tuned(bundle: Bundle, settings: Settings, tick: Tick = lambda *_: None) -> T
     with _others() as others:
         tried = _tried(bundle, settings, ways(there), photos(), tick)
     usual, busy = tried[0], others() or 0.0
-    best = max(tried, key=lambda one: one.ratio)
+    best = max(tried[1:] or tried, key=lambda one: one.ratio)
     faster = [one for one in tried if one.ratio > MARGIN and one.least > 1]
     chosen = max(faster, key=lambda one: one.ratio) if faster and busy <= BUSY else usual
     with _opened(bundle, settings, chosen.way) as encoder:
@@ -106,10 +106,8 @@ def tuned(bundle: Bundle, settings: Settings, tick: Tick = lambda *_: None) -> T
             f"One stream a core stays: others had {busy:.0%} of this machine meanwhile. Tune again when it does nothing else."
         )
     elif chosen is usual:
-        reason = (
-            f"One stream a core stays: the best way was {best.ratio:.2f} times as fast, {best.least:.2f} in its slowest round; "
-        )
-        reason += f"it takes {MARGIN}, and more than 1 in each."
+        reason = f"One stream a core stays: the best other way was {best.ratio:.2f} times as fast, and {best.least:.2f} in its "
+        reason += f"slowest round; it takes {MARGIN}, and more than 1 in each."
     else:
         reason = f"{chosen.ratio:.2f} times as fast as one stream a core."
     queue = queue_of(chosen.per_s, alone_s, chosen.way.streams, there)
@@ -167,7 +165,11 @@ def _others() -> Iterator[Callable[[], float | None]]:
     share: float | None = None
     yield lambda: share
     if busy is not None and (now := _busy_s()) is not None:
-        share = max(0.0, (now - busy - (time.process_time() - own)) / (cores() * (time.perf_counter() - began)))
+        share = (
+            None
+            if now == busy
+            else max(0.0, (now - busy - (time.process_time() - own)) / (cores() * (time.perf_counter() - began)))
+        )
 
 
 def _busy_s() -> float | None:
@@ -176,6 +178,8 @@ def _busy_s() -> float | None:
         lines = Path("/proc/stat").read_text("ascii").splitlines()
         mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
         told = [[int(ticks) for ticks in line.split()[1:9]] for line in lines if line.split(" ")[0] in mine]
+        if len(told) < len(mine):
+            return None
         return sum(sum(ticks) - ticks[3] - ticks[4] for ticks in told) / os.sysconf(
             "SC_CLK_TCK"
         )  # less idle, less waiting for disks

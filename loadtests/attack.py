@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 import random
 import time
+import traceback
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +26,7 @@ from gevent.pool import Group
 from locust import FastHttpUser, events, task
 
 from loadtests.form import FORM, form
-from loadtests.plan import Mark, Plan, Sample, Seen, Stage, Turn
+from loadtests.plan import FAILED, Mark, Plan, Sample, Seen, Stage, Turn
 from loadtests.turns import Pipelines
 
 MOST_WAITING = 500  # requests under way; the service shows the thousandth connection out
@@ -33,8 +35,8 @@ LAST_BATCHES_S = LAST_ANSWERS_S + 15  # one that was sent at a stage's very end 
 LONGEST_PAUSE_S = 30.0  # of one who is told to come back
 REST_S = 0.2  # after a stage, whose CPU is counted from look to look, ten times a second: the next one's is not its own
 PHOTOS_A_BATCH = 6
-COMES_BACK = 20  # of the refused in a burst every such one comes back when it was told to
-GOES_ON = ("burst", "flood")  # stages whose end is not waited for: what they leave behind is what the next one shows
+COMES_BACK = {"burst": 20, "flood": 200}  # of the refused every such one comes back when it was told to
+GOES_ON = tuple(COMES_BACK)  # stages whose end is not waited for: what they leave behind is what the next one shows
 
 
 def _with_plan(parser: Any, **_: Any) -> None:
@@ -50,7 +52,7 @@ class Season(FastHttpUser):
     network_timeout = connection_timeout = 60.0
     max_retries = 0
 
-    def on_start(self) -> None:
+    def prepare(self) -> None:
         self.plan = plan = Plan.read(Path(self.environment.parsed_options.plan))
         self.chance = random.Random(plan.seed)
         self.numbers, self.enrolled = itertools.count(), 0
@@ -65,6 +67,15 @@ class Season(FastHttpUser):
 
     @task
     def whole_plan(self) -> None:
+        try:
+            self.prepare()
+            self.run_plan()
+        except Exception:  # Locust would begin the plan anew, again and again
+            Path(self.environment.parsed_options.plan).with_suffix(FAILED).write_text(traceback.format_exc(), "utf-8")
+        runner: Any = self.environment.runner
+        runner.quit()
+
+    def run_plan(self) -> None:
         marks, samples, turns = list[Mark](), list[list[Sample]](), list[Turn]()
         with Pipelines(Path(self.environment.parsed_options.plan)) as pipelines:
             for stage in self.plan.stages:
@@ -82,8 +93,6 @@ class Season(FastHttpUser):
             group.join(timeout=LAST_BATCHES_S)
             group.kill()
         Seen(list(itertools.chain(*samples)), marks, turns).write(Path(self.plan.samples))
-        runner: Any = self.environment.runner
-        runner.quit()
 
     def run_stage(self, stage: Stage, answered: list[Sample]) -> Mark:
         group = Group()
@@ -138,7 +147,7 @@ class Season(FastHttpUser):
         except (ValueError, KeyError, TypeError) as error:  # an answer that is not what was agreed
             done = Sample(self.number(), stage.name, action, "", begun, time.time(), 0, error=f"no such answer: {error}"[:200])
         answered.append(done)
-        if done.status == 429 and stage.role == "burst" and len(answered) % COMES_BACK == 0:
+        if done.status == 429 and len(answered) % COMES_BACK.get(stage.role, math.inf) == 0:
             gevent.sleep(_told(done))
             answered.append(self.identify(stage, again=True))
         return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -15,6 +16,7 @@ from loadtests.watch import Probe, Watch
 
 NORMAL = 1.5  # times the p95 before a burst: what counts as back to normal
 TOO_OFTEN = "too-often"  # the service's word for a rate that is used up
+CROWDED = ("burst", "flood")
 LONG_S = 60.0  # memory is judged in a steady stage of this length or more
 SEEN = (
     "_seen"  # a figure by the clock of who asked, of a service whose log is not at hand: levels of the server do not judge it
@@ -120,7 +122,9 @@ def read_log(file: Path) -> dict[str, Served]:
     """By request id; lines that are none of requests are passed over."""
     found = {}
     for line in file.read_text("utf-8", errors="replace").splitlines():
-        if '"answered"' in line and line.startswith("{"):
+        if '"answered"' not in line:
+            continue
+        with suppress(ValueError, KeyError):  # of a service that died, the last line may be half a one
             told = json.loads(line)
             found[told["request_id"]] = Served(told["status"], told["ms"], told.get("read", 0))
     return found
@@ -213,14 +217,14 @@ def _waits(run: Run) -> dict[str, Figure]:
         one_ms = median(bare.one_ms for _, bare in turns) if turns else alone
         p95 = percentile([one.ms for one in answered], 0.95)
         mark = run.mark(stage)
-        told = f"p95 {p95:.1f} ms, bare {one_ms:.1f} ms, "
+        told = f"p95 {p95:.1f} ms, {'bare' if turns else 'its own alone'} {one_ms:.1f} ms, "
         told += f"{len(answered)} requests at {mark.rate:.1f} a second, {mark.unsent} unsent"
         if pool := [ms / bare.one_ms for _, bare in turns for ms in bare.waited_ms]:
             told += f"; {percentile(pool, 0.95):.3g} with nothing around the pipeline"
         refused = len(run.asked(stage, status=429)) + mark.unsent
         asked = len(answered) + refused
         return {
-            "p95_at_half": figure(percentile(times, 0.95) if turns else p95 / alone, told),
+            f"p95_at_half{'' if turns else SEEN}": figure(percentile(times, 0.95) if turns else p95 / alone, told),
             "refused_at_half": figure(
                 refused / asked if asked else None, f"{refused} of {asked}, those that were not sent among them"
             ),
@@ -249,13 +253,13 @@ def _bursts(run: Run) -> dict[str, Figure]:
     normal, slowest = percentile(calm, 0.95) * NORMAL, 0.0
     for stage in run.of("after"):
         slowest = max(slowest, _normal_after(run, stage, normal))
-    bursts = [run.mark(stage) for stage in run.of("burst")]  # another one could not be foreseen
-    again = [one for one in run.samples if one.again and not any(o.begun <= one.begun <= o.ended for o in bursts)]
+    crowded = [run.mark(stage) for stage in run.of(*CROWDED)]  # that it goes on, or another comes, could not be foreseen
+    again = [one for one in run.samples if one.again and not any(o.begun <= one.begun <= o.ended for o in crowded)]
     found = {"recovery_s": figure(slowest, f"until p95 of two seconds ≤ {normal:.0f} ms, {NORMAL} × that of before")}
-    if run.of("burst"):
-        refused_in_bursts = any(run.asked(stage, status=429) for stage in run.of("burst"))
+    if crowded:
+        refused = any(run.asked(stage, status=429) for stage in run.of(*CROWDED))
         untrue = sum(one.status != 200 for one in again)
-        share = untrue / len(again) if again else None if refused_in_bursts else 0.0
+        share = untrue / len(again) if again else None if refused else 0.0
         found["retry_after_untrue"] = figure(share, f"{untrue} of {len(again)} who came back")
     return found
 
@@ -275,12 +279,12 @@ def _normal_after(run: Run, stage: Stage, normal: float) -> float:
 
 def _flood(run: Run) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
-    crowded = run.of("burst", "flood")
+    crowded = run.of(*CROWDED)
     refused = [one for stage in crowded for one in run.asked(stage, status=429)]
     if crowded and run.log is not None:
         ms, read = run.server_ms(refused), [run.log[one.id].read for one in refused if one.id in run.log]
         told = f"p50 {percentile(ms, 0.5):.1f} ms, the slowest {max(ms, default=math.nan):.0f} ms, of {len(ms)}"
-        found["refusal_p99_ms"] = figure(percentile(ms, 0.99), told)
+        found["refusal_p99_ms"] = figure(percentile(ms, 0.99) if refused else 0.0, told if refused else "nobody was refused")
         found["refusal_body"] = figure(sum(one > 0 for one in read) if read or not refused else None, f"of {len(read)}")
     for stage in run.of("flood"):
         mark, clock = run.mark(stage), SEEN if run.log is None else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from loadtests.errors import LoadtestRefused
 
 LEVELS = Path(__file__).resolve().parent / "levels.toml"
-MORE = ("cost_small", "accepted_p95_seen", "probe_p99_ms_seen")  # measured too, and of no level of ours
+MORE = ("cost_small", "p95_at_half_seen", "accepted_p95_seen", "probe_p99_ms_seen")  # measured too, and of no level of ours
 
 
 @dataclass(frozen=True, slots=True)

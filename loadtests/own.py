@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from loadtests.errors import ServiceFailed
 from settings import PREFIX, ROOT, Settings
@@ -35,7 +38,7 @@ SET = {"requests_per_minute": 0, "log_format": "json", "log_level": "info"}  # o
 @dataclass(frozen=True, slots=True)
 class Service:
     url: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[Any]
     log: Path
 
     @property
@@ -64,22 +67,49 @@ def running(data: Path, log: Path, settings: Settings) -> Iterator[Service]:
     """On its own data folder, and set like the bare pipeline that it is compared with."""
     environ = environment(settings, os.environ)
     command = [sys.executable, str(ROOT / "cli.py"), "serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(data)]
-    with log.open("w", encoding="utf-8") as written:
-        child = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=written, stderr=written)
+    with log.open("w", encoding="utf-8") as written, child(command, env=environ, stdout=written, stderr=written) as process:
+        yield Service(_address(process, log), process, log)
+
+
+@contextmanager
+def child(command: Sequence[str], **more: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A process that is gone when this is left, also where a signal to end meets it while it is made."""
+    process: subprocess.Popen[Any] | None = None
     try:
-        yield Service(_address(child, log), child, log)
+        with _signals_held():
+            process = subprocess.Popen(command, cwd=ROOT, **more)
+        yield process
     finally:
-        child.terminate()
-        try:
-            child.wait(LEAVES_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(LEAVES_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def _address(child: subprocess.Popen[bytes], log: Path) -> str:
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """A signal to end waits until this is left."""
+    if threading.current_thread() is not threading.main_thread():  # no signal is handled there
+        yield
+        return
+    came = list[int]()
+    both = (signal.SIGTERM, signal.SIGINT)
+    before = {one: signal.signal(one, lambda number, _: came.append(number)) for one in both}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
+def _address(process: subprocess.Popen[Any], log: Path) -> str:
     until = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < until and child.poll() is None:
+    while time.monotonic() < until and process.poll() is None:
         if found := re.search(r"listens on (http://[\w.\[\]:]+)", log.read_text("utf-8")):
             return found[1]
         time.sleep(0.05)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+FAILED = ".failed"  # in the place of the plan's ending: why the generator could not come to its end
 MOMENT, NO_MORE = "<d", 0.0  # a photo that comes to the bare pipelines, on their pipe, and the last word of each
 
 

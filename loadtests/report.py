@@ -41,6 +41,12 @@ class Report:
         return self.run.left is None and all(one.met for one in self.verdicts)
 
 
+def clear(folder: Path) -> None:
+    """Of what an earlier run left, what would pass for this one's."""
+    for name in ("table.txt", "index.html", "figures.json", "requests.csv", "stages.csv", "service.csv"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def write(report: Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.txt").write_text("\n".join(table(report)) + "\n", "utf-8")

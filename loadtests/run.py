@@ -29,7 +29,7 @@ from loadtests.form import FORM, form
 from loadtests.ground import make_ground
 from loadtests.levels import LEVELS, judge, read_levels
 from loadtests.photos import Asked, draw_questions, newcomer
-from loadtests.plan import Plan, Seen, Stage
+from loadtests.plan import FAILED, Plan, Seen, Stage
 from loadtests.report import Report
 from loadtests.scenarios import BARE, Scenario, scenario
 from loadtests.truth import Offline, Quiet
@@ -41,6 +41,7 @@ SIGHTINGS, FEW_SIGHTINGS = 5_000, 1_000  # in the catalogue; few in a run of les
 GROWS_BY = 0.08  # of the catalogue, at most: from a tenth on it is calibrated anew
 BROWSED = range(1, 21)
 TURN_S = 2.0
+LATE_S = 300  # and twice its time: a generator that takes longer hangs
 ENROLLED_A_SECOND = 10  # more than any machine of two cores does
 Tell = Callable[[str], None]
 
@@ -71,6 +72,7 @@ def run(wanted: Wanted, settings: Settings, tell: Tell) -> Report:
                 "Against a running service choose closed, open, burst or overload."
             )
     wanted.out.mkdir(parents=True, exist_ok=True)
+    report.clear(wanted.out)
     with tempfile.TemporaryDirectory(prefix="flukeprint-load-") as scratch:
         folder = Path(scratch)
         tell("drawing photos …")
@@ -171,11 +173,15 @@ def _attack(plan: Plan, folder: Path, out: Path, environ: Mapping[str, str], tel
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "attack.py"), "--headless", "-u", "1", "-r", "1"]
     command += ["--host", plan.url, "--plan", str(folder / "plan.json"), "--html", str(out / "locust.html")]
     command += ["--csv", str(out / "locust"), "--only-summary", "--loglevel", "WARNING"]
-    said = subprocess.run(command, cwd=ROOT, env=_plain(environ), capture_output=True, text=True, check=False)
-    (out / "locust.txt").write_text(said.stdout + said.stderr, "utf-8")
+    command += ["--run-time", f"{2 * seconds + LATE_S:.0f}s"]
+    with own.child(command, env=_plain(environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as generator:
+        said = "".join(generator.communicate())
+    (out / "locust.txt").write_text(said, "utf-8")
     if not Path(plan.samples).exists():  # its exit code also tells of refusals, which are no failure of its own
-        last = " / ".join((said.stdout + said.stderr).strip().splitlines()[-3:])
-        raise ServiceFailed(f"The load generator left with {said.returncode} before the end. Its last words: {last}")
+        failed = (folder / "plan.json").with_suffix(FAILED)
+        why = failed.read_text("utf-8") if failed.exists() else said
+        last = " / ".join(line.strip() for line in why.strip().splitlines()[-3:])
+        raise ServiceFailed(f"The load generator left with {generator.returncode} before the end. Its last words: {last}")
     return Seen.read(Path(plan.samples))
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from settings import Settings
 
 WORD = re.compile(r'[^\s"\[\]]+')
-MORE = ("request_id", "method", "path", "status", "ms", "read", "who", "address")
+MORE = ("request_id", "method", "path", "status", "ms", "body_ms", "read", "who", "address")
 _encode = json.JSONEncoder(default=str).encode  # `json.dumps` would make it anew for each line
 OURS = ("flukeprint", "uvicorn", "vector_db")
 PLAIN = "%(asctime)s %(levelname)-7s %(message)s"

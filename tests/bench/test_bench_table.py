@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_a_run_is_kept_compared_with_and_plotted(
     assert "scale: start at 1,000, s: 10 → 5 (-50%)" in said
     drawn = ET.fromstring((tmp_path / "scale.svg").read_text("utf-8"))
     assert len([one for one in drawn.iter() if one.tag.endswith("circle")]) == 2
+
+
+def test_what_takes_hours_stays_where_a_run_leaves_it_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes, out = [1_000, 1_000_000], tmp_path / "kept.json"
+    monkeypatch.setattr(command, "measure_alone", lambda _: [Row(f"start at {size:,}, s", size, "", True) for size in sizes])
+    for _ in range(3):
+        assert command.main(["--only", "scale", "--out", str(out)]) == 0
+        sizes = [1_000]
+    kept = json.loads(out.read_text())["subjects"]["scale"]
+    assert [row["name"] for row in kept["rows"]] == ["start at 1,000, s", "start at 1,000,000, s"]
+    assert kept["rows"][1]["detail"] == f"; of {kept['at'][:10]}"
+    assert "gone" not in capsys.readouterr().out
 
 
 def test_the_plot_shows_each_measure_at_each_size() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,23 @@ def test_of_an_hour_is_kept_what_its_last_look_found(catalogue: Catalogue, monke
         (5, 3, {"a": 3}),
         (55, 2, {"a": 2}),
     ]
+
+
+def test_looks_that_find_the_same_or_come_at_once_leave_one_row(catalogue: Catalogue) -> None:
+    fill(catalogue, {"Muddy": 1})
+    watch = Watch(catalogue)
+    assert watch.keep_drift(BUNDLE, photos=1, measured={"steps": (), "gap": None})
+    assert not watch.keep_drift(BUNDLE, photos=1, measured={"steps": (), "gap": None}), "a tuple comes back as a list"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: Watch(catalogue).keep_drift(BUNDLE, photos=1, measured={"a": number}), range(40)))
+    hours = [one.at.replace(minute=0, second=0, microsecond=0) for one in watch.drifts(BUNDLE, 50)]
+    assert len(hours) == len(set(hours))
+
+
+def test_an_hour_is_one_of_utc_whatever_zone_a_database_answers_in() -> None:
+    half_off = timezone(timedelta(hours=5, minutes=30))
+    first, later = datetime(2026, 5, 1, 10, 5, tzinfo=UTC), datetime(2026, 5, 1, 10, 55, tzinfo=UTC)
+    assert watching._hour_of(first.astimezone(half_off)) == watching._hour_of(later)
 
 
 def test_sizes_are_those_of_the_live(catalogue: Catalogue) -> None:

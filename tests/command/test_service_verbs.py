@@ -15,6 +15,7 @@ import pytest
 from said import Run
 
 import cli
+from indexer import tuning
 
 
 def test_the_first_key_says_that_every_request_needs_one_from_now_on(run: Run) -> None:
@@ -23,6 +24,26 @@ def test_the_first_key_says_that_every_request_needs_one_from_now_on(run: Run) -
     assert "from now on every request to the service needs one" in first.err
     assert "flukeprint keys create --role editor" in first.err
     assert "from now on" not in run("keys", "create", "--role", "editor").err
+
+
+@pytest.mark.slow
+def test_tuning_is_shown_without_a_catalogue_and_written_into_a_new_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it measures, only shorter."""
+    for name, value in {"ROUNDS": 1, "ROUND_S": 0.05, "POINTS": (1_000, 6_000)}.items():
+        monkeypatch.setattr(tuning, name, value)
+    monkeypatch.setattr(tuning, "ways", lambda there: [tuning.Way(there)])
+    shown = run("tune", "--show")
+    assert shown.code == 0, shown.err
+    assert "One stream a core stays" in shown.out
+    assert not (tmp_path / "data").exists()
+    assert run("tune", "--json").json["way"]["batch"] == 1
+    assert (tmp_path / "data" / "tuned.toml").exists()
+    (tmp_path / "data" / "tuned.toml").write_text("streams = many")
+    assert "flukeprint tune" in run("doctor").err, "what is broken is mended by this"
+    assert run("tune", "--json").code == 0
+    assert run("doctor").code == 0
 
 
 def test_the_first_key_of_an_admin_needs_no_other(run: Run) -> None:

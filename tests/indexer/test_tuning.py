@@ -68,7 +68,7 @@ def test_what_is_faster_in_each_round_of_a_quiet_machine_is_taken_and_nothing_el
     assert run({usual: steady, other: faster}, None).way == other
     once = run({usual: steady, other: [30.0, 30.0, 30.0, 30.0, 19.0]}, 0.0)
     assert once.way == usual
-    assert "0.95 in its slowest round" in once.reason
+    assert "1.50 times as fast, and 0.95 in its slowest round" in once.reason
     crowded = run({usual: steady, other: faster}, 0.4)
     assert crowded.way == usual
     assert "others had 40% of this machine" in crowded.reason

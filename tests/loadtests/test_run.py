@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import socket
 import subprocess
@@ -24,12 +25,12 @@ from indexer.enrol import enrol
 from indexer.given import Given
 from indexer.sightings import Source
 from indexer.station import open_station
-from loadtests.errors import LoadtestRefused
-from loadtests.figures import Bare, Run, Served, figures, lines, percentile
+from loadtests.errors import LoadtestRefused, ServiceFailed
+from loadtests.figures import Bare, Run, Served, figures, lines, percentile, read_log
 from loadtests.levels import Figure, Level, judge, read_levels
-from loadtests.own import environment
-from loadtests.plan import Mark, Sample, Seen, Spent, Stage, Turn
-from loadtests.run import Wanted, probe_every_s, stages_of
+from loadtests.own import child, environment
+from loadtests.plan import Mark, Plan, Sample, Seen, Spent, Stage, Turn
+from loadtests.run import Wanted, _attack, probe_every_s, stages_of
 from loadtests.run import run as run_loadtest
 from loadtests.scenarios import SCENARIOS
 from loadtests.truth import Offline, difference
@@ -386,7 +387,7 @@ def test_a_listener_that_speaks_no_http_is_told_as_that(tmp_path: Path) -> None:
         threading.Thread(target=_answer, args=(listener, b"220 mail.example ESMTP\r\n"), daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(LoadtestRefused, match="does not answer"):
-            run_loadtest(Wanted("closed", url=url, out=tmp_path), read_settings({}), print)
+            run_loadtest(Wanted("burst", url=url, out=tmp_path), read_settings({}), print)
 
 
 def _answer(listener: socket.socket, words: bytes) -> None:
@@ -429,11 +430,83 @@ def test_a_service_that_dies_under_its_load_leaves_its_log_and_a_report_of_what_
 
 @pytest.mark.slow
 @pytest.mark.timeout(160)
-def test_a_load_test_that_is_told_to_end_ends_its_service(tmp_path: Path) -> None:
-    with running("--scenario", "enrolling", "--seconds", "60", "--out", str(tmp_path)) as (test, service):
+def test_a_load_test_that_is_told_to_end_leaves_nobody_behind(tmp_path: Path) -> None:
+    with running("--scenario", "enrolling", "--seconds", "60", "--out", str(tmp_path)) as (test, _):
+        family, until = list[psutil.Process](), time.monotonic() + 30
+        while not any("locust" in one.cmdline() for one in family):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+            family = psutil.Process(test.pid).children(recursive=True)
         test.terminate()
         assert test.wait(60) == 128 + signal.SIGTERM
-        service.wait(10)
+        assert psutil.wait_procs(family, timeout=20)[1] == []
+
+
+def test_a_signal_that_meets_a_process_while_it_is_made_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[subprocess.Popen[bytes]] = []
+
+    class Met(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            made.append(self)
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    monkeypatch.setattr(subprocess, "Popen", Met)
+    try:
+        with pytest.raises(SystemExit), child([sys.executable, "-c", "import time; time.sleep(60)"]):
+            pytest.fail("the signal was lost")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert made[0].poll() is not None
+
+
+@pytest.mark.timeout(120)
+def test_a_generator_that_fails_says_why_and_leaves(tmp_path: Path) -> None:
+    plan = Plan("http://127.0.0.1:9", None, (), {}, str(tmp_path), (), (), 1.0, 1, str(tmp_path / "none" / "samples.jsonl"))
+    with pytest.raises(ServiceFailed, match="FileNotFoundError"):
+        _attack(plan, tmp_path, tmp_path, os.environ, print)
+
+
+def test_an_earlier_report_does_not_pass_for_one_of_a_run_that_failed(tmp_path: Path) -> None:
+    for name in ("figures.json", "index.html", "mine.txt"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(LoadtestRefused, match="does not answer"):
+        run_loadtest(Wanted("burst", url="http://127.0.0.1:9", out=tmp_path), read_settings({}), print)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_line_that_was_cut_off_loses_no_other(tmp_path: Path) -> None:
+    whole = '{"message": "answered", "request_id": "a", "status": 200, "ms": 5.0, "read": 3}'
+    (tmp_path / "log").write_text(f'{whole}\n{{"message": "answered", "request_id": "b", "sta')
+    assert read_log(tmp_path / "log") == {"a": Served(200, 5.0, 3)}
+
+
+def test_where_nobody_is_refused_nobody_is_refused_late() -> None:
+    taken = [Sample(f"b{n}", "burst", "identify", "p", n, n, 200, body="{}") for n in range(9)]
+    met = {one.level.name: one.met for one in judge(figures(seen([stage("burst", "burst")], taken)), read_levels())}
+    assert met["refusal_p99_ms"]
+    assert met["refusal_body"]
+
+
+def test_who_comes_back_after_a_flood_was_told_the_truth_or_was_not() -> None:
+    refused = [Sample(f"b{n}", "ten", "identify", "p", n, n, 429, "1", problem="busy") for n in range(9)]
+    back = [
+        Sample(f"c{at}", "ten", "identify", "p", at, at, status, "1", again=True)
+        for at, status in ((5, 429), (12, 429), (13, 200))
+    ]
+    found = figures(seen([stage("ten", "flood"), stage("after", "after")], [*refused, *back]))["retry_after_untrue"]
+    assert (found.value, found.detail) == (0.5, "1 of 2 who came back")
+
+
+def test_of_a_service_elsewhere_the_wait_is_held_against_its_own_time() -> None:
+    stages = [stage("one", "alone"), stage("half", "half")]
+    samples = [Sample(f"a{n}", "one", "identify", "p", n, n + 0.2, 200, body="{}") for n in range(9)]
+    samples += [Sample(f"b{n}", "half", "identify", "p", 10 + n, 10 + n + 0.4, 200, body="{}") for n in range(9)]
+    found = figures(replace(seen(stages, samples), log=None))
+    assert found["p95_at_half_seen"].value == pytest.approx(2.0)
+    assert "its own alone 200.0 ms" in found["p95_at_half_seen"].detail
+    assert "p95_at_half" not in found
 
 
 @pytest.mark.parametrize("url", ["10.0.0.5", "http://[::1", "ftp://a", "http://", "http://a/prefix"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -25,6 +26,7 @@ from catalog.errors import CatalogueUnavailable
 from encoder.errors import EncoderError
 from encoder.values import Encoded
 from service import jobs
+from service.logs import JsonLines
 from service.measures import Measures
 from service.watching import Watcher
 from settings import ROOT
@@ -75,7 +77,10 @@ def test_an_identification_is_counted_by_route_stage_and_decision(start: Start, 
     assert value(found, "photos_total", outcome="identified") == 1
 
 
-def test_how_slowly_a_client_sends_is_no_time_that_the_service_takes(start: Start, photo: Photo) -> None:
+def test_how_slowly_a_client_sends_is_no_time_that_the_service_takes(
+    start: Start, photo: Photo, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "flukeprint.requests")
     service, body = start(), photo(1, 0)
     parts = urlsplit(service.url)
     head = f"POST /v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -86,6 +91,8 @@ def test_how_slowly_a_client_sends_is_no_time_that_the_service_takes(start: Star
         assert client.recv(12) == b"HTTP/1.1 200"
     found = until(service.url, lambda now: ("flukeprint_request_seconds_count", ROUTE) in now)
     assert 0 < value(found, "request_seconds_sum", route="/v1/identify") < 2.5
+    told = next(json.loads(JsonLines().format(one)) for one in caplog.records if getattr(one, "path", "") == "/v1/identify")
+    assert told["ms"] >= told["body_ms"] >= 2900
 
 
 def test_sizes_jobs_and_the_bundle_are_told_soon_after_a_change(start: Start, photo: Photo) -> None:
