@@ -112,10 +112,10 @@ class Watch:
         now, measured = datetime.now(UTC), json.loads(json.dumps(measured))  # as it comes back
         row = {"bundle_id": bundle_id, "at": now, "photos": photos, "measured": measured}
         query = select(drifts).where(drifts.c.bundle_id == bundle_id).order_by(drifts.c.id.desc()).limit(1)
-        with self._books.casually() as connection:  # others look too, at the same catalogue
+        if any(one.measured == measured for one in self.drifts(bundle_id, 1)):  # most looks: they need not wait for who writes
+            return False
+        with self._books.writing() as connection:  # others look too, at the same catalogue
             latest = connection.execute(query).first()
-            if latest and latest.measured == measured:
-                return False
             if latest and _hour_of(latest.at) == _hour_of(now):
                 connection.execute(update(drifts).where(drifts.c.id == latest.id).values(row))
             else:

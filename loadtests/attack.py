@@ -35,7 +35,7 @@ LAST_BATCHES_S = LAST_ANSWERS_S + 15  # one that was sent at a stage's very end 
 LONGEST_PAUSE_S = 30.0  # of one who is told to come back
 REST_S = 0.2  # after a stage, whose CPU is counted from look to look, ten times a second: the next one's is not its own
 PHOTOS_A_BATCH = 6
-COMES_BACK = {"burst": 20, "flood": 200}  # of the refused every such one comes back when it was told to
+COMES_BACK = {"burst": 20, "flood": 100}  # of the refused every such one comes back when it was told to
 GOES_ON = tuple(COMES_BACK)  # stages whose end is not waited for: what they leave behind is what the next one shows
 
 

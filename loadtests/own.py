@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,9 @@ def child(command: Sequence[str], **more: Any) -> Iterator[subprocess.Popen[Any]
         if process is not None:
             process.terminate()
             try:
-                process.wait(LEAVES_WITHIN_S)
-            except subprocess.TimeoutExpired:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LEAVES_WITHIN_S)
+            finally:  # also where a second signal cuts the waiting off
                 process.kill()
                 process.wait()
 

@@ -113,7 +113,7 @@ def _labels(rows: Sequence[Row], today: date | None) -> Iterator[Finding]:
         if today is not None and row.date is not None and row.date > today:
             yield _error("future", row, f"the date {row.date} has not come yet")
     named = of.keys() - {NEW}
-    if len(named) < 2:
+    if rows and len(named) < 2:
         said = (
             f"all photos that have a name are of {next(iter(named))}" if named else f"all photos are {NEW}, so none has a name"
         )
