@@ -95,10 +95,10 @@ class Border:
             taken += here
             if taken > most:
                 raise _too_large(most)
-            if not archive:
-                body.held += here
-                self._held += here
-                self._make_room(body)
+            if archive:
+                message["body"] = bytes(message.get("body", b""))  # the framework's parser looks for lines in it
+            else:
+                self._hold(body, here)
             if whole := not message.get("more_body", False):
                 self._coming.discard(body)
             scope["flukeprint.read"] = taken
@@ -119,8 +119,10 @@ class Border:
             raise _too_large(most)
         self._refuse_if_full(scope)
 
-    def _make_room(self, newest: Coming) -> None:
+    def _hold(self, newest: Coming, more: int) -> None:
         """Whoever holds most and is not done yet pays for what is too much: else a few slow ones would keep all others out."""
+        newest.held += more
+        self._held += more
         while self._held > HELD * self._settings.max_request_bytes:
             largest = max(self._coming, key=lambda one: (one.held, one is not newest))
             if largest is newest or not largest.held:

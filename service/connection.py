@@ -15,6 +15,8 @@ from collections import Counter
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.straight import straight
+
 MOST_HEADER_BYTES = 65_536
 CROWD = 900  # connections; below uvicorn's bound, where it would refuse the probes too
 MOST_PIPELINED = 100  # requests of one connection that wait for the answer to an earlier one
@@ -67,7 +69,7 @@ class Patient(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, straight(app, self, cycle))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()

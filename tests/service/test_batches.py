@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import random
 import signal
 import socket
 import threading
@@ -82,6 +83,21 @@ def test_a_row_is_refused_where_none_of_its_photos_could_be_enrolled(start: Star
         assert refused["reason"] == refused["answer"]["photos"][0]["reason"]
         assert "expected JPEG" in refused["reason"]
         assert [one["state"] for one in refused["answer"]["photos"]] == ["refused", "refused"]
+
+
+@pytest.mark.parametrize("as_form", [True, False])
+def test_an_archive_of_megabytes_comes_whole(filled: Service, photo: Photo, as_form: bool) -> None:
+    noise = [random.Random(seed).randbytes(700_000) for seed in range(3)]
+    archive = zipped({"A/a.jpg": photo(0, 1)} | {f"A/{seed}.jpg": data for seed, data in enumerate(noise)})
+    if as_form:
+        job = sent(filled.client, archive)
+    else:
+        job = filled.client.post("/v1/batches", content=archive, headers={"Content-Type": "application/zip"})
+    assert job.status_code == 202, job.text
+    told = ended(filled.client, job.json()["id"])
+    assert told["rows"]["done"] == 1
+    answer = filled.client.get(f"/v1/jobs/{told['id']}/result").json()["rows"][0]["answer"]
+    assert answer["candidates"][0]["name"] == "W0"
 
 
 @pytest.mark.parametrize(
