@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -185,13 +186,17 @@ def _costs(run: Run) -> dict[str, Figure]:
     for stage in run.of("cost", "capacity"):
         turns, answered = run.beside(stage), run.asked(stage)
         if turns and run.watch.cpu_s:
-            spent = [(ms, bare.cpu_ms) for turn, bare in turns if (ms := _answer_ms(run, turn, answered)) is not None]
+            beside = [bare.cpu_ms for _, bare in turns]
+            if stage.role == "cost":  # nothing else came between: the bare pipeline's turn before is as near as that after
+                beside = [mean(two) for two in pairwise([beside[0], *beside])]
+            ours = [_answer_ms(run, turn, answered) for turn, _ in turns]
+            spent = [(ms, bare) for ms, bare in zip(ours, beside, strict=True) if ms is not None]
             if not spent:
                 found[f"cost_{stage.size}"] = figure(None, "nothing was answered")
                 continue
-            told = f"{median(ours for ours, _ in spent):.1f} ms of CPU / {median(bare for _, bare in spent):.1f} ms"
+            told = f"{median(ms for ms, _ in spent):.1f} ms of CPU / {median(bare for _, bare in spent):.1f} ms"
             told += f", {run.in_time(stage, answered):.1f} a second"
-            ratios = [ours / bare for ours, bare in spent]
+            ratios = [ms / bare for ms, bare in spent]
             if len(ratios) > 1:
                 told += f", in {len(ratios)} turns, {min(ratios):.2f} to {max(ratios):.2f}"
             found[f"cost_{stage.size}"] = figure(median(ratios), told)

@@ -40,7 +40,7 @@ QUESTIONS = 12  # photos of each size
 SIGHTINGS, FEW_SIGHTINGS = 5_000, 1_000  # in the catalogue; few in a run of less than half a minute
 GROWS_BY = 0.08  # of the catalogue, at most: from a tenth on it is calibrated anew
 BROWSED = range(1, 21)
-TURN_S = 2.0
+TURN_S, OPEN_TURN_S = 1.0, 4.0  # by chance more or fewer come, and the queue begins empty: in a short turn nobody waits
 LATE_S = 300  # and twice its time: a generator that takes longer hangs
 ENROLLED_A_SECOND = 10  # more than any machine of two cores does
 Tell = Callable[[str], None]
@@ -142,7 +142,8 @@ def stages_of(chosen: Scenario, wanted: Wanted, cores: int) -> tuple[Stage, ...]
     whole, stages = wanted.seconds or chosen.seconds, list[Stage]()
     for part in chosen.parts:
         seconds = [max(phase.share * whole, phase.least_s, 1.0) for phase in part]
-        turns = max(1, round(seconds[0] / TURN_S)) if len(part) > 1 else 1
+        each = [length / (OPEN_TURN_S if phase.times else TURN_S) for phase, length in zip(part, seconds, strict=True)]
+        turns = max(1, round(min(each))) if len(part) > 1 else 1
         for phase, length in [*zip(part, seconds, strict=True)] * turns:
             users = 0
             if not phase.times:

@@ -109,7 +109,7 @@ SCENARIOS = {
             75,
             (
                 _warm("small"),
-                (_saturated("small", 0.17, "capacity"), _bare("small", 0.18)),
+                (_saturated("small", 0.17), _bare("small", 0.18)),
                 (Phase("while enrolling", 0.62, "small", times=0.4, traffic=ENROLLING, role="steady"),),
             ),
         ),
@@ -162,7 +162,7 @@ SCENARIOS = {
             180,
             (
                 _warm("1mp"),
-                (_saturated("1mp", 0.02, "capacity", least_s=16), _bare("1mp", 0.02, least_s=16)),
+                (_saturated("1mp", 0.02, least_s=16), _bare("1mp", 0.02, least_s=16)),
                 (Phase("field season", 0.93, times=0.5, traffic=SEASON, role="steady"),),
             ),
         ),

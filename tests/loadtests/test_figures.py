@@ -166,9 +166,13 @@ def test_a_turn_is_held_against_the_bare_pipeline_of_its_own_seconds() -> None:
     bare = Bare.of([Turn("small", alone, Spent(busy, [0.01] * count)) for alone, busy, count in spent])
     assert bare["small"][1] == Bare(10.0, pytest.approx(15.0), pytest.approx(70.0))
     turns = [Mark("one", 0, 1, 0, 0, 1.04), Mark("one", 5, 6, 0, 0, 6.1), Mark("one", 10, 11, 0, 0, 11.04)]
-    found = figures(Run("s", [stage("one", "cost")], samples, {"one": turns}, watch, {}, {}, bare))["cost_small"]
+    found = figures(Run("s", [stage("one", "capacity")], samples, {"one": turns}, watch, {}, {}, bare))["cost_small"]
     assert found.value == pytest.approx(1.2)
     assert found.detail == "12.0 ms of CPU / 10.0 ms, 18.7 a second, in 3 turns, 1.00 to 2.40"
+    # Where nothing came between them, the bare pipeline's turn before counts as well.
+    found = figures(Run("s", [stage("one", "cost")], samples, {"one": turns}, watch, {}, {}, bare))["cost_small"]
+    assert found.value == pytest.approx(1.2)
+    assert found.detail == "12.0 ms of CPU / 10.0 ms, 18.7 a second, in 3 turns, 1.20 to 1.20"
 
 
 def test_a_wait_is_held_against_the_bare_time_of_its_own_turn() -> None:

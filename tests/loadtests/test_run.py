@@ -149,6 +149,8 @@ def test_what_is_held_against_each_other_is_run_in_turns() -> None:
     assert [one.role for one in stages] == ["", *["capacity", "bare", "half", "pool"] * 10, "alone"]
     assert sum(one.seconds for one in stages if one.role == "half") == pytest.approx(42)
     assert len({one.name for one in stages}) == 6
+    close = stages_of(SCENARIOS["closed"], Wanted(seconds=120), 2)
+    assert [one.role for one in close] == ["", *["cost", "bare"] * 28, "", *["cost", "bare"] * 28]
     short = stages_of(SCENARIOS["open"], Wanted(seconds=6), 2)
     assert [one.role for one in short] == ["", "capacity", "bare", "half", "pool", "alone"]
 
