@@ -80,7 +80,7 @@ class Season(FastHttpUser):
         with Pipelines(Path(self.environment.parsed_options.plan)) as pipelines:
             for stage in self.plan.stages:
                 if stage.role == "bare":
-                    turns.append(pipelines.turn(stage.size, stage.seconds))
+                    turns.append(pipelines.turn(stage.size, stage.seconds, stage.part))
                     continue
                 if stage.role == "pool":
                     due = self.arrivals(time.time(), stage.seconds, stage.times * pipelines.capacity)

@@ -59,13 +59,13 @@ class Bare:
     waited_ms: tuple[float, ...] = ()
 
     @staticmethod
-    def of(turns: Iterable[Turn]) -> Mapping[str, list[Bare]]:
-        """By size, each turn's."""
-        found = dict[str, list[Bare]]()
+    def of(turns: Iterable[Turn]) -> Mapping[int, list[Bare]]:
+        """By part, each turn's."""
+        found = dict[int, list[Bare]]()
         for turn in turns:
             one_ms = median(turn.alone.photos_s) * 1000
             waited_ms = tuple(one * 1000 for one in turn.waited_s)
-            found.setdefault(turn.size, []).append(Bare(one_ms, _cpu_ms(turn.busy), _cpu_ms(turn.alone), waited_ms))
+            found.setdefault(turn.part, []).append(Bare(one_ms, _cpu_ms(turn.busy), _cpu_ms(turn.alone), waited_ms))
         return found
 
 
@@ -87,7 +87,7 @@ class Run:
     watch: Watch
     wrong: Mapping[str, str]
     log: Mapping[str, Served] | None = None
-    bare: Mapping[str, Sequence[Bare]] = field(default_factory=dict)  # by size, each turn's
+    bare: Mapping[int, Sequence[Bare]] = field(default_factory=dict)  # by part, each turn's
     left: str | None = None
 
     def mark(self, stage: Stage) -> Mark:
@@ -104,7 +104,7 @@ class Run:
 
     def beside(self, stage: Stage) -> list[tuple[Mark, Bare]]:
         """Each turn of the stage with the bare pipeline's of the same few seconds; none, where it had none."""
-        bare = self.bare.get(stage.size)
+        bare = self.bare.get(stage.part)
         return list(zip(self.turns[stage.name], bare, strict=True)) if bare else []
 
     def of(self, *roles: str) -> list[Stage]:
@@ -183,12 +183,11 @@ def _failed(sample: Sample) -> bool:
 def _costs(run: Run) -> dict[str, Figure]:
     """The median over the turns: one in which the machine changed between the service and the bare pipeline says nothing."""
     found = {}
-    for stage in run.of("cost", "capacity"):
+    for stage in run.of("cost"):
         turns, answered = run.beside(stage), run.asked(stage)
         if turns and run.watch.cpu_s:
-            beside = [bare.cpu_ms for _, bare in turns]
-            if stage.role == "cost":  # nothing else came between: the bare pipeline's turn before is as near as that after
-                beside = [mean(two) for two in pairwise([beside[0], *beside])]
+            after = [bare.cpu_ms for _, bare in turns]
+            beside = [mean(two) for two in pairwise([after[0], *after])]  # a turn lies between two of the bare pipeline's
             ours = [_answer_ms(run, turn, answered) for turn, _ in turns]
             spent = [(ms, bare) for ms, bare in zip(ours, beside, strict=True) if ms is not None]
             if not spent:

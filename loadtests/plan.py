@@ -26,6 +26,7 @@ class Stage:
     times: float
     traffic: Mapping[str, float]
     role: str
+    part: int = 0  # of the scenario: what is in one is run in turns, and held against each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Turn:
     """What the bare pipeline took, by one process alone and by as many as there are cores; and how long photos waited for
     these, from when they came until they were done, where they came by chance."""
 
-    size: str
+    part: int
     alone: Spent
     busy: Spent
     waited_s: list[float] = field(default_factory=list)
@@ -132,7 +133,7 @@ class Seen:
                 elif kind == "marks":
                     seen.marks.append(Mark(**one))
                 else:
-                    seen.turns.append(Turn(one["size"], Spent(**one["alone"]), Spent(**one["busy"]), one["waited_s"]))
+                    seen.turns.append(Turn(one["part"], Spent(**one["alone"]), Spent(**one["busy"]), one["waited_s"]))
         return seen
 
 

@@ -66,7 +66,7 @@ def write(report: Report, folder: Path) -> None:
         "figures": {name: asdict(one) for name, one in report.figures.items()},
         "levels": [{"name": one.level.name, "most": one.level.most, "met": one.met} for one in report.verdicts],
         "stages": [asdict(one) for one in report.lines],
-        "bare": {size: [asdict(one) for one in turns] for size, turns in report.run.bare.items()},
+        "bare": {part: [asdict(one) for one in turns] for part, turns in report.run.bare.items()},
         "wrong": dict(list(report.run.wrong.items())[:50]),
     }
     (folder / "figures.json").write_text(json.dumps(_finite(told), indent=2) + "\n", "utf-8")

@@ -140,7 +140,7 @@ def _run(
 def stages_of(chosen: Scenario, wanted: Wanted, cores: int) -> tuple[Stage, ...]:
     """The phases with their seconds and users, and each of a part with several in as many turns as it takes."""
     whole, stages = wanted.seconds or chosen.seconds, list[Stage]()
-    for part in chosen.parts:
+    for number, part in enumerate(chosen.parts):
         seconds = [max(phase.share * whole, phase.least_s, 1.0) for phase in part]
         each = [length / (OPEN_TURN_S if phase.times else TURN_S) for phase, length in zip(part, seconds, strict=True)]
         turns = max(1, round(min(each))) if len(part) > 1 else 1
@@ -148,7 +148,7 @@ def stages_of(chosen: Scenario, wanted: Wanted, cores: int) -> tuple[Stage, ...]
             users = 0
             if not phase.times:
                 users = 1 if phase.role == "alone" else wanted.users or max(1, round(phase.users * cores))
-            stages.append(Stage(phase.name, length / turns, phase.size, users, phase.times, phase.traffic, phase.role))
+            stages.append(Stage(phase.name, length / turns, phase.size, users, phase.times, phase.traffic, phase.role, number))
     return tuple(stages)
 
 

@@ -62,8 +62,13 @@ def _warm(size: Size) -> tuple[Phase]:
     return (Phase(f"warm-{size}", 0.03, size, users=1),)
 
 
-def _saturated(size: Size, share: float, role: Role = "cost", least_s: float = 0.0) -> Phase:
-    return Phase(f"saturated-{size}", share, size, users=2, role=role, least_s=least_s)
+def _saturated(size: Size, share: float, least_s: float = 0.0) -> Phase:
+    return Phase(f"saturated-{size}", share, size, users=2, role="cost", least_s=least_s)
+
+
+def _measured(size: Size, share: float) -> Phase:
+    """Saturated for the capacity alone, in which the rates of what follows are stated."""
+    return Phase(f"capacity-{size}", share, size, users=2, role="capacity")
 
 
 def _bare(size: Size, share: float, least_s: float = 0.0) -> Phase:
@@ -91,16 +96,17 @@ SCENARIOS = {
         Scenario(
             "open",
             "How long does one wait at half the capacity?",
-            142,
+            170,
             (
                 _warm("1mp"),
+                (_saturated("1mp", 0.11), _bare("1mp", 0.12)),
                 (
-                    _saturated("1mp", 0.14, "capacity"),
-                    _bare("1mp", 0.18),
-                    Phase("half the capacity", 0.3, times=0.5, role="half"),
-                    Phase("the bare pipeline at half its own", 0.3, times=0.5, role="pool"),
+                    _measured("1mp", 0.09),
+                    _bare("1mp", 0.12),
+                    Phase("half the capacity", 0.25, times=0.5, role="half"),
+                    Phase("the bare pipeline at half its own", 0.25, times=0.5, role="pool"),
                 ),
-                _alone("1mp", 0.05),
+                _alone("1mp", 0.04),
             ),
         ),
         Scenario(
@@ -119,7 +125,7 @@ SCENARIOS = {
             60,
             (
                 _warm("small"),
-                (_saturated("small", 0.15, "capacity"),),
+                (_measured("small", 0.15),),
                 (Phase("before", 0.2, "small", times=0.4, role="calm"),),
                 (Phase("burst", 0.05, "small", times=10, role="burst", least_s=2),),
                 (Phase("after the burst", 0.2, "small", times=0.4, role="after", least_s=6),),
@@ -133,7 +139,7 @@ SCENARIOS = {
             110,
             (
                 _warm("small"),
-                (_saturated("small", 0.12, "capacity"),),
+                (_measured("small", 0.12),),
                 _alone("small", 0.1),
                 (Phase("calm", 0.1, "small", times=0.4, role="calm"),),
                 (Phase("ten times the capacity", 0.55, "small", times=10, role="flood"),),
@@ -146,12 +152,13 @@ SCENARIOS = {
             160,  # of which the service is asked for two minutes
             (
                 _warm("12mp"),
-                (_saturated("12mp", 0.12), _bare("12mp", 0.12)),
+                (_saturated("12mp", 0.1), _bare("12mp", 0.1)),
                 _warm("1mp"),
+                (_saturated("1mp", 0.1), _bare("1mp", 0.1)),
                 (
-                    _saturated("1mp", 0.12, "capacity"),
-                    _bare("1mp", 0.12),
-                    Phase("half the capacity", 0.16, times=0.5, role="half"),
+                    _measured("1mp", 0.05),
+                    _bare("1mp", 0.05),
+                    Phase("half the capacity", 0.15, times=0.5, role="half"),
                 ),
                 (Phase("field season", 0.3, times=0.5, traffic=SEASON, role="steady"),),
             ),

@@ -47,11 +47,11 @@ class Pipelines:
             process.communicate()  # the end of its turns
         os.close(self._comes)
 
-    def turn(self, size: str, seconds: float) -> Turn:
+    def turn(self, size: str, seconds: float, part: int = 0) -> Turn:
         alone = self._run(self._processes[:1], size, seconds * ALONE)
         busy = self._run(self._processes, size, seconds * (1 - ALONE))
         self.capacity = len(self._processes) * len(busy.photos_s) / sum(busy.photos_s)
-        return Turn(size, alone, busy)
+        return Turn(part, alone, busy)
 
     def waited_s(self, size: str, due: Iterable[float]) -> list[float]:
         """Of photos that come at these moments, from then until each is done."""

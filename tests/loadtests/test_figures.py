@@ -48,7 +48,7 @@ def seen(stages: list[Stage], samples: list[Sample], *, bare: bool = False) -> R
         at += one.seconds
     watch = Watch("http://nowhere", None, None)
     watch.cpu_s += [Moment(0, 0.0), Moment(at, 1.0)]
-    return Run("s", stages, samples, turns, watch, {}, {}, {"small": [Bare(10.0, 10.0, 10.0)]} if bare else {})
+    return Run("s", stages, samples, turns, watch, {}, {}, {0: [Bare(10.0, 10.0, 10.0)]} if bare else {})
 
 
 def stage(name: str, role: str, seconds: float = 10.0) -> Stage:
@@ -152,9 +152,9 @@ def test_probes_that_fail_are_no_quick_ones() -> None:
     assert "1 were not answered 200" in found.detail
 
 
-def test_a_turn_is_held_against_the_bare_pipeline_of_its_own_seconds() -> None:
-    """Three turns of a second, 20 answers each, the first of which came late, for .24, .3 and .24 s of CPU. In the second the
-    machine was slow for both, in the third for the service alone.
+def test_a_turn_is_held_against_the_bare_pipelines_before_and_after_it() -> None:
+    """Three turns of a second, 20 answers each, the first of which came late, for .24, .3 and .24 s of CPU, and the bare
+    pipeline's after each of them, in which a photo took 10, 15 and 5 ms.
     """
     begun = [0.0] * 20 + [5.0] * 20 + [10.0] * 20
     samples = [Sample(f"a{n}", "one", "identify", "p", b, b + 0.09 + n % 20 / 20, 200, body="{}") for n, b in enumerate(begun)]
@@ -163,13 +163,9 @@ def test_a_turn_is_held_against_the_bare_pipeline_of_its_own_seconds() -> None:
     looks = ((-0.1, 0.0), (1.05, 0.24), (4.95, 0.24), (6.05, 0.44), (6.15, 0.54), (9.95, 0.54), (11.05, 0.78))
     watch.cpu_s += [Moment(at, spent) for at, spent in looks]
     spent = [(Spent(0.05, [0.005] * 9), 0.2, 20), (Spent(0.07, [0.01]), 0.3, 20), (Spent(0.07, [0.01]), 0.1, 20)]
-    bare = Bare.of([Turn("small", alone, Spent(busy, [0.01] * count)) for alone, busy, count in spent])
-    assert bare["small"][1] == Bare(10.0, pytest.approx(15.0), pytest.approx(70.0))
+    bare = Bare.of([Turn(0, alone, Spent(busy, [0.01] * count)) for alone, busy, count in spent])
+    assert bare[0][1] == Bare(10.0, pytest.approx(15.0), pytest.approx(70.0))
     turns = [Mark("one", 0, 1, 0, 0, 1.04), Mark("one", 5, 6, 0, 0, 6.1), Mark("one", 10, 11, 0, 0, 11.04)]
-    found = figures(Run("s", [stage("one", "capacity")], samples, {"one": turns}, watch, {}, {}, bare))["cost_small"]
-    assert found.value == pytest.approx(1.2)
-    assert found.detail == "12.0 ms of CPU / 10.0 ms, 18.7 a second, in 3 turns, 1.00 to 2.40"
-    # Where nothing came between them, the bare pipeline's turn before counts as well.
     found = figures(Run("s", [stage("one", "cost")], samples, {"one": turns}, watch, {}, {}, bare))["cost_small"]
     assert found.value == pytest.approx(1.2)
     assert found.detail == "12.0 ms of CPU / 10.0 ms, 18.7 a second, in 3 turns, 1.20 to 1.20"
@@ -179,16 +175,16 @@ def test_a_wait_is_held_against_the_bare_time_of_its_own_turn() -> None:
     """Waits of twice the bare time in each of two turns, the second on a machine that is three times as slow meanwhile."""
     samples = [Sample(f"a{n}", "one", "identify", "p", n / 20, n / 20 + 0.02, 200, body="{}") for n in range(19)]
     samples += [Sample(f"b{n}", "one", "identify", "p", 5 + n / 20, 5 + n / 20 + 0.06, 200, body="{}") for n in range(19)]
-    bare = Bare.of([Turn("small", Spent(1.0, [each_s] * 9), Spent(1.0, [each_s] * 9)) for each_s in (0.01, 0.03)])
+    bare = Bare.of([Turn(0, Spent(1.0, [each_s] * 9), Spent(1.0, [each_s] * 9)) for each_s in (0.01, 0.03)])
     turns = [Mark("one", 0, 1, 19, 0, 1), Mark("one", 5, 6, 19, 0, 6)]
     run = Run("s", [stage("one", "half")], samples, {"one": turns}, Watch("http://nowhere", None, None), {}, {}, bare)
     found = figures(run)["p95_at_half"]
     assert found.value == pytest.approx(2.0)
     assert found.detail == "p95 60.0 ms, bare 20.0 ms, 38 requests at 19.0 a second, 0 unsent"
     run.bare = {
-        "small": [
+        0: [
             replace(one, waited_ms=(one.one_ms,) * 18 + (one.one_ms * times,) * 2)
-            for one, times in zip(bare["small"], (1.5, 1.9), strict=True)
+            for one, times in zip(bare[0], (1.5, 1.9), strict=True)
         ]
     }
     assert figures(run)["p95_at_half"].detail == f"{found.detail}; 1.5 with nothing around the pipeline"

@@ -145,21 +145,31 @@ def test_a_service_that_is_gone_is_probed_now_and_then_and_said_so() -> None:
 
 
 def test_what_is_held_against_each_other_is_run_in_turns() -> None:
-    stages = stages_of(SCENARIOS["open"], Wanted(seconds=140), 2)
-    assert [one.role for one in stages] == ["", *["capacity", "bare", "half", "pool"] * 10, "alone"]
+    stages = stages_of(SCENARIOS["open"], Wanted(seconds=168), 2)
+    own = ["", *["cost", "bare"] * 18]
+    assert [one.role for one in stages] == [*own, *["capacity", "bare", "half", "pool"] * 10, "alone"]
+    assert [one.part for one in stages] == [0, *[1] * 36, *[2] * 40, 3]
     assert sum(one.seconds for one in stages if one.role == "half") == pytest.approx(42)
-    assert len({one.name for one in stages}) == 6
+    assert len({one.name for one in stages}) == 7
     close = stages_of(SCENARIOS["closed"], Wanted(seconds=120), 2)
     assert [one.role for one in close] == ["", *["cost", "bare"] * 28, "", *["cost", "bare"] * 28]
     short = stages_of(SCENARIOS["open"], Wanted(seconds=6), 2)
-    assert [one.role for one in short] == ["", "capacity", "bare", "half", "pool", "alone"]
+    assert [one.role for one in short] == ["", "cost", "bare", "capacity", "bare", "half", "pool", "alone"]
+
+
+def test_nothing_comes_between_what_is_held_against_each_other() -> None:
+    """Cost is told by the bare pipeline's turns before and after, so neither may be of some seconds before."""
+    for one in SCENARIOS.values():
+        for part in one.parts:
+            if any(phase.role == "cost" for phase in part):
+                assert [phase.role for phase in part] == ["cost", "bare"], one.name
 
 
 def test_what_the_generator_saw_is_read_as_it_was_written(tmp_path: Path) -> None:
     kept = Seen(
         [Sample("a", "one", "identify", "p", 0, 1, 200, body="{}")],
         [Mark("one", 0, 1, 2, 3, 4)],
-        [Turn("small", Spent(1.0, [0.5]), Spent(2.0, [0.5, 0.7]), [0.6])],
+        [Turn(0, Spent(1.0, [0.5]), Spent(2.0, [0.5, 0.7]), [0.6])],
     )
     kept.write(tmp_path / "seen.jsonl")
     assert Seen.read(tmp_path / "seen.jsonl") == kept
