@@ -66,7 +66,7 @@ def _saturated(size: Size, share: float, least_s: float = 0.0) -> Phase:
     return Phase(f"saturated-{size}", share, size, users=2, role="cost", least_s=least_s)
 
 
-def _measured(size: Size, share: float) -> Phase:
+def _capacity(size: Size, share: float) -> Phase:
     """Saturated for the capacity alone, in which the rates of what follows are stated."""
     return Phase(f"capacity-{size}", share, size, users=2, role="capacity")
 
@@ -101,7 +101,7 @@ SCENARIOS = {
                 _warm("1mp"),
                 (_saturated("1mp", 0.11), _bare("1mp", 0.12)),
                 (
-                    _measured("1mp", 0.09),
+                    _capacity("1mp", 0.09),
                     _bare("1mp", 0.12),
                     Phase("half the capacity", 0.25, times=0.5, role="half"),
                     Phase("the bare pipeline at half its own", 0.25, times=0.5, role="pool"),
@@ -125,7 +125,7 @@ SCENARIOS = {
             60,
             (
                 _warm("small"),
-                (_measured("small", 0.15),),
+                (_capacity("small", 0.15),),
                 (Phase("before", 0.2, "small", times=0.4, role="calm"),),
                 (Phase("burst", 0.05, "small", times=10, role="burst", least_s=2),),
                 (Phase("after the burst", 0.2, "small", times=0.4, role="after", least_s=6),),
@@ -139,7 +139,7 @@ SCENARIOS = {
             110,
             (
                 _warm("small"),
-                (_measured("small", 0.12),),
+                (_capacity("small", 0.12),),
                 _alone("small", 0.1),
                 (Phase("calm", 0.1, "small", times=0.4, role="calm"),),
                 (Phase("ten times the capacity", 0.55, "small", times=10, role="flood"),),
@@ -156,7 +156,7 @@ SCENARIOS = {
                 _warm("1mp"),
                 (_saturated("1mp", 0.1), _bare("1mp", 0.1)),
                 (
-                    _measured("1mp", 0.05),
+                    _capacity("1mp", 0.05),
                     _bare("1mp", 0.05),
                     Phase("half the capacity", 0.15, times=0.5, role="half"),
                 ),

@@ -1,8 +1,8 @@
 """A long body, read from the socket straight to where it stays.
 
 The parser hands a body on in the pieces in which the system has them, and each is copied three times before the application
-gets it. Of a photo of 12 megapixels that is a fifth of what the event loop does. A body whose length is known has nothing in it
-that would have to be parsed.
+gets it. Of a photo of 12 megapixels that was a tenth of what the event loop did. A body whose length is known has nothing in
+it that would have to be parsed.
 """
 
 from __future__ import annotations
