@@ -14,7 +14,6 @@ import random
 import time
 import traceback
 import zipfile
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from locust import FastHttpUser, events, task
 
 from loadtests.form import FORM, form
 from loadtests.plan import FAILED, Mark, Plan, Sample, Seen, Stage, Turn
-from loadtests.turns import Pipelines
+from loadtests.turns import Lately, Pipelines, arrivals
 
 MOST_WAITING = 500  # requests under way; the service shows the thousandth connection out
 LAST_ANSWERS_S = 60
@@ -57,7 +56,7 @@ class Season(FastHttpUser):
         self.chance = random.Random(plan.seed)
         self.numbers, self.enrolled = itertools.count(), 0
         self.run_id = uuid4().hex[:8]
-        self.capacity = plan.capacity
+        self.capacity, self.lately = plan.capacity, Lately()
         self.under_way = list[Group]()
         self.enrolling = 0, 0.0, 1.0  # newcomers who may be enrolled in this stage, its beginning, its seconds
         self.forms = {
@@ -83,7 +82,7 @@ class Season(FastHttpUser):
                     turns.append(pipelines.turn(stage.size, stage.seconds, stage.part))
                     continue
                 if stage.role == "pool":
-                    due = self.arrivals(time.time(), stage.seconds, stage.times * pipelines.capacity)
+                    due = arrivals(self.chance, time.time(), stage.seconds, stage.times * pipelines.capacity)
                     turns[-1] = replace(turns[-1], waited_s=pipelines.waited_s(stage.size, due))
                     continue
                 answered = list[Sample]()
@@ -99,7 +98,7 @@ class Season(FastHttpUser):
         begun, unsent, rate = time.time(), 0, stage.times * self.capacity
         self.enrolling = len(list(Path(self.plan.newcomers).glob("*.jpg"))), begun, stage.seconds
         if stage.times:
-            for due in self.arrivals(begun, stage.seconds, rate):
+            for due in arrivals(self.chance, begun, stage.seconds, rate):
                 gevent.sleep(max(0.0, due - time.time()))
                 if len(group) >= MOST_WAITING:
                     unsent += 1
@@ -116,21 +115,13 @@ class Season(FastHttpUser):
             group.join(timeout=LAST_BATCHES_S)
             group.kill()
         if stage.role in ("capacity", "cost"):
-            in_time = [one for one in answered if one.status == 200 and one.ended <= ended]
-            self.capacity = len(in_time) / stage.seconds or self.capacity
+            in_time = [one.ended for one in answered if one.status == 200 and one.ended <= ended]
+            if in_time:  # until the last of them: what is under way at the end is no answer yet, and no second without one
+                self.capacity = self.lately.after(stage.size, len(in_time) / (max(in_time) - begun))
         mark = Mark(stage.name, begun, ended, rate, unsent, time.time())
         if stage.role not in GOES_ON:
             gevent.sleep(REST_S)
         return mark
-
-    def arrivals(self, begun: float, seconds: float, rate: float) -> Iterator[float]:
-        """By chance, as independent clients ask: exponential gaps."""
-        due = begun
-        while rate > 0:
-            due += self.chance.expovariate(rate)
-            if due >= begun + seconds:
-                return
-            yield due
 
     def keep_asking(self, stage: Stage, until: float, answered: list[Sample]) -> None:
         while time.time() < until:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -212,10 +212,17 @@ def _is_of(sample: Sample, turn: Mark) -> bool:
     return turn.begun <= sample.begun <= turn.quiet
 
 
+def _around(turns: Sequence[tuple[Mark, Bare]]) -> list[tuple[Mark, Bare]]:
+    """A turn lies between two of the bare pipeline's: its time for one photo, in both."""
+    after = [bare.one_ms for _, bare in turns[1:]]
+    both = zip(turns, [*after, turns[-1][1].one_ms] if turns else [], strict=True)
+    return [(mark, replace(bare, one_ms=(bare.one_ms + next_ms) / 2)) for (mark, bare), next_ms in both]
+
+
 def _waits(run: Run) -> dict[str, Figure]:
-    """How often the bare time of the same turn each wait was: in another turn the machine may be half as fast."""
+    """How often the bare time of the same seconds each wait was: in others the machine may be half as fast."""
     for stage in run.of("half"):
-        answered, turns = run.asked(stage), run.beside(stage)
+        answered, turns = run.asked(stage), _around(run.beside(stage))
         alone = percentile([one.ms for other in run.of("alone") for one in run.asked(other)], 0.5)
         times = [one.ms / bare.one_ms for turn, bare in turns for one in answered if _is_of(one, turn)]
         one_ms = median(bare.one_ms for _, bare in turns) if turns else alone

@@ -96,15 +96,15 @@ SCENARIOS = {
         Scenario(
             "open",
             "How long does one wait at half the capacity?",
-            170,
+            240,
             (
                 _warm("1mp"),
-                (_saturated("1mp", 0.11), _bare("1mp", 0.12)),
+                (_saturated("1mp", 0.08), _bare("1mp", 0.08)),
                 (
-                    _capacity("1mp", 0.09),
-                    _bare("1mp", 0.12),
-                    Phase("half the capacity", 0.25, times=0.5, role="half"),
-                    Phase("the bare pipeline at half its own", 0.25, times=0.5, role="pool"),
+                    _capacity("1mp", 0.07),
+                    _bare("1mp", 0.11),
+                    Phase("half the capacity", 0.28, times=0.5, role="half"),
+                    Phase("the bare pipeline at half its own", 0.28, times=0.5, role="pool"),
                 ),
                 _alone("1mp", 0.04),
             ),

@@ -3,6 +3,8 @@
 There is one for each core. In a turn one of them works alone first, which says how long a photo takes; then all do, which says
 what one costs when all cores are busy, as they are in the service at saturation. Photos that come by chance may follow, each
 to whichever process is free first: what they wait for is what a service would keep them waiting that costs nothing itself.
+
+The rate at which they come is of the latest turns together: by itself a turn says what the machine does in that second.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ import struct
 import subprocess
 import sys
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from pathlib import Path
+from random import Random
+from statistics import fmean
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +27,33 @@ from loadtests.plan import MOMENT, NO_MORE, Plan, Spent, Turn
 
 ALONE = 0.3  # of a turn
 LINES_UP_S = 0.1  # until all have read their line
+LATEST = 4  # turns, one of which is a tenth off
+
+
+def arrivals(chance: Random, begun: float, seconds: float, rate: float) -> list[float]:
+    """Moments by chance, as independent clients ask. How many is not left to chance: in a turn of four seconds it would be a
+    seventh off, and half the capacity another part of it each time.
+
+    >>> len(arrivals(Random(1), 100.0, 4.0, 12.5))
+    50
+    """
+    return sorted(begun + chance.uniform(0, seconds) for _ in range(round(rate * seconds)))
+
+
+class Lately:
+    """The mean of the latest turns' rates, each size by itself.
+
+    >>> lately = Lately()
+    >>> [lately.after("1mp", one) for one in (20.0, 30.0)], lately.after("12mp", 8.0)
+    ([20.0, 25.0], 8.0)
+    """
+
+    def __init__(self) -> None:
+        self._rates = defaultdict[str, deque[float]](lambda: deque(maxlen=LATEST))
+
+    def after(self, size: str, rate: float) -> float:
+        self._rates[size].append(rate)
+        return fmean(self._rates[size])
 
 
 class Pipelines:
@@ -35,7 +67,7 @@ class Pipelines:
             for folder in Plan.read(plan).bare
         ]
         os.close(come)
-        self.capacity = 0.0  # photos a second, when all cores were busy last
+        self.capacity, self._lately = 0.0, Lately()  # photos a second, when all cores were busy
 
     def __enter__(self) -> Self:
         for process in self._processes:
@@ -50,7 +82,7 @@ class Pipelines:
     def turn(self, size: str, seconds: float, part: int = 0) -> Turn:
         alone = self._run(self._processes[:1], size, seconds * ALONE)
         busy = self._run(self._processes, size, seconds * (1 - ALONE))
-        self.capacity = len(self._processes) * len(busy.photos_s) / sum(busy.photos_s)
+        self.capacity = self._lately.after(size, len(self._processes) * len(busy.photos_s) / sum(busy.photos_s))
         return Turn(part, alone, busy)
 
     def waited_s(self, size: str, due: Iterable[float]) -> list[float]:

@@ -171,20 +171,20 @@ def test_a_turn_is_held_against_the_bare_pipelines_before_and_after_it() -> None
     assert found.detail == "12.0 ms of CPU / 10.0 ms, 18.7 a second, in 3 turns, 1.20 to 1.20"
 
 
-def test_a_wait_is_held_against_the_bare_time_of_its_own_turn() -> None:
-    """Waits of twice the bare time in each of two turns, the second on a machine that is three times as slow meanwhile."""
-    samples = [Sample(f"a{n}", "one", "identify", "p", n / 20, n / 20 + 0.02, 200, body="{}") for n in range(19)]
+def test_a_wait_is_held_against_the_bare_time_around_its_own_turn() -> None:
+    """Waits of twice the bare time in each of two turns; the machine became three times as slow in the first."""
+    samples = [Sample(f"a{n}", "one", "identify", "p", n / 20, n / 20 + 0.04, 200, body="{}") for n in range(19)]
     samples += [Sample(f"b{n}", "one", "identify", "p", 5 + n / 20, 5 + n / 20 + 0.06, 200, body="{}") for n in range(19)]
     bare = Bare.of([Turn(0, Spent(1.0, [each_s] * 9), Spent(1.0, [each_s] * 9)) for each_s in (0.01, 0.03)])
     turns = [Mark("one", 0, 1, 19, 0, 1), Mark("one", 5, 6, 19, 0, 6)]
     run = Run("s", [stage("one", "half")], samples, {"one": turns}, Watch("http://nowhere", None, None), {}, {}, bare)
     found = figures(run)["p95_at_half"]
     assert found.value == pytest.approx(2.0)
-    assert found.detail == "p95 60.0 ms, bare 20.0 ms, 38 requests at 19.0 a second, 0 unsent"
+    assert found.detail == "p95 60.0 ms, bare 25.0 ms, 38 requests at 19.0 a second, 0 unsent"
     run.bare = {
         0: [
-            replace(one, waited_ms=(one.one_ms,) * 18 + (one.one_ms * times,) * 2)
-            for one, times in zip(bare[0], (1.5, 1.9), strict=True)
+            replace(one, waited_ms=(around_ms,) * 18 + (around_ms * times,) * 2)
+            for one, around_ms, times in zip(bare[0], (20.0, 30.0), (1.5, 1.9), strict=True)
         ]
     }
     assert figures(run)["p95_at_half"].detail == f"{found.detail}; 1.5 with nothing around the pipeline"

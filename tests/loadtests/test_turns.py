@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import time
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from demo import animals
 from loadtests.ground import make_ground
 from loadtests.plan import Plan
-from loadtests.turns import Pipelines
+from loadtests.turns import Lately, Pipelines, arrivals
 from settings import read_settings
+
+
+def test_as_many_come_as_the_rate_says_each_at_a_moment_by_chance() -> None:
+    """Of such moments the gaps are exponential: one in e is longer than their mean."""
+    come = arrivals(Random(1), 100.0, 400.0, 12.5)
+    assert len(come) == 5000
+    gaps = [after - before for before, after in pairwise(come)]
+    assert 100.0 <= come[0] <= come[-1] <= 500.0
+    assert min(gaps) >= 0
+    assert sum(gap > 0.08 for gap in gaps) / len(gaps) == pytest.approx(math.exp(-1), abs=0.02)
+    assert arrivals(Random(1), 100.0, 4.0, 0.0) == []
+
+
+def test_a_capacity_is_of_the_latest_turns_of_its_size() -> None:
+    lately = Lately()
+    assert [lately.after("1mp", rate) for rate in (90.0, 30.0, 30.0, 30.0)][-1] == 45.0
+    assert lately.after("12mp", 8.0) == 8.0
+    assert lately.after("1mp", 30.0) == 30.0
 
 
 @pytest.mark.slow
