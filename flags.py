@@ -14,7 +14,7 @@ class Add(Protocol):
 
 
 def every_verb(add: Add) -> None:
-    for some in (_ask, _enrol, _catalogue, _keep, _encoders, _serve):
+    for some in (_ask, _enrol, _catalogue, _keep, _encoders, _training, _serve):
         some(add)
 
 
@@ -215,7 +215,7 @@ def _encoders(add: Add) -> None:
         "--checkpoint", type=path, metavar="PATH", help="its weights, a file or a hub's folder (default: timm's hub)"
     )
     verb.add_argument("--side", type=count, metavar="PIXELS", help="the input's side, where the encoder takes another")
-    verb.add_argument("--run", type=path, metavar="DIR", help="a folder that `flukeprint train` has made")
+    verb.add_argument("--run", type=path, metavar="DIR", help="a folder that `flukeprint train` has made, or a bundle of one")
     verb.add_argument("--data", type=path, metavar="TABLE", help="the table that the run was taught from")
     verb.add_argument(
         "--images", type=path, metavar="DIR", help="the folder that its paths are relative to; of --timm, photos to try it on"
@@ -235,6 +235,16 @@ def _encoders(add: Add) -> None:
         metavar="SHARE",
         help="look at the photo at each of these shares of its side; the first weights at the last (default: 1)",
     )
+    verb.add_argument(
+        "--bands",
+        type=count,
+        default=1,
+        metavar="N",
+        help="pool what the run's encoder sees in so many bands from top to bottom, beside the whole (default: 1)",
+    )
+    verb.add_argument(
+        "--dimension", type=count, metavar="N", help="numbers that a discriminant makes of a mixture (default: the run's)"
+    )
     verb.add_argument("--half", action="store_true", help="store large weights in 16 bits, where vectors stay what they are")
     verb.add_argument(
         "--sibling", type=path, metavar="BUNDLE", help="for a run taught on everything: whose figures and calibration it gets"
@@ -247,6 +257,8 @@ def _encoders(add: Add) -> None:
     verb.add_argument("--notes", default="", metavar="TEXT", help="what else its users should know of how it was made")
     verb.add_argument("--out", required=True, type=path, metavar="DIR", help="the bundle's folder")
 
+
+def _training(add: Add) -> None:
     verb = add(
         "train",
         "teach an encoder from labelled photos",
@@ -263,7 +275,9 @@ def _encoders(add: Add) -> None:
     verb.add_argument("--config", type=path, metavar="FILE", help="TOML or JSON that changes settings of the preset")
     verb.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
     verb.add_argument("--everything", action="store_true", help="hold nothing back: for the bundle that follows a judged one")
-    verb.add_argument("--begin", type=path, metavar="RUN", help="go on with the encoder of this finished run")
+    verb.add_argument(
+        "--begin", type=path, metavar="RUN", help="go on with the encoder of this finished run, or of a bundle of one"
+    )
 
     verb = add(
         "evaluate",

@@ -17,7 +17,7 @@ import terminal
 from arguments import CommandWrong
 from catalog.catalogue import Catalogue
 from catalog.errors import CatalogueMissing, ValueRefused
-from encoder.bundle import LABEL, is_label
+from encoder.bundle import CONTRACT, LABEL, is_label
 from indexer import registry
 from indexer.errors import BundleNotUsed
 from indexer.station import beginning, open_books
@@ -26,7 +26,8 @@ from verbs import DONE, settings_for
 
 SHOWN = 10  # findings on the screen
 OF_A_RUN = {  # and what they are where they are not said
-    "data": None, "taught": 1.0, "sides": [1.0], "half": False, "sibling": None,
+    "data": None, "taught": 1.0, "sides": [1.0], "bands": 1, "dimension": None, "half": False,
+    "sibling": None,
     "data_name": None, "weights_source": "not stated", "notes": "",
 }  # fmt: skip
 OF_TIMM = {"checkpoint": None, "side": None}
@@ -146,7 +147,7 @@ def bundles_make(args: argparse.Namespace) -> int:
                 images=args.images,
             )
         else:
-            from training.ship import Source, ship
+            from training.ship import Making, Source, ship
 
             if args.data is None:
                 raise CommandWrong("--run wants --data TABLE, the photos that it was taught, and --images DIR.")
@@ -162,9 +163,7 @@ def bundles_make(args: argparse.Namespace) -> int:
                 name=name,
                 version=args.version,
                 source=Source(args.data_name or args.data.stem, args.licence, args.weights_source, args.notes),
-                taught=args.taught,
-                sides=args.sides,
-                half=args.half,
+                making=Making(args.taught, tuple(args.sides), args.bands, args.dimension, args.half),
                 sibling=args.sibling,
             )
     if args.json:
@@ -191,10 +190,10 @@ def images_of(given: Path | None, table: Path) -> Path:
 
 
 def refuse_no_run(flag: str, folder: Path) -> None:
-    if not (folder / CHECKPOINT).is_file():
+    if not any((folder / name).is_file() for name in (CHECKPOINT, CONTRACT)):
         raise ValueRefused(
-            f"{flag} {folder} holds no run: expected a folder that `flukeprint train` has made, with {CHECKPOINT} in it. "
-            "Check the path."
+            f"{flag} {folder} holds no run: expected a folder that `flukeprint train` has made, with {CHECKPOINT} in it, or a "
+            "bundle of one. Check the path."
         )
 
 

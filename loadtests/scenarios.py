@@ -62,8 +62,8 @@ def _warm(size: Size) -> tuple[Phase]:
     return (Phase(f"warm-{size}", 0.03, size, users=1),)
 
 
-def _saturated(size: Size, share: float, least_s: float = 0.0) -> Phase:
-    return Phase(f"saturated-{size}", share, size, users=2, role="cost", least_s=least_s)
+def _saturated(size: Size, share: float) -> Phase:
+    return Phase(f"saturated-{size}", share, size, users=2, role="cost")
 
 
 def _capacity(size: Size, share: float) -> Phase:
@@ -71,8 +71,8 @@ def _capacity(size: Size, share: float) -> Phase:
     return Phase(f"capacity-{size}", share, size, users=2, role="capacity")
 
 
-def _bare(size: Size, share: float, least_s: float = 0.0) -> Phase:
-    return Phase(f"bare-{size}", share, size, users=0, role="bare", least_s=least_s)
+def _bare(size: Size, share: float) -> Phase:
+    return Phase(f"bare-{size}", share, size, users=0, role="bare")
 
 
 def _alone(size: Size, share: float) -> tuple[Phase]:
@@ -85,7 +85,7 @@ SCENARIOS = {
         Scenario(
             "closed",
             "What does an identification cost when all cores are busy?",
-            120,
+            200,
             (
                 _warm("12mp"),
                 (_saturated("12mp", 0.23), _bare("12mp", 0.24)),
@@ -96,17 +96,16 @@ SCENARIOS = {
         Scenario(
             "open",
             "How long does one wait at half the capacity?",
-            240,
+            200,
             (
                 _warm("1mp"),
-                (_saturated("1mp", 0.08), _bare("1mp", 0.08)),
                 (
-                    _capacity("1mp", 0.07),
-                    _bare("1mp", 0.11),
-                    Phase("half the capacity", 0.28, times=0.5, role="half"),
-                    Phase("the bare pipeline at half its own", 0.28, times=0.5, role="pool"),
+                    _capacity("1mp", 0.09),
+                    _bare("1mp", 0.14),
+                    Phase("half the capacity", 0.34, times=0.5, role="half"),
+                    Phase("the bare pipeline at half its own", 0.34, times=0.5, role="pool"),
                 ),
-                _alone("1mp", 0.04),
+                _alone("1mp", 0.05),
             ),
         ),
         Scenario(
@@ -115,7 +114,7 @@ SCENARIOS = {
             75,
             (
                 _warm("small"),
-                (_saturated("small", 0.17), _bare("small", 0.18)),
+                (_capacity("small", 0.2),),
                 (Phase("while enrolling", 0.62, "small", times=0.4, traffic=ENROLLING, role="steady"),),
             ),
         ),
@@ -169,7 +168,7 @@ SCENARIOS = {
             180,
             (
                 _warm("1mp"),
-                (_saturated("1mp", 0.02, least_s=16), _bare("1mp", 0.02, least_s=16)),
+                (_capacity("1mp", 0.03),),
                 (Phase("field season", 0.93, times=0.5, traffic=SEASON, role="steady"),),
             ),
         ),

@@ -180,6 +180,8 @@ def _repeat_run(bundle: Bundle, named: list[str]) -> str:
     sides = [f"{side:g}" for side in made["sides"]]
     mixed = [] if made["taught_share"] == 1 else ["--taught", f"{made['taught_share']:g}"]
     mixed += [] if sides == ["1"] else ["--sides", *sides]
+    mixed += ["--bands", str(made["bands"])] if "bands" in made else []
+    mixed += ["--dimension", str(made["discriminant_dimension"])] if "discriminant_dimension" in made else []
     mixed += ["--half"] if made.get("half") else []
     of = str(bundle.metrics.get("of", ""))
     sibling = ["--sibling", of.split(",", maxsplit=1)[0]] if ", a sibling " in of else []
@@ -192,6 +194,8 @@ def _repeat_run(bundle: Bundle, named: list[str]) -> str:
         if sibling
         else ("`bundles make` measures the encoder as it ships, and its figures stand above, not those that `train` prints")
     )
+    if "encoder_of" in made:
+        ends += f"; the encoder was taken out of {made['encoder_of']}, which `--run` may name in place of `RUN-{len(runs)}`"
     return f"{block}\n\nOf `{CONTRACT}`, {', '.join(files)}; {ends}."
 
 

@@ -22,22 +22,23 @@ from torch import nn
 from .answers import Labelled
 from .config import Config
 from .discriminant import Kind, discriminant
+from .ended import ended
 from .evaluate import figures
 from .manifest import make_manifest
-from .mixture import Look, PlainFeatures, side_by_side, step_of
+from .mixture import Banded, Look, PlainFeatures, side_by_side, step_of
 from .model import first_backbone
 from .photos import Photos
 from .rows import Row, Table
-from .ship import RIDGE
+from .ship import RIDGE, with_bands
 from .splits import Part, Split, key
 from .table import open_table
-from .train import trained
 
 Vectors = npt.NDArray[np.float32]
 Figures = Mapping[str, Any]
 COLUMNS = "closed | own encounter out | own photos of the occasion out | last occasion | AUROC | strangers"
 DIMENSIONS = (64, 128, 256, 512)
 SEVERAL = 4  # photos a query
+BANDS_SHOWN = 3
 
 
 class Flipped(nn.Module):
@@ -135,15 +136,15 @@ def beside(one: Vectors, two: Vectors) -> Vectors:
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m training.compare", description=(__doc__ or "").split("\n")[0])
-    asked.add_argument("--run", type=Path, required=True, help="a finished run's folder")
+    asked.add_argument("--run", type=Path, required=True, help="a finished run's folder, or a bundle of one")
     asked.add_argument("--data", type=Path, required=True, help="the table that it was taught from")
     asked.add_argument("--images", type=Path, help="default: the table's folder")
     asked.add_argument("--side", type=float, default=0.5, help="of the smaller look, as a share of the taught one's (0.5)")
     args = asked.parse_args()
     table, images = open_table(args.data), args.images or args.data.parent
-    config, taught = trained(args.run)
-    split = Split.load(args.run / "split.json", table, make_manifest(table, images).whole)
-    bench = Bench(table, images, config, split)
+    run = ended(args.run)
+    config, taught = run.config, run.encoder()
+    bench = Bench(table, images, config, run.split(table, make_manifest(table, images)))
     plain = PlainFeatures(first_backbone(config))
 
     def show(name: str, vectors: Vectors, change: Callable[[Labelled], Labelled] = lambda asked: asked) -> None:
@@ -167,6 +168,13 @@ def main() -> None:
         made = bench.discriminated(looks, shares, dimension)
         show(f"taught at both sides, first weights, discriminant to {dimension}", made)
     show(f"the last, up to {SEVERAL} photos of an encounter a query", made, several)
+    if config.shape.rule == "budget":  # whose photos have no one height
+        return
+    shares, of_first = with_bands(shares)
+    looks[0] = bench.vectors(Banded(taught, BANDS_SHOWN, of_first))
+    for dimension in DIMENSIONS:
+        made = bench.discriminated(looks, shares, dimension)
+        show(f"that in {BANDS_SHOWN} bands too, discriminant to {dimension}", made)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,13 @@ def discriminant(kinds: Sequence[Kind], dimension: int, ridge: float) -> tuple[F
     """The centre (width,) and the matrix (width, dimension), by the whitened within-animal spread and then the whole spread.
 
     `ridge`, of the within-animal spread's mean, is added to each direction: small trusts the photos, large their cosine.
+    Where there are more numbers than photos only the directions count in which photos lie: no others are part of that mean.
     """
     centre = np.mean([kind.features.mean(axis=0) for kind in kinds], axis=0)
+    photos = np.concatenate([kind.features - centre for kind in kinds])
+    if len(photos) < len(centre) and (basis := _basis(photos)).shape[1] >= dimension:
+        narrow = [Kind(kind.name, (kind.features - centre) @ basis, kind.animal, kind.encounter) for kind in kinds]
+        return centre, basis @ discriminant(narrow, dimension, ridge)[1]
     whole = np.mean([_spread(kind.features - centre) for kind in kinds], axis=0)
     within = np.mean([_within(kind) for kind in kinds], axis=0)
     within += ridge * np.trace(within) / len(within) * np.eye(len(within))
@@ -41,6 +46,13 @@ def discriminant(kinds: Sequence[Kind], dimension: int, ridge: float) -> tuple[F
     whitening = vectors / np.sqrt(values)
     _, directions = np.linalg.eigh(whitening.T @ whole @ whitening)
     return centre, whitening @ directions[:, -dimension:]
+
+
+def _basis(rows: Floats) -> Floats:
+    """(width, rank) orthonormal directions in which they lie."""
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    some = values > values[-1] * 1e-10
+    return np.asarray(rows.T @ (vectors[:, some] / np.sqrt(values[some])))
 
 
 def _spread(rows: Floats) -> Floats:

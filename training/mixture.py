@@ -1,9 +1,10 @@
 """Several looks at a photo as one vector: what training taught, at one or more sizes, beside what the first weights knew.
 
-Training on one species makes an encoder worse on others. A cosine that is the mean of both encoders' cosines does not; and
-one encoder that looks at two sizes sees more than at either. Each vector is the looks' unit vectors side by side, weighted,
-brought back to a usual length by a linear discriminant of the photos that were taught. It costs one run of a backbone a look,
-less what two looks share; stored weights may be rounded to 16 bits to fit a bundle's size.
+Training on one species makes an encoder worse on others. A cosine that is the mean of both encoders' cosines does not; one
+encoder that looks at two sizes sees more than at either, and so does one whose features are pooled in bands too. Each vector
+is the looks' unit vectors side by side, weighted, brought back to a usual length by a linear discriminant of the photos that
+were taught. It costs one run of a backbone a look, less what two looks share; stored weights may be rounded to 16 bits to fit
+a bundle's size.
 """
 
 from __future__ import annotations
@@ -32,14 +33,17 @@ class PlainFeatures(nn.Module):
         self.backbone = backbone
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.backbone.forward_features(pixels)  # type: ignore[operator]
-        if features.ndim != 4 or features.shape[1] != self.backbone.num_features:
-            raise ExportRefused(
-                f"{type(self.backbone).__name__} gives features of shape {tuple(features.shape)}, and cannot be mixed with its "
-                f"first weights: expected a convolutional network's (n, {self.backbone.num_features}, height, width). "
-                "Say --taught 1."
-            )
-        return features.mean(dim=(2, 3))
+        return _map_of(self.backbone, pixels, "mixed with its first weights", "--taught 1").mean(dim=(2, 3))
+
+
+def _map_of(backbone: nn.Module, pixels: torch.Tensor, wanted: str, instead: str) -> torch.Tensor:
+    features: torch.Tensor = backbone.forward_features(pixels)  # type: ignore[operator]
+    if features.ndim != 4 or features.shape[1] != backbone.num_features:
+        raise ExportRefused(
+            f"{type(backbone).__name__} gives features of shape {tuple(features.shape)}, and cannot be {wanted}: "
+            f"expected a convolutional network's (n, {backbone.num_features}, height, width). Say {instead}."
+        )
+    return features
 
 
 def step_of(shape: InputShape) -> int:
@@ -100,6 +104,27 @@ class Twins(nn.Module):
         first = rest(self.first.backbone, self.trunk.stages, features).mean(dim=(2, 3))
         parts = zip(self.shares, (taught, first), strict=True)
         return torch.cat([share * nn.functional.normalize(part) for share, part in parts], dim=1)
+
+
+class Banded(nn.Module):
+    """The taught encoder on the whole photo and, with `share` of the cosine, its last features pooled in bands from top to
+    bottom: where on an animal something is tells it from others. One run of the backbone; unit vectors.
+    """
+
+    def __init__(self, taught: Embedder, bands: int, share: float) -> None:
+        super().__init__()
+        self.taught, self.bands, self.share = taught, bands, share
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        features = _map_of(self.taught.backbone, pixels, "pooled in bands", "--bands 1")
+        height = features.shape[2]
+        if self.bands > height:
+            raise ExportRefused(f"{self.bands} bands were asked for of features {height} high: expected --bands 1 to {height}.")
+        cuts = [round(number * height / self.bands) for number in range(1, self.bands)]
+        parts = [self.taught.neck(self.taught.pool(features)), *map(self.taught.pool, features.tensor_split(cuts, dim=2))]
+        shares = [1 - self.share, *[self.share / self.bands] * self.bands]
+        weighted = zip(parts, shares, strict=True)
+        return torch.cat([share**0.5 * nn.functional.normalize(part) for part, share in weighted], dim=1)
 
 
 class Mixture(nn.Module):

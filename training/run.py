@@ -184,15 +184,15 @@ class Run:
             "optimiser": self._optimiser.state_dict(),
         }
 
-    def begin_with(self, state: Mapping[str, Any]) -> None:
-        """The loss's weights of another run's `state`, where it was taught the same individuals.
+    def begin_with(self, loss: Mapping[str, torch.Tensor]) -> None:
+        """The weights of another run's `loss`, where it was taught the same individuals.
 
         Where it was taught others, each individual begins at the mean of its photos' vectors: learning the loss's weights
         from nothing would take half of a short run, and pull the encoder about meanwhile.
         """
         shapes = {name: tensor.shape for name, tensor in self.loss.state_dict().items()}
-        if shapes == {name: tensor.shape for name, tensor in state["loss"].items()}:
-            self.loss.load_state_dict(state["loss"])
+        if shapes == {name: tensor.shape for name, tensor in loss.items()}:
+            self.loss.load_state_dict(loss)
         else:
             self._imprint()
 

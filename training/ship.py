@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,22 +22,23 @@ from matching.fit import calibrate
 
 from .calibrated import ExactIndex
 from .card import write_words
-from .checkpoint import load_checkpoint
 from .config import Config
 from .discriminant import Kind, discriminant
+from .ended import ended
 from .errors import CheckpointRefused, ExportRefused
 from .export import as_text, export_bundle, fold_batch_norms, publish
 from .half import halve
 from .manifest import make_manifest
-from .mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side, step_of
+from .mixture import Banded, Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side, step_of
 from .model import Embedder, first_backbone, has_one_size
 from .photos import Photos
 from .rows import NEW, Row, Table
 from .sibling import refuse_other_making
-from .splits import Split, key
-from .train import BEFORE, FIGURES, judged, trained
+from .splits import key
+from .train import judged
 
 RIDGE = 0.1  # of a mixture's discriminant: own encounter out .43, with .2 .42, with .03 .45; never taught .22, .23, .21
+BANDS = 0.5  # of the cosine, where there are bands: own encounter out .62, with .2 .58, with .4 .60, without .56
 HELD = 16  # photos on which the runtimes are held against torch
 
 
@@ -52,6 +52,37 @@ class Source:
     notes: str = ""  # what else whoever uses it should know of how it was made
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a run's encoder becomes a bundle's.
+
+    With `taught` below 1 it is mixed with the first weights; the taught encoder may look at several `sides`, shares of the
+    photo's, and the first weights look at the last of them; at the first, what it sees may be pooled in `bands` too. Of a
+    mixture a discriminant makes `dimension` numbers, as many as the run's where it is not said. With `half` large weights are
+    stored in 16 bits.
+    """
+
+    taught: float = 1.0
+    sides: tuple[float, ...] = (1.0,)
+    bands: int = 1
+    dimension: int | None = None
+    half: bool = False
+
+    @property
+    def is_mixture(self) -> bool:
+        return self.taught < 1 or self.sides != (1.0,) or self.bands > 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Under the names that bundles state them by; what was not chosen is not there."""
+        chosen: dict[str, Any] = {"taught_share": self.taught, "sides": list(self.sides), "half": self.half}
+        chosen |= {"bands": self.bands} if self.bands > 1 else {}
+        chosen |= {"discriminant_dimension": self.dimension} if self.dimension is not None else {}
+        return chosen | ({"discriminant_ridge": RIDGE} if self.is_mixture else {})
+
+
+AS_TAUGHT = Making()
+
+
 def ship(
     run: Path,
     folder: Path,
@@ -61,21 +92,17 @@ def ship(
     name: str,
     version: str,
     source: Source,
-    taught: float = 1.0,
-    sides: Sequence[float] = (1.0,),
-    half: bool = False,
+    making: Making = AS_TAUGHT,
     sibling: Path | None = None,
 ) -> Bundle:
-    """The bundle of a run folder, measured as it ships on the parts of the run's split that were held back.
+    """The bundle of a run, or of a bundle of one, measured as it ships on the parts of the run's split that were held back.
 
-    With `taught` below 1 it is a mixture with the first weights, and a discriminant over both; the taught encoder may look at
-    several `sides`, shares of the photo's, and the first weights look at the last of them. With `half` large weights are stored
-    in 16 bits. A run that was taught everything has nothing left to be measured on: `sibling` is the bundle of the
+    A run that was taught everything has nothing left to be measured on: `sibling` is the bundle of the
     same making, taught on the split, whose figures and calibration it is given, labelled so. Nothing is written unless torch,
     ONNX Runtime and OpenVINO agree, and nothing before all is made.
     """
-    config, module = trained(run)
-    everything = bool(load_checkpoint(run)["everything"])
+    begun = ended(run)
+    config, module, everything = begun.config, begun.encoder(), begun.everything
     if everything and sibling is None:
         raise CheckpointRefused(f"{run} was taught on everything, so nothing is left to measure: name its sibling's bundle.")
     if sibling is not None and not everything:
@@ -83,10 +110,8 @@ def ship(
             f"{run} has photos that were held back, on which its bundle is measured: leave the sibling out."
         )
     manifest = make_manifest(table, images)
-    split = Split.load(run / "split.json", table, manifest.whole)
-    if not (run / FIGURES).exists():
-        raise CheckpointRefused(f"{run} has not ended: it has no {FIGURES}. Resume it.")
-    earlier = run / BEFORE
+    split = begun.split(table, manifest)
+    earlier = begun.history[:-1]
     lessons = tuple(row for row in table.rows if row.identity != NEW) if everything else split.rows(table, "train")
     training: dict[str, Any] = {
         "data": source.data,
@@ -96,19 +121,17 @@ def ship(
         "photos": len(lessons),
         "split_seed": split.seed,
         "everything": everything,
-        "taught_share": taught,
-        "sides": list(sides),
-        "half": half,
+        **making.as_json(),
         "config": config.as_json(),
-        **({"before": json.loads(earlier.read_text("utf-8"))} if earlier.exists() else {}),
+        **({"before": earlier} if earlier else {}),
+        **({"encoder_of": begun.bundle} if begun.bundle else {}),
         "torch": torch.__version__,
-        **({"discriminant_ridge": RIDGE} if taught < 1 or tuple(sides) != (1.0,) else {}),
         **({"notes": source.notes} if source.notes else {}),
     }
     before = load_bundle(sibling) if sibling is not None else None
     if before is not None:
         refuse_other_making(before, training)
-    shipped = _as_shipped(module, config, lessons, images, taught, sides, half)
+    shipped = _as_shipped(module, config, lessons, images, making)
     if before is not None:
         metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling that was taught on the split"}
         calibration = before.calibration
@@ -131,7 +154,7 @@ def ship(
             metrics={name: of for name, of in metrics.items() if name != "runtimes"},  # of a sibling: these are its own
             photos=Photos(table.rows, images, config).tensors(range(0, len(table.rows), -(-len(table.rows) // HELD))),
         )
-        if half:
+        if making.half:
             bundle = halve(bundle)
         if calibration is not None:
             bundle = with_calibration(bundle, calibration)
@@ -140,40 +163,52 @@ def ship(
     return load_bundle(folder)
 
 
-def _as_shipped(
-    module: Embedder,
-    config: Config,
-    lessons: Sequence[Row],
-    images: Path,
-    taught: float,
-    sides: Sequence[float],
-    half: bool,
-) -> torch.nn.Module:
+def _as_shipped(module: Embedder, config: Config, lessons: Sequence[Row], images: Path, making: Making) -> torch.nn.Module:
     """The module whose vectors will be served: mixed, folded and rounded before it is measured."""
-    made: torch.nn.Module = module
-    if tuple(sides) != (1.0,) and has_one_size(module.backbone):
+    made: torch.nn.Module = _mixed(module, config, lessons, images, making) if making.is_mixture else module
+    if making.dimension is not None and not making.is_mixture:
+        raise ExportRefused(
+            f"--dimension {making.dimension} is of a mixture, and nothing is mixed: say --taught, --sides or --bands."
+        )
+    return round_weights(fold_batch_norms(copy.deepcopy(made))) if making.half else made
+
+
+def _mixed(module: Embedder, config: Config, lessons: Sequence[Row], images: Path, making: Making) -> Mixture:
+    taught, sides = making.taught, making.sides
+    if sides != (1.0,) and has_one_size(module.backbone):
         raise ExportRefused(f"--sides {sides} of {config.backbone}, which takes one size only: expected --sides 1.")
-    if taught < 1 or tuple(sides) != (1.0,):
-        step = step_of(config.shape)
-        looks: list[torch.nn.Module] = [Look(module, side, step) for side in sides]
-        shares = [taught / len(sides)] * len(sides)
-        first = PlainFeatures(first_backbone(config)).eval()
-        if taught < 1:
-            with torch.inference_mode():  # what cannot be mixed says so before all photos are looked at
-                first(torch.zeros(1, 3, config.shape.height, config.shape.width))
-            looks.append(Look(first, sides[-1], step))
-            shares.append(1 - taught)
-        photos = Photos(lessons, images, config)
-        vectors = [photos.embed(look.eval(), range(len(lessons))) for look in looks]
-        _, animal = np.unique([row.identity for row in lessons], return_inverse=True)
-        _, encounter = np.unique([row.encounter or str(row.date) for row in lessons], return_inverse=True)
-        kind = Kind("taught", side_by_side(vectors, shares), animal, encounter)
-        found = discriminant([kind], config.dimension, RIDGE)
-        if taught < 1 and share_trunk(module, first):
-            one, two = shares[-2:]
-            looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1], step)], [*shares[:-2], 1.0]
-        made = Mixture(looks, shares, *found).eval()
-    return round_weights(fold_batch_norms(copy.deepcopy(made))) if half else made
+    if making.bands > 1 and (config.shape.rule == "budget" or sides[0] != 1):
+        raise ExportRefused(f"--bands {making.bands} takes photos of one size, and --sides that begin with 1. Say --bands 1.")
+    step = step_of(config.shape)
+    looks: list[torch.nn.Module] = [Look(module, side, step) for side in sides]
+    shares = [taught / len(sides)] * len(sides)
+    first = PlainFeatures(first_backbone(config)).eval()
+    if taught < 1:
+        looks.append(Look(first, sides[-1], step))
+        shares.append(1 - taught)
+    if making.bands > 1:
+        shares, of_first = with_bands(shares)
+        looks[0] = Banded(module, making.bands, of_first)
+    with torch.inference_mode():  # what cannot be mixed says so before all photos are looked at
+        for look in looks:
+            look(torch.zeros(1, 3, config.shape.height, config.shape.width))
+    photos = Photos(lessons, images, config)
+    vectors = [photos.embed(look.eval(), range(len(lessons))) for look in looks]
+    _, animal = np.unique([row.identity for row in lessons], return_inverse=True)
+    _, encounter = np.unique([row.encounter or str(row.date) for row in lessons], return_inverse=True)
+    kind = Kind("taught", side_by_side(vectors, shares), animal, encounter)
+    found = discriminant([kind], making.dimension or config.dimension, RIDGE)
+    if taught < 1 and isinstance(looks[-2], Look) and share_trunk(module, first):
+        one, two = shares[-2:]
+        looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1], step)], [*shares[:-2], 1.0]
+    return Mixture(looks, shares, *found).eval()
+
+
+def with_bands(shares: Sequence[float]) -> tuple[list[float], float]:
+    """The looks' shares once the first's features are pooled in bands too, and what part of the first's is the bands'."""
+    made = [share * (1 - BANDS) for share in shares]
+    made[0] += BANDS
+    return made, BANDS / made[0]
 
 
 def _calibration(vectors: npt.NDArray[np.float32], every: Sequence[Row], strangers: Collection[Row]) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from encoder.bundle import Bundle
 from .config import Config, differences
 from .errors import CheckpointRefused
 
-MAKING = ("taught_share", "sides", "half", "discriminant_ridge")
+MAKING = ("taught_share", "sides", "bands", "half", "discriminant_ridge", "discriminant_dimension")
 KIND = ("backbone", "weights", "frozen_stages", "dimension", "mean", "std", "shape")  # of an encoder, however long it is taught
 MACHINE = ("device", "threads", "cache_mb", "save_every_s")  # make no other encoder
 

@@ -22,6 +22,7 @@ import torch
 from .answers import Labelled
 from .checkpoint import NAME, load_checkpoint, save_checkpoint
 from .config import Config, differences
+from .ended import BEFORE, FIGURES, Ended, ended
 from .errors import CheckpointRefused, DataRefused
 from .evaluate import figures, headline
 from .manifest import Manifest, make_manifest
@@ -32,8 +33,6 @@ from .run import Progress, Run
 from .splits import Part, Split, key, make_split
 from .table import write_csv
 
-FIGURES = "figures.json"  # what only a run that has ended has
-BEFORE = "before.json"  # the runs that this one goes on from
 SHOWN = 3
 
 
@@ -63,7 +62,8 @@ def train(
     """The figures of the finished run; `out` holds config, split (also as tables), manifest, checkpoint and figures.
 
     With `everything`, all named photos teach and nothing is measured: how a bundle is made once its sibling was judged.
-    `begin` is the folder of a finished run, whose encoder this one goes on with, and on whose split it is judged.
+    `begin` is the folder of a finished run, or a bundle of one, whose encoder this one goes on with, and on whose split it is
+    judged; a bundle's may be taught other photos than it was.
     With `patience`, the best of the averages that were measured is the one that stays.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -77,25 +77,26 @@ def train(
         split = Split.load(out / "split.json", table, manifest.whole)
     elif (out / NAME).exists():
         raise CheckpointRefused(f"{out} holds a run already. Resume it, or choose another folder.")
-    before = None if begin is None or state is not None else _ended(begin, everything)
-    if begin is not None and before is not None:
-        split = Split.load(begin / "split.json", table, manifest.whole)  # else it would be asked what it was taught
+    before = None if begin is None or state is not None else _begun(begin, everything, manifest)
+    if before is not None and before.knows(manifest):
+        split = before.split(table, manifest)  # else it would be asked what it was taught
     split = split or make_split(table, manifest, config.seed)
     taught = [row for row in table.rows if row.identity != NEW] if everything else list(split.rows(table, "train"))
     taught.sort(key=key)  # what a step draws are places in this list: the table's order must not matter
     if len({row.identity for row in taught}) < 2:
         raise DataRefused(f"{len(taught)} photos of one individual are left to teach: expected two individuals or more.")
-    run = Run(config, taught, images, state["model"] if state else before and before["average"])
+    weights = state["model"] if state else before.average if before else None
+    run = Run(config, taught, images, weights)
     if before is not None:
-        run.begin_with(before)
+        run.begin_with(before.loss)
     if state is not None:
         run.restore(state)
     else:  # a run that goes on has them: a kill while they are written again would lose them
         manifest.save(out / "manifest.json")
         _write_plan(config, table, split, out)
         (out / BEFORE).unlink(missing_ok=True)  # of a run that was killed here before it saved anything
-        if begin is not None and before is not None:
-            (out / BEFORE).write_text(json.dumps(history(begin, before), indent=1), "utf-8")
+        if before is not None:
+            (out / BEFORE).write_text(json.dumps(before.history, indent=1), "utf-8")
 
     def save() -> None:
         save_checkpoint(run.state() | made_of, out)
@@ -139,14 +140,11 @@ def _taught(
     return final
 
 
-def _ended(begin: Path, everything: bool) -> Mapping[str, Any]:
-    """The state of a run that another may go on with."""
-    state = load_checkpoint(begin)
-    if not (begin / FIGURES).exists():
-        raise CheckpointRefused(f"{begin} has not ended: it has no {FIGURES}. Resume it first.")
-    if state["everything"] and not everything:
+def _begun(begin: Path, everything: bool, manifest: Manifest) -> Ended:
+    before = ended(begin)
+    if before.everything and before.knows(manifest) and not everything:
         raise CheckpointRefused(f"{begin} was taught everything: nothing can be held back from it. Say --everything.")
-    return state
+    return before
 
 
 def _refuse_other_run(state: Mapping[str, Any], config: Config, manifest: Manifest, everything: bool, out: Path) -> None:
@@ -205,13 +203,6 @@ def without_some(strangers: Labelled) -> Labelled | None:
     kept = [index for index, row in enumerate(strangers.rows) if row.identity not in new]
     rows = [strangers.rows[index] for index in kept]
     return Labelled(rows, strangers.vectors[kept], strangers.bytes_of) if kept else None
-
-
-def history(source: Path, state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a run was taught, and what the runs before it were, the first one first."""
-    path = source / BEFORE
-    earlier: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
-    return [*earlier, {"config": json.loads(state["config"]), "everything": state["everything"], "steps": state["step"]}]
 
 
 def trained(source: Path) -> tuple[Config, Embedder]:

@@ -18,6 +18,7 @@ from training.config import Config  # noqa: E402
 from training.errors import ExportRefused  # noqa: E402
 from training.export import fold_batch_norms  # noqa: E402
 from training.mixture import (  # noqa: E402
+    Banded,
     Look,
     Mixture,
     PlainFeatures,
@@ -65,6 +66,23 @@ def test_look_at_a_share_of_the_side_is_the_encoder_on_a_smaller_photo() -> None
     assert seen[0].shape == (1, 3, 4, 4)
     assert seen[0][0, 0, 0].tolist() == pytest.approx([(2 * i + 0.5) / 7 for i in range(4)])  # the mean of each two
     assert float(vector.norm()) == pytest.approx(1)
+
+
+def test_bands_are_the_encoders_own_features_pooled_from_top_to_bottom() -> None:
+    config = Config(backbone="test_efficientnet", weights="none", dimension=8, shape=InputShape("square", 96, 96))
+    taught = make_embedder(config).eval()
+    pixels = torch.randn(5, 3, 160, 96)
+    with torch.inference_mode():
+        features = taught.backbone.forward_features(pixels)
+        assert features.shape[2] == 5
+        vectors = Banded(taught, 2, 0.6)(pixels).numpy()
+        whole = torch.nn.functional.normalize(taught(pixels)).numpy()
+        above, below = (
+            torch.nn.functional.normalize(taught.pool(some)).numpy() for some in (features[:, :, :2], features[:, :, 2:])
+        )
+    expected = 0.4 * whole @ whole.T + 0.3 * above @ above.T + 0.3 * below @ below.T
+    assert vectors @ vectors.T == pytest.approx(expected, abs=1e-5)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(("side", "seen"), [(0.5, (64, 96)), (0.75, (96, 160)), (0.1, (32, 32)), (1.0, (96, 192))])

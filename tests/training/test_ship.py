@@ -33,7 +33,7 @@ from training.half import halve  # noqa: E402
 from training.mixture import round_weights  # noqa: E402
 from training.photos import MANY, Photos  # noqa: E402
 from training.rows import NEW  # noqa: E402
-from training.ship import HELD, Source, ship, with_calibration  # noqa: E402
+from training.ship import HELD, Making, Source, ship, with_calibration  # noqa: E402
 from training.splits import Split  # noqa: E402
 from training.train import train, trained  # noqa: E402
 
@@ -118,7 +118,7 @@ def test_figures_of_a_sibling_are_labelled_so(shipped: Path, run: Path, images: 
     with pytest.raises(CheckpointRefused, match="nothing is left to measure: name its sibling"):
         ship(tmp_path / "all", tmp_path / "bundle", **given)
     with pytest.raises(CheckpointRefused, match=r"made otherwise.*taught_share is 1.0 there and 0.5 here"):
-        ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, taught=0.5, **given)
+        ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, making=Making(taught=0.5), **given)
     bundle = ship(tmp_path / "all", tmp_path / "bundle", sibling=shipped, **given)
     judged = load_bundle(shipped)
     assert f"{judged.id}, a sibling that was taught on the split" in str(bundle.metrics["of"])
@@ -145,11 +145,22 @@ def test_making_that_ends_before_its_last_word_leaves_what_was_there(
     assert {file.name: file.read_bytes() for file in there.iterdir()} == before
 
 
-@pytest.mark.parametrize("sides", [(1.0,), (1.0, 0.5)])
-def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path, sides: tuple[float, ...]) -> None:
+@pytest.mark.parametrize(
+    ("making", "said"),
+    [
+        (Making(taught=0.5, half=True), ["--taught", "0.5"]),
+        (Making(taught=0.5, sides=(1.0, 0.5), half=True), ["--taught", "0.5", "--sides", "1", "0.5"]),
+        (Making(bands=2, dimension=6, half=True), ["--bands", "2", "--dimension", "6"]),
+        (
+            Making(0.5, (1.0, 0.5), bands=2, dimension=5, half=True),
+            ["--taught", "0.5", "--sides", "1", "0.5", "--bands", "2", "--dimension", "5"],
+        ),
+    ],
+)
+def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path, making: Making, said: list[str]) -> None:
     table = draw_photos(images)
     given = {"table": table, "images": images, "name": "m", "version": "1", "source": SOURCE}
-    bundle = ship(run, tmp_path / "b", taught=0.5, sides=sides, half=True, **given)
+    bundle = ship(run, tmp_path / "b", making=making, **given)
     encoder = open_encoder(bundle.folder)
     split = Split.load(run / "split.json", table, bundle.training["data_sha256"])
     rows = {name: split.rows(table, *name.split()) for name in ("train", "closed stranger")}
@@ -159,9 +170,24 @@ def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path
     }
     encoder.close()
     assert figures(labelled["train"], labelled["closed stranger"])["top1"] == bundle.metrics["closed"]["top1"]
-    assert bundle.training["taught_share"] == 0.5
-    seen = ["--sides", *(f"{side:g}" for side in sides)] if len(sides) > 1 else []
-    assert " ".join(["--images", "DIR", "--taught", "0.5", *seen, "--half", "--data-name"]) in card(bundle)
+    assert bundle.training["taught_share"] == making.taught
+    assert making.dimension in (None, bundle.dimension)
+    assert " ".join(["--images", "DIR", *said, "--half", "--data-name"]) in card(bundle)
+
+
+@pytest.mark.parametrize(
+    ("making", "said"),
+    [
+        (Making(bands=4), "4 bands were asked for of features 3 high: expected --bands 1 to 3"),
+        (Making(bands=2, sides=(0.5, 1.0)), "--sides that begin with 1"),
+        (Making(dimension=5), "--dimension 5 is of a mixture"),
+    ],
+)
+def test_making_that_cannot_be_says_what_can(run: Path, images: Path, tmp_path: Path, making: Making, said: str) -> None:
+    given = {"table": draw_photos(images), "images": images, "name": "m", "version": "1", "source": SOURCE}
+    with pytest.raises(ExportRefused, match=said):
+        ship(run, tmp_path / "b", making=making, **given)  # type: ignore[arg-type]
+    assert not (tmp_path / "b").exists()
 
 
 def test_calibration_is_added_and_the_vectors_stay_the_same_bundle(shipped: Path) -> None:
@@ -200,7 +226,7 @@ def test_run_that_was_taught_on_a_gpu_becomes_a_bundle_on_any_machine(run: Path,
     state["config"] = json.dumps(json.loads(state["config"]) | {"device": "cuda"})
     torch.save(state, folder / "checkpoint.pt")
     given = {"images": images, "name": "g", "version": "1", "source": SOURCE}
-    bundle = ship(folder, tmp_path / "b", table=draw_photos(images), taught=0.5, **given)
+    bundle = ship(folder, tmp_path / "b", table=draw_photos(images), making=Making(taught=0.5), **given)
     assert bundle.training["config"]["device"] == "cuda"
 
 
@@ -210,10 +236,14 @@ def test_transformer_ships_and_is_not_mixed(images: Path, tmp_path: Path) -> Non
     table = draw_photos(images)
     train(config, table, images, tmp_path / "run")
     given = {"table": table, "images": images, "name": "v", "version": "1", "source": SOURCE}
-    refused = (({"taught": 0.5}, r"VisionTransformer gives features of .* --taught 1"), ({"sides": (1.0, 0.5)}, "--sides 1"))
-    for how, said in refused:
+    refused = (
+        (Making(taught=0.5), r"VisionTransformer gives features of .* --taught 1"),
+        (Making(sides=(1.0, 0.5)), "--sides 1"),
+        (Making(bands=3), r"cannot be pooled in bands: .* --bands 1"),
+    )
+    for making, said in refused:
         with pytest.raises(ExportRefused, match=said):
-            ship(tmp_path / "run", tmp_path / "b", **given, **how)  # type: ignore[arg-type]
+            ship(tmp_path / "run", tmp_path / "b", making=making, **given)  # type: ignore[arg-type]
     assert not (tmp_path / "b").exists()
     bundle = ship(tmp_path / "run", tmp_path / "b", **given)  # type: ignore[arg-type]
     module = trained(tmp_path / "run")[1]
