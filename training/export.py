@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import json
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -195,17 +196,19 @@ def _padded(same: Conv2dSame) -> nn.Module:
 def as_onnx(module: nn.Module, sample: Tensor, outputs: Sequence[str] = OUTPUTS, *, any_size: bool = True) -> onnx.ModelProto:
     """The graph for any batch of the sample's size, or of any in multiples of 32, with no trace of where it was made."""
     try:
-        program = torch.onnx.export(
-            module,
-            (torch.from_numpy(sample),),
-            input_names=[INPUT],
-            output_names=list(outputs),
-            opset_version=18,
-            dynamo=True,
-            optimize=True,
-            verbose=False,
-            dynamic_shapes=({0: "n", 2: "h", 3: "w"} if any_size else {0: "n"},),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of torch's exporter about torch's own other parts
+            program = torch.onnx.export(
+                module,
+                (torch.from_numpy(sample),),
+                input_names=[INPUT],
+                output_names=list(outputs),
+                opset_version=18,
+                dynamo=True,
+                optimize=True,
+                verbose=False,
+                dynamic_shapes=({0: "n", 2: "h", 3: "w"} if any_size else {0: "n"},),
+            )
     except torch.onnx.OnnxExporterError as error:
         height, width = sample.shape[2:]
         wanted = "any size, as the rule 'budget' has it" if any_size else f"{width} x {height} pixels"

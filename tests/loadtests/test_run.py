@@ -46,12 +46,11 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(260)
 def test_a_short_season_is_answered_rightly_and_an_impossible_level_is_missed(tmp_path: Path) -> None:
     levels = tmp_path / "levels.toml"
-    levels.write_text(
-        '[wrong_answers]\nmost = 0\nsays = "w"\n[server_errors]\nmost = 0\nsays = "s"\n[cost_small]\nmost = 0.01\nsays = "c"\n'
-    )
+    most = {"wrong_answers": 0, "server_errors": 0, "refused_otherwise": -1}
+    levels.write_text("".join(f'[{name}]\nmost = {value}\nsays = "s"\n' for name, value in most.items()))
     said = command("--scenario", "enrolling", "--seconds", "6", "--levels", str(levels), "--out", str(tmp_path / "report"))
     assert said.returncode == 1, said.stderr
-    assert "MISSED  cost_small" in said.stdout
+    assert "MISSED  refused_otherwise" in said.stdout
     told: dict[str, Any] = json.loads((tmp_path / "report" / "figures.json").read_text("utf-8"))
     asked = {one["action"]: one["requests"] for one in told["stages"] if one["stage"] == "while enrolling"}
     assert asked["identify"] > 0
@@ -59,7 +58,7 @@ def test_a_short_season_is_answered_rightly_and_an_impossible_level_is_missed(tm
     assert told["figures"]["wrong_answers"]["value"] == 0, told["wrong"]
     assert told["figures"]["server_errors"]["value"] == 0
     assert {one["name"]: one["met"] for one in told["levels"]} == {
-        "wrong_answers": True, "server_errors": True, "cost_small": False,
+        "wrong_answers": True, "server_errors": True, "refused_otherwise": False,
     }  # fmt: skip
     written = {path.name for path in (tmp_path / "report").iterdir()}
     assert {
