@@ -35,29 +35,11 @@ from training.ship import Making, Source, ship  # noqa: E402
 from training.train import train, trained  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
-WHOLE = dataclasses.replace(SMALL, stages=(), photos=32)
 WEIGHTS_OF = "beluga-lite0-judged"
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("photos")
-
-
-@pytest.fixture(scope="module")
-def drawn(photos: Path) -> Table:
-    return draw_photos(photos)
-
-
-@pytest.fixture(scope="module")
-def taught(photos: Path, drawn: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("taught")
-    train(WHOLE, drawn, photos, out)
-    return out
-
-
-def given(photos: Path, drawn: Table, name: str = "one") -> dict[str, Any]:
-    return {"table": drawn, "images": photos, "name": name, "version": "1", "source": Source("drawn", "CC0-1.0", "none")}
+def given(images: Path, table: Table, name: str = "one") -> dict[str, Any]:
+    return {"table": table, "images": images, "name": name, "version": "1", "source": Source("drawn", "CC0-1.0", "none")}
 
 
 @pytest.mark.parametrize(
@@ -65,16 +47,16 @@ def given(photos: Path, drawn: Table, name: str = "one") -> dict[str, Any]:
     [Making(), Making(sides=(1.0, 0.5), dimension=8), Making(taught=0.5, half=True), Making(bands=2, dimension=8, half=True)],
 )
 def test_bundle_made_of_a_bundle_is_the_same_again(
-    taught: Path, photos: Path, drawn: Table, tmp_path: Path, making: Making
+    finished: Path, images: Path, table: Table, tmp_path: Path, making: Making
 ) -> None:
-    one = ship(taught, tmp_path / "one", making=making, **given(photos, drawn))
+    one = ship(finished, tmp_path / "one", making=making, **given(images, table))
     config, encoder = reopened(one)
-    assert config == WHOLE
-    vectors = [Photos(drawn.rows, photos, WHOLE).embed(made, range(9)) for made in (trained(taught)[1], encoder)]
+    assert config == SMALL
+    vectors = [Photos(table.rows, images, SMALL).embed(made, range(9)) for made in (trained(finished)[1], encoder)]
     assert np.abs(vectors[0] - vectors[1]).max() < (5e-3 if making.half else 1e-5)
     if making.taught < 1:  # its first weights were drawn, and are in no file
         return
-    two = ship(one.folder, tmp_path / "two", making=making, **given(photos, drawn, "two"))
+    two = ship(one.folder, tmp_path / "two", making=making, **given(images, table, "two"))
     before, after = (np.array([golden.vector for golden in made.golden]) for made in (one, two))
     turned = before @ before.T, after @ after.T  # a discriminant's directions have no sign of their own
     assert np.abs(turned[0] - turned[1]).max() < (2e-2 if making.half else 1e-3)
@@ -104,27 +86,33 @@ def test_encoder_of_the_shipped_mixture_is_whole_and_shares_its_trunk_with_the_f
             assert float(norm) == pytest.approx(golden.norm, rel=1e-4)
 
 
-def test_run_goes_on_with_a_bundles_encoder_on_other_photos(taught: Path, photos: Path, drawn: Table, tmp_path: Path) -> None:
-    bundle = ship(taught, tmp_path / "bundle", **given(photos, drawn))
+def test_run_goes_on_with_a_bundles_encoder_on_other_photos(finished: Path, images: Path, table: Table, tmp_path: Path) -> None:
+    bundle = ship(finished, tmp_path / "bundle", **given(images, table))
     (tmp_path / "others").mkdir()
     others = draw_photos(tmp_path / "others", individuals=4)
-    train(dataclasses.replace(WHOLE, photos=8, lr=1e-9), others, tmp_path / "others", tmp_path / "more", begin=bundle.folder)
+    train(
+        dataclasses.replace(SMALL, photos=8, lr=1e-9, head_lr=1e-9),
+        others,
+        tmp_path / "others",
+        tmp_path / "more",
+        begin=bundle.folder,
+    )
     one, two = ended(bundle.folder), ended(tmp_path / "more")
-    assert two.history[0] == json.loads(json.dumps({"config": WHOLE.as_json(), "everything": False, "bundle": bundle.id}))
+    assert two.history[0] == json.loads(json.dumps({"config": SMALL.as_json(), "everything": False, "bundle": bundle.id}))
     weights = [name for name in one.average if name.endswith("weight")]
     assert all(torch.allclose(one.average[name], two.average[name], atol=1e-3) for name in weights)
-    train(dataclasses.replace(WHOLE, photos=8), drawn, photos, tmp_path / "same", begin=bundle.folder)
-    assert (tmp_path / "same" / "split.json").read_text() == (taught / "split.json").read_text()
+    train(dataclasses.replace(SMALL, photos=8), table, images, tmp_path / "same", begin=bundle.folder)
+    assert (tmp_path / "same" / "split.json").read_text() == (finished / "split.json").read_text()
     with pytest.raises(CheckpointRefused, match="was taught other photos"):
         ship(bundle.folder, tmp_path / "b", **given(tmp_path / "others", others))
 
 
-def test_bundle_of_everything_holds_nothing_back(taught: Path, photos: Path, drawn: Table, tmp_path: Path) -> None:
-    judged = ship(taught, tmp_path / "judged", **given(photos, drawn))
-    train(WHOLE, drawn, photos, tmp_path / "all", everything=True)
-    bundle = ship(tmp_path / "all", tmp_path / "bundle", sibling=judged.folder, **given(photos, drawn))
+def test_bundle_of_everything_holds_nothing_back(finished: Path, images: Path, table: Table, tmp_path: Path) -> None:
+    judged = ship(finished, tmp_path / "judged", **given(images, table))
+    train(SMALL, table, images, tmp_path / "all", everything=True)
+    bundle = ship(tmp_path / "all", tmp_path / "bundle", sibling=judged.folder, **given(images, table))
     with pytest.raises(CheckpointRefused, match="was taught everything"):
-        train(dataclasses.replace(WHOLE, photos=8), drawn, photos, tmp_path / "more", begin=bundle.folder)
+        train(dataclasses.replace(SMALL, photos=8), table, images, tmp_path / "more", begin=bundle.folder)
 
 
 def test_bundle_of_no_run_has_no_encoder_to_go_on_with(root: Path) -> None:
@@ -132,8 +120,8 @@ def test_bundle_of_no_run_has_no_encoder_to_go_on_with(root: Path) -> None:
         ended(root / "bundles" / "starter-lite0")
 
 
-def test_bundle_whose_tensors_have_other_names_is_refused(taught: Path, photos: Path, drawn: Table, tmp_path: Path) -> None:
-    bundle = ship(taught, tmp_path / "bundle", **given(photos, drawn))
+def test_bundle_whose_tensors_have_other_names_is_refused(finished: Path, images: Path, table: Table, tmp_path: Path) -> None:
+    bundle = ship(finished, tmp_path / "bundle", **given(images, table))
     model = onnx.load(str(bundle.model))
     for tensor in model.graph.initializer:
         tensor.name = tensor.name.replace("pool.power", "power")
