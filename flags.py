@@ -236,6 +236,9 @@ def _encoders(add: Add) -> None:
         help="look at the photo at each of these shares of its side; the first weights at the last (default: 1)",
     )
     verb.add_argument(
+        "--first-side", type=whole_share, metavar="SHARE", help="of which the first weights look (default: the last of --sides)"
+    )
+    verb.add_argument(
         "--bands",
         type=count,
         default=1,
@@ -246,6 +249,9 @@ def _encoders(add: Add) -> None:
         "--dimension", type=count, metavar="N", help="numbers that a discriminant makes of a mixture (default: the run's)"
     )
     verb.add_argument("--half", action="store_true", help="store large weights in 16 bits, where vectors stay what they are")
+    verb.add_argument(
+        "--beside", type=path, metavar="DIR", help="another run of the same split, whose encoder looks at the photo too"
+    )
     verb.add_argument(
         "--sibling", type=path, metavar="BUNDLE", help="for a run taught on everything: whose figures and calibration it gets"
     )

@@ -26,8 +26,8 @@ from verbs import DONE, settings_for
 
 SHOWN = 10  # findings on the screen
 OF_A_RUN = {  # and what they are where they are not said
-    "data": None, "taught": 1.0, "sides": [1.0], "bands": 1, "dimension": None, "half": False,
-    "sibling": None,
+    "data": None, "taught": 1.0, "sides": [1.0], "first_side": None, "bands": 1, "dimension": None, "half": False,
+    "beside": None, "sibling": None,
     "data_name": None, "weights_source": "not stated", "notes": "",
 }  # fmt: skip
 OF_TIMM = {"checkpoint": None, "side": None}
@@ -128,6 +128,8 @@ def bundles_make(args: argparse.Namespace) -> int:
     refuse_unheard(args)
     if args.run is not None:
         refuse_no_run("--run", args.run)
+    if args.beside is not None:
+        refuse_no_run("--beside", args.beside)
     if args.out.exists() and not (args.out.is_dir() and not any(args.out.iterdir())):
         raise ValueRefused(
             f"--out {args.out} is there already, and nothing is written over. Choose a folder that is not, or remove it."
@@ -163,7 +165,8 @@ def bundles_make(args: argparse.Namespace) -> int:
                 name=name,
                 version=args.version,
                 source=Source(args.data_name or args.data.stem, args.licence, args.weights_source, args.notes),
-                making=Making(args.taught, tuple(args.sides), args.bands, args.dimension, args.half),
+                making=Making(args.taught, tuple(args.sides), args.first_side, args.bands, args.dimension, args.half),
+                beside=args.beside,
                 sibling=args.sibling,
             )
     if args.json:

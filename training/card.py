@@ -165,21 +165,18 @@ def _repeat(bundle: Bundle) -> str:
 def _repeat_run(bundle: Bundle, named: list[str]) -> str:
     """The runs, each beginning with the one before it, and the making of the bundle, which measures it as it ships."""
     made = bundle.training
-    runs = [*made.get("before", []), {"config": made["config"], "everything": made.get("everything", False)}]
     data = ["--data", "TABLE", "--images", "DIR"]
-    lines, files = [], []
-    for number, run in enumerate(runs, 1):
-        begin = ["--begin", f"RUN-{number - 1}"] if number > 1 else []
-        all_of_it = ["--everything"] if run["everything"] else []
-        config = f"config-{number}.json"
-        lines.append(
-            ["flukeprint", "train", *data, "--out", f"RUN-{number}", "--config", config, *begin, *all_of_it],
-        )
-        where = "config" if number == len(runs) else f"before[{number - 1}].config"
-        files.append(f"`{config}` is `training.{where}`")
+    lines, files = _repeat_teaching(made, "RUN", "training")
+    run = lines[-1][lines[-1].index("--out") + 1]
+    mixed = []
+    if "beside" in made:
+        more, its_files = _repeat_teaching(made["beside"], "BESIDE", "training.beside")
+        lines, files = [*lines, *more], [*files, *its_files]
+        mixed += ["--beside", more[-1][more[-1].index("--out") + 1]]
     sides = [f"{side:g}" for side in made["sides"]]
-    mixed = [] if made["taught_share"] == 1 else ["--taught", f"{made['taught_share']:g}"]
+    mixed += [] if made["taught_share"] == 1 else ["--taught", f"{made['taught_share']:g}"]
     mixed += [] if sides == ["1"] else ["--sides", *sides]
+    mixed += ["--first-side", f"{made['first_side']:g}"] if "first_side" in made else []
     mixed += ["--bands", str(made["bands"])] if "bands" in made else []
     mixed += ["--dimension", str(made["discriminant_dimension"])] if "discriminant_dimension" in made else []
     mixed += ["--half"] if made.get("half") else []
@@ -187,7 +184,7 @@ def _repeat_run(bundle: Bundle, named: list[str]) -> str:
     sibling = ["--sibling", of.split(",", maxsplit=1)[0]] if ", a sibling " in of else []
     said = ["--data-name", made["data"], "--weights-source", made["first_weights"]]
     said += ["--notes", made["notes"]] if made.get("notes") else []
-    lines.append(["flukeprint", "bundles", "make", "--run", f"RUN-{len(runs)}", *data, *mixed, *sibling, *said, *named])
+    lines.append(["flukeprint", "bundles", "make", "--run", run, *data, *mixed, *sibling, *said, *named])
     block = "\n".join("    " + shlex.join(line) for line in lines)
     ends = (
         "the figures and the calibration are those of the sibling, whose folder `--sibling` names"
@@ -195,7 +192,7 @@ def _repeat_run(bundle: Bundle, named: list[str]) -> str:
         else ("`bundles make` measures the encoder as it ships, and its figures stand above, not those that `train` prints")
     )
     if "encoder_of" in made:
-        ends += f"; the encoder was taken out of {made['encoder_of']}, which `--run` may name in place of `RUN-{len(runs)}`"
+        ends += f"; the encoder was taken out of {made['encoder_of']}, which `--run` may name in place of `{run}`"
     return f"{block}\n\nOf `{CONTRACT}`, {', '.join(files)}; {ends}."
 
 
@@ -232,3 +229,17 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _repeat_teaching(made: Mapping[str, Any], name: str, where: str) -> tuple[list[list[str]], list[str]]:
+    """A command for each run, and where in the contract its configuration is."""
+    runs = [*made.get("before", []), {"config": made["config"], "everything": made.get("everything", False)}]
+    lines, files = [], []
+    for number, run in enumerate(runs, 1):
+        begin = ["--begin", f"{name}-{number - 1}"] if number > 1 else []
+        all_of_it = ["--everything"] if run["everything"] else []
+        config = f"config-{number}.json" if name == "RUN" else f"beside-{number}.json"
+        taught = ["flukeprint", "train", "--data", "TABLE", "--images", "DIR"]
+        lines.append([*taught, "--out", f"{name}-{number}", "--config", config, *begin, *all_of_it])
+        files.append(f"`{config}` is `{where}.{'config' if number == len(runs) else f'before[{number - 1}].config'}`")
+    return lines, files

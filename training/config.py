@@ -33,7 +33,19 @@ LAWS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     (
         "more than 0",
         lambda value: 0 < value < math.inf,
-        ("dimension", "photos", "batch", "accumulate", "lr", "head_lr", "scale", "sub_centers", "save_every_s", "clip"),
+        (
+            "bands",
+            "dimension",
+            "photos",
+            "batch",
+            "accumulate",
+            "lr",
+            "head_lr",
+            "scale",
+            "sub_centers",
+            "save_every_s",
+            "clip",
+        ),
     ),
     (
         "0 or more",
@@ -78,6 +90,7 @@ class Config:
     weights: str = "registry:lite0"  # "registry:VARIANT", "hub" (timm's, downloads), "none", a file, or a folder
     frozen_stages: int = 2  # stem and first stages stay as they were: a third of the time for edges and blobs that are good
     frozen_norms: bool = False  # batch norms keep the statistics of the first weights: photos of a batch are then apart
+    bands: int = 1  # from top to bottom, each taught to tell individuals by itself; the whole photo keeps half of the dimension
     dimension: int = 512
     mean: tuple[float, float, float] = HALF
     std: tuple[float, float, float] = HALF
@@ -142,7 +155,19 @@ class Config:
             )
         if min(self.margin) < 0:
             raise ConfigRefused(f"margin is {self.margin}, a n^-b + c radians: expected three numbers of 0 or more.")
+        self._refuse_odd_bands()
         self._refuse_odd_stages()
+
+    def _refuse_odd_bands(self) -> None:
+        if self.bands == 1:
+            return
+        if self.dimension % (2 * self.bands):
+            raise ConfigRefused(
+                f"dimension is {self.dimension}, of which the whole photo has half and {self.bands} bands the other half: "
+                f"expected a multiple of {2 * self.bands}."
+            )
+        if self.day_rivals:
+            raise ConfigRefused(f"day_rivals is {self.day_rivals} with {self.bands} bands: expected 0, or bands = 1.")
 
     def _refuse_odd_stages(self) -> None:
         if any(not 0 < until <= 1 or not 0 < side <= 1 for until, side in self.stages):

@@ -57,9 +57,10 @@ class Ended:
         return make_split(table, manifest, self.seed)
 
 
-def ended(source: Path) -> Ended:
+def ended(source: Path, *, beside: bool = False) -> Ended:
+    """`beside` takes the second run of a bundle that was made of two."""
     if (source / CONTRACT).is_file() and not (source / NAME).is_file():
-        return _of_bundle(source)
+        return _of_bundle(source, beside=beside)
     state = load_checkpoint(source)
     if not (source / FIGURES).exists():
         raise CheckpointRefused(f"{source} has not ended: it has no {FIGURES}. Resume it first.")
@@ -70,10 +71,11 @@ def ended(source: Path) -> Ended:
     return Ended(source, Config.from_json(config), state["average"], state["loss"], state["everything"], [*earlier, last])
 
 
-def _of_bundle(source: Path) -> Ended:
+def _of_bundle(source: Path, *, beside: bool) -> Ended:
     bundle = load_bundle(source)
-    config, encoder = reopened(bundle)
-    made = bundle.training
+    second = beside and "beside" in bundle.training
+    config, encoder = reopened(bundle, beside=second)
+    made = bundle.training["beside"] if second else bundle.training
     last = {"config": made["config"], "everything": made["everything"], "bundle": bundle.id}
     return Ended(
         source,
@@ -83,6 +85,6 @@ def _of_bundle(source: Path) -> Ended:
         made["everything"],
         [*made.get("before", []), last],
         bundle.id,
-        made["split_seed"],
-        made["data_sha256"],
+        bundle.training["split_seed"],
+        bundle.training["data_sha256"],
     )

@@ -23,7 +23,7 @@ import numpy as np
 import onnx
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from encoder.bundle import CONTRACT, MODEL, Bundle, Golden, Triple, load_bundle
 from encoder.golden import golden_photo
@@ -152,8 +152,12 @@ def slimmed(module: nn.Module, *, any_size: bool) -> nn.Module:
 
 
 def fold_batch_norms(module: nn.Module) -> nn.Module:
-    """Each batch norm that directly follows a convolution is folded into it; timm's keep their activation."""
+    """Each batch norm that directly follows a convolution or a projection is folded into it; timm's keep their activation."""
     for (_, first), (name, second) in itertools.pairwise(list(module.named_children())):
+        if isinstance(first, nn.Linear) and isinstance(second, nn.BatchNorm1d):
+            whole = fuse_linear_bn_eval(first, second)
+            first.weight, first.bias = whole.weight, whole.bias
+            setattr(module, name, nn.Identity())
         if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
             fused = fuse_conv_bn_eval(first, second)
             first.weight, first.bias = fused.weight, fused.bias

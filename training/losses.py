@@ -15,6 +15,7 @@ from pytorch_metric_learning import losses
 
 from .config import Config
 from .errors import ConfigRefused
+from .model import part_sizes
 
 NEARLY_ONE = 1 - 1e-6  # the slope of acos is endless at 1
 
@@ -88,14 +89,33 @@ class SpeciesHead(torch.nn.Module):
         return torch.nn.functional.cross_entropy(told, wanted)
 
 
+class OfParts(torch.nn.Module):
+    """Each part of an embedding tells the individuals by itself: the whole photo's loss, and the mean of the bands'."""
+
+    def __init__(self, parts: Sequence[torch.nn.Module], sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.parts, self.sizes = torch.nn.ModuleList(parts), list(sizes)
+
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        split = zip(self.parts, embeddings.split(self.sizes, dim=1), strict=True)
+        whole, *bands = (part(own, labels) for part, own in split)
+        return (whole + torch.stack(bands).mean()) / 2  # type: ignore[no-any-return]
+
+
 def make_loss(config: Config, counts: Sequence[int]) -> torch.nn.Module:
     """`loss(embeddings, labels)` to a scalar; `counts` is the photos of each individual, in the order of labels."""
+    sizes = part_sizes(config.dimension, config.bands)
+    parts = [_loss(config, size, counts) for size in sizes]
+    return parts[0] if len(parts) == 1 else OfParts(parts, sizes)
+
+
+def _loss(config: Config, dimension: int, counts: Sequence[int]) -> torch.nn.Module:
     if config.loss == "softmax":
-        made: torch.nn.Module = losses.NormalizedSoftmaxLoss(len(counts), config.dimension, temperature=1 / config.scale)
+        made: torch.nn.Module = losses.NormalizedSoftmaxLoss(len(counts), dimension, temperature=1 / config.scale)
     elif config.loss == "subcenter":
         made = SubCenterArcFace(
-            margins(counts, config.margin), embedding_size=config.dimension, scale=config.scale, sub_centers=config.sub_centers
+            margins(counts, config.margin), embedding_size=dimension, scale=config.scale, sub_centers=config.sub_centers
         )
     else:
-        made = ArcFace(margins(counts, config.margin), embedding_size=config.dimension, scale=config.scale)
+        made = ArcFace(margins(counts, config.margin), embedding_size=dimension, scale=config.scale)
     return made

@@ -10,7 +10,9 @@ a bundle's size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +22,7 @@ from torch import nn
 from encoder.preprocess import STEP, InputShape
 
 from .errors import ExportRefused
-from .model import Embedder, rest
+from .model import Embedder, Trunk, in_bands, rest
 
 Floats = npt.NDArray[np.floating]
 
@@ -32,8 +34,11 @@ class PlainFeatures(nn.Module):
         super().__init__()
         self.backbone = backbone
 
+    def of(self, features: torch.Tensor) -> torch.Tensor:
+        return features.mean(dim=(2, 3))
+
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return _map_of(self.backbone, pixels, "mixed with its first weights", "--taught 1").mean(dim=(2, 3))
+        return self.of(_map_of(self.backbone, pixels, "mixed with its first weights", "--taught 1"))
 
 
 def _map_of(backbone: nn.Module, pixels: torch.Tensor, wanted: str, instead: str) -> torch.Tensor:
@@ -72,40 +77,6 @@ class Look(nn.Module):
         return nn.functional.normalize(self.encoder(scaled(pixels, self.side, self.step)))
 
 
-def share_trunk(taught: Embedder, first: PlainFeatures) -> bool:
-    """Whether the taught encoder's frozen stages are the first weights' own: of a run begun with another they may not be."""
-    trunk = taught.trunk()
-    if trunk is None:
-        return False
-    frozen = ("conv_stem.", "bn1.", *(f"blocks.{index}." for index in range(trunk.stages)))
-    theirs = first.backbone.state_dict()
-    ours = taught.backbone.state_dict().items()
-    return all(torch.equal(tensor, theirs[name]) for name, tensor in ours if name.startswith(frozen))
-
-
-class Twins(nn.Module):
-    """The taught encoder and the first weights, with their shares of the cosine, at one size: they part where teaching began,
-    so the stages before that, half of the time, are run once. Not of length 1: a `Mixture` takes it with a share of 1.
-    """
-
-    def __init__(
-        self, taught: Embedder, first: PlainFeatures, shares: tuple[float, float], side: float = 1.0, step: int = 1
-    ) -> None:
-        super().__init__()
-        trunk = taught.trunk()
-        if trunk is None or not share_trunk(taught, first):
-            raise ValueError("the taught encoder has no frozen stages that are the first weights' own")
-        self.taught, self.trunk, self.first = taught, trunk, first
-        self.shares, self.side, self.step = tuple(share**0.5 for share in shares), side, step
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        features = self.trunk(scaled(pixels, self.side, self.step))
-        taught = self.taught.neck(self.taught.pooled_from(features))
-        first = rest(self.first.backbone, self.trunk.stages, features).mean(dim=(2, 3))
-        parts = zip(self.shares, (taught, first), strict=True)
-        return torch.cat([share * nn.functional.normalize(part) for share, part in parts], dim=1)
-
-
 class Banded(nn.Module):
     """The taught encoder on the whole photo and, with `share` of the cosine, its last features pooled in bands from top to
     bottom: where on an animal something is tells it from others. One run of the backbone; unit vectors.
@@ -115,16 +86,82 @@ class Banded(nn.Module):
         super().__init__()
         self.taught, self.bands, self.share = taught, bands, share
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        features = _map_of(self.taught.backbone, pixels, "pooled in bands", "--bands 1")
+    @property
+    def backbone(self) -> nn.Module:
+        return self.taught.backbone
+
+    def of(self, features: torch.Tensor) -> torch.Tensor:
         height = features.shape[2]
         if self.bands > height:
             raise ExportRefused(f"{self.bands} bands were asked for of features {height} high: expected --bands 1 to {height}.")
-        cuts = [round(number * height / self.bands) for number in range(1, self.bands)]
-        parts = [self.taught.neck(self.taught.pool(features)), *map(self.taught.pool, features.tensor_split(cuts, dim=2))]
+        parts = [self.taught.of(features), *map(self.taught.pool, in_bands(features, self.bands))]
         shares = [1 - self.share, *[self.share / self.bands] * self.bands]
         weighted = zip(parts, shares, strict=True)
         return torch.cat([share**0.5 * nn.functional.normalize(part) for part, share in weighted], dim=1)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.of(_map_of(self.backbone, pixels, "pooled in bands", "--bands 1"))
+
+
+Encoder = Embedder | PlainFeatures | Banded
+
+
+def common_trunk(encoders: Sequence[Encoder]) -> Trunk | None:
+    """The frozen stages of the first, where they are all the others' own too: of runs begun with others they may not be."""
+    first = encoders[0].taught if isinstance(encoders[0], Banded) else encoders[0]
+    trunk = first.trunk() if isinstance(first, Embedder) else None
+    if trunk is None:
+        return None
+    frozen = ("conv_stem.", "bn1.", *(f"blocks.{index}." for index in range(trunk.stages)))
+    ours = [(name, tensor) for name, tensor in first.backbone.state_dict().items() if name.startswith(frozen)]
+    theirs = [one.backbone.state_dict() for one in encoders[1:]]
+    return trunk if all(torch.equal(tensor, of[name]) for of in theirs for name, tensor in ours) else None
+
+
+class Siblings(nn.Module):
+    """Encoders with their shares of the cosine, at one size: they part where teaching began, so the stages before that, half
+    of the time, are run once. Not of length 1: a `Mixture` takes it with a share of 1.
+    """
+
+    def __init__(self, encoders: Sequence[Encoder], shares: Sequence[float], side: float = 1.0, step: int = 1) -> None:
+        super().__init__()
+        trunk = common_trunk(encoders)
+        if trunk is None:
+            raise ValueError("these encoders have no frozen stages in common")
+        self.encoders, self.trunk = nn.ModuleList(encoders), trunk
+        self.shares, self.side, self.step = tuple(share**0.5 for share in shares), side, step
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        features = self.trunk(scaled(pixels, self.side, self.step))
+        made = []
+        for share, encoder in zip(self.shares, self.encoders, strict=True):
+            own: Encoder = encoder  # type: ignore[assignment]
+            made.append(share * nn.functional.normalize(own.of(rest(own.backbone, self.trunk.stages, features))))
+        return torch.cat(made, dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An encoder of a mixture: at which share of the photo's sides it looks, and what share of the cosine it has."""
+
+    encoder: Encoder
+    side: float
+    share: float
+
+
+def looks_of(placed: Sequence[Placed], step: int) -> tuple[list[nn.Module], list[float]]:
+    """With their shares. Encoders that follow each other at one side and began alike become `Siblings`."""
+    looks, shares = list[nn.Module](), list[float]()
+    for side, group in groupby(placed, key=lambda one: one.side):
+        same = list(group)
+        encoders, own = [one.encoder for one in same], [one.share for one in same]
+        if len(same) > 1 and common_trunk(encoders) is not None:
+            looks.append(Siblings(encoders, own, side, step))
+            shares.append(1.0)
+        else:
+            looks += [Look(encoder, side, step) for encoder in encoders]
+            shares += own
+    return looks, shares
 
 
 class Mixture(nn.Module):

@@ -6,6 +6,7 @@ then they give what they gave before training, which keeps the encoder usable fo
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,17 @@ class GeM(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         raised = features.float().clamp_min(1e-6).pow(self.power)
         return raised.mean(dim=(2, 3)).pow(1 / self.power)
+
+
+def in_bands(features: torch.Tensor, bands: int) -> tuple[torch.Tensor, ...]:
+    """(n, width, h, w) cut from top to bottom into parts as high as each other, to a row."""
+    height = features.shape[2]
+    return features.tensor_split([round(number * height / bands) for number in range(1, bands)], dim=2)
+
+
+def part_sizes(dimension: int, bands: int) -> list[int]:
+    """Of an embedding's parts: the whole photo's, and each band's. All bands together have as much as the whole."""
+    return [dimension] if bands == 1 else [dimension // 2, *[dimension // 2 // bands] * bands]
 
 
 class Trunk(nn.Module):
@@ -66,14 +78,14 @@ class Embedder(nn.Module):
         dimension: int,
         frozen: Sequence[nn.Module] = (),
         frozen_norms: bool = False,
+        bands: int = 1,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pool = GeM()
-        self.project = nn.Linear(width, dimension, bias=False)
-        self.norm = nn.BatchNorm1d(dimension)
-        self.norm.bias.requires_grad_(False)
-        nn.init.orthogonal_(self.project.weight)  # keeps the geometry of the first weights
+        whole, *rest = part_sizes(dimension, bands)
+        self.project, self.norm = _neck(width, whole)
+        self.bands = nn.ModuleList(nn.Sequential(*_neck(width, size)) for size in rest)
         self._frozen = tuple(frozen)
         self._norms = tuple(m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)) if frozen_norms else ()
         for module in self._frozen:
@@ -92,29 +104,64 @@ class Embedder(nn.Module):
 
     def pooled_from(self, features: torch.Tensor) -> torch.Tensor:
         """As `pooled`, from what `trunk` makes of the pixels."""
-        return self.pool(rest(self.backbone, len(self._frozen) - 2, features))  # type: ignore[no-any-return]
+        return self._parts(rest(self.backbone, len(self._frozen) - 2, features))
 
     def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(n, 3, h, w) normalised pixels to (n, width)."""
+        """(n, 3, h, w) normalised pixels to (n, width), with the bands side by side after it."""
         features = self.backbone.forward_features(pixels)  # type: ignore[operator]
+        if self.bands and (features.ndim != 4 or features.shape[1] != self.project.in_features):
+            raise ConfigRefused(
+                f"bands is {len(self.bands)}, but {type(self.backbone).__name__} gives features of shape "
+                f"{tuple(features.shape)}: expected a convolutional network, or bands = 1."
+            )
         if features.ndim == 3:  # (n, tokens, width) of a plain transformer, negative as often as not: the plain mean
             return features.float().mean(dim=1)  # type: ignore[no-any-return]
         if features.shape[1] != self.project.in_features:  # (n, h, w, width) of a windowed one, likewise
             return features.float().mean(dim=(1, 2))  # type: ignore[no-any-return]
-        return self.pool(features)  # type: ignore[no-any-return]
+        return self._parts(features)
+
+    def _parts(self, features: torch.Tensor) -> torch.Tensor:
+        if len(self.bands) > features.shape[2]:
+            raise ConfigRefused(
+                f"bands is {len(self.bands)}, of features {features.shape[2]} high: expected 1 to {features.shape[2]}, "
+                "or larger photos; those of the first of the stages are small."
+            )
+        bands = in_bands(features, len(self.bands)) if self.bands else ()
+        return torch.cat([self.pool(features), *map(self.pool, bands)], dim=1)
 
     def neck(self, pooled: torch.Tensor) -> torch.Tensor:
-        return self.norm(self.project(pooled))  # type: ignore[no-any-return]
+        whole, *bands = pooled.split(self.project.in_features, dim=1)
+        parts = [neck(band) for neck, band in zip(self.bands, bands, strict=True)]
+        return torch.cat([self.norm(self.project(whole)), *parts], dim=1)
+
+    def of(self, features: torch.Tensor) -> torch.Tensor:
+        """From the backbone's last features, (n, width, h, w)."""
+        return self.neck(self._parts(features))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) to embeddings (n, dimension), not yet normalised."""
         return self.neck(self.pooled(pixels))
 
+    def whole(self) -> Embedder:
+        """The same, of the whole photo alone."""
+        made = copy.copy(self)
+        made._modules = {**self._modules, "bands": nn.ModuleList()}
+        return made
+
+
+def _neck(width: int, dimension: int) -> tuple[nn.Linear, nn.BatchNorm1d]:
+    project, norm = nn.Linear(width, dimension, bias=False), nn.BatchNorm1d(dimension)
+    norm.bias.requires_grad_(False)
+    nn.init.orthogonal_(project.weight)  # keeps the geometry of the first weights
+    return project, norm
+
 
 def make_embedder(config: Config) -> Embedder:
     backbone = first_backbone(config)
     width = int(backbone.num_features)  # type: ignore[arg-type]
-    return Embedder(backbone, width, config.dimension, list(_first(backbone, config.frozen_stages)), config.frozen_norms)
+    return Embedder(
+        backbone, width, config.dimension, list(_first(backbone, config.frozen_stages)), config.frozen_norms, config.bands
+    )
 
 
 def embedder_of(config: Config, weights: Mapping[str, torch.Tensor]) -> Embedder:

@@ -20,23 +20,29 @@ from encoder.bundle import Bundle
 
 from .config import Config
 from .errors import CheckpointRefused, ConfigRefused
-from .model import Embedder, make_embedder
+from .model import Embedder, make_embedder, part_sizes
 
 Tensors = Mapping[str, torch.Tensor]
 ROUNDED = 1e-3  # of a weight: what 16 bits may lose of it
 
 
-def reopened(bundle: Bundle) -> tuple[Config, Embedder]:
-    """With the configuration that it was taught by, in eval mode."""
+def reopened(bundle: Bundle, *, beside: bool = False) -> tuple[Config, Embedder]:
+    """With the configuration that it was taught by, in eval mode. The one `beside` it is there as far as the bundle uses it:
+    of the whole photo alone.
+    """
     if "config" not in bundle.training:
         raise CheckpointRefused(
             f"{bundle.id} was not made of a run, so there is no encoder of one in it. Name a run's folder, or a bundle of one."
         )
-    config = Config.from_json(bundle.training["config"])
-    stored = {
-        tensor.name.removesuffix("_16"): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
-        for tensor in onnx.load(str(bundle.model)).graph.initializer
-    }
+    stored = _stored(onnx.load(str(bundle.model)).graph)
+    config = Config.from_json((bundle.training["beside"] if beside else bundle.training)["config"])
+    if beside:
+        config = replace(config, bands=1, dimension=part_sizes(config.dimension, config.bands)[0])
+        stages = ("conv_stem", "bn1", *(f"blocks.{index}" for index in range(config.frozen_stages)))
+        own = (".encoders.1.", *(f".trunk.backbone.{stage}." for stage in stages))  # the rest of that trunk is the first one's
+        stored = {name: tensor for name, tensor in stored.items() if any(some in name for some in own)}
+    else:
+        stored = {name: tensor for name, tensor in stored.items() if ".encoders." not in name or ".encoders.0." in name}
     try:
         module = make_embedder(config)
     except ConfigRefused:  # its first weights are not at hand: what was frozen of them is stored too
@@ -44,7 +50,7 @@ def reopened(bundle: Bundle) -> tuple[Config, Embedder]:
     module.eval()
     missing = list[str]()
     with torch.no_grad():
-        folded = [*_unfold(module, "", stored, missing), *_neck(module, stored)]
+        folded = [*_unfold(module, "", stored, missing), *_necks(module, stored)]
         for name, tensor in module.state_dict().items():
             if name.endswith("num_batches_tracked") or any(name.startswith(f"{one}.") for one in folded):
                 continue
@@ -57,6 +63,20 @@ def reopened(bundle: Bundle) -> tuple[Config, Embedder]:
             "its graph was written otherwise. Go on from the folder of its run."
         )
     return config, module
+
+
+def _stored(graph: onnx.GraphProto) -> Tensors:
+    """By name. A graph keeps one of equal tensors, and no bias that adds nothing: each is taken from where it is used."""
+    stored = {
+        tensor.name.removesuffix("_16"): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
+        for tensor in graph.initializer
+    }
+    for node in graph.node:
+        weight = node.input[1] if len(node.input) > 1 else ""
+        if weight in stored and weight.endswith(".weight") and node.op_type in ("Conv", "BatchNormalization"):
+            bias = stored[node.input[2]] if len(node.input) > 2 else torch.zeros(len(stored[weight]))
+            stored.setdefault(f"{weight.removesuffix('weight')}bias", bias)
+    return stored
 
 
 def _unfold(module: nn.Module, path: str, stored: Tensors, missing: list[str]) -> list[str]:
@@ -77,13 +97,19 @@ def _unfold(module: nn.Module, path: str, stored: Tensors, missing: list[str]) -
     return done
 
 
-def _neck(module: Embedder, stored: Tensors) -> list[str]:
-    """The neck's norm, where the exporter has folded it into the projection: it does where the neck is used once."""
-    bias = _find(stored, "project.weight_bias", module.norm.weight.shape)
-    if bias is None:
-        return []
-    _only_add(module.norm, bias)
-    return ["norm"]
+def _necks(module: Embedder, stored: Tensors) -> list[str]:
+    """The norms of necks that were folded into their projections; the exporter did it too, where a neck was used once."""
+    bands = ((f"bands.{at}.0", f"bands.{at}.1") for at in range(len(module.bands)))
+    done = list[str]()
+    for project, name in (("project", "norm"), *bands):
+        norm = module.get_submodule(name)
+        assert isinstance(norm, nn.BatchNorm1d)
+        biases = (_find(stored, f"{project}.{of}", norm.weight.shape) for of in ("bias", "weight_bias"))
+        bias = next((one for one in biases if one is not None), None)
+        if bias is not None:
+            _only_add(norm, bias)
+            done.append(name)
+    return done
 
 
 def _set(convolution: nn.Conv2d, norm: nn.BatchNorm2d, weight: torch.Tensor, bias: torch.Tensor) -> None:

@@ -21,7 +21,7 @@ from torch import nn
 from .config import Config, refuse_absent_device
 from .errors import RunDiverged
 from .losses import SpeciesHead, among, make_loss
-from .model import Embedder, embedder_of, make_embedder
+from .model import Embedder, embedder_of, make_embedder, part_sizes
 from .photos import Batch, Photos, stage_shape
 from .rows import Row
 from .sampler import Sampling
@@ -199,18 +199,18 @@ class Run:
     @torch.no_grad()
     def _imprint(self) -> None:
         looks = [self.average.eval(), nn.Sequential(Mirrored(), self.average).eval()]
-        weight = next(
-            self.loss.parameters()
-        )  # (dimension, individuals × sides × centers): each individual's centers are neighbours
         sides = 2 if self.config.augment.mirror == "other" else 1
         labels = torch.tensor([self._label[row.identity] for row in self._rows])
         means = torch.zeros(sides, len(self._label), self.config.dimension)
         for side, look in enumerate(looks[:sides]):
             vectors = self._photos.embed(look, range(len(self._rows)), self.config.device)
             means[side].index_add_(0, labels, torch.from_numpy(vectors))
-        centers = nn.functional.normalize(means.flatten(0, 1)).T.to(weight.device)
-        apart = nn.functional.normalize(weight, dim=0)  # some of where they were, or an individual's centers stay one
-        weight.copy_(centers.repeat_interleave(weight.shape[1] // centers.shape[1], dim=1) + 0.3 * apart)
+        parts = means.flatten(0, 1).split(part_sizes(self.config.dimension, self.config.bands), dim=1)
+        # (size, individuals × sides × centers) each: an individual's centers are neighbours
+        for weight, part in zip(self.loss.parameters(), parts, strict=True):
+            centers = nn.functional.normalize(part).T.to(weight.device)
+            apart = nn.functional.normalize(weight, dim=0)  # some of where they were, or an individual's centers stay one
+            weight.copy_(centers.repeat_interleave(weight.shape[1] // centers.shape[1], dim=1) + 0.3 * apart)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.step, self.best, self.worse, self._kept = state["step"], state["best"], state["worse"], state.get("kept", {})
@@ -239,11 +239,12 @@ def schedule(done: float, warmup: float) -> float:
 
 def _groups(model: Embedder, losses: Sequence[nn.Module], config: Config) -> list[dict[str, Any]]:
     """The new parts learn faster; gains and biases do not decay."""
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    new = [model.project.weight, *(p for loss in losses for p in loss.parameters())]
+    learning = [p for p in model.parameters() if p.requires_grad]
+    projections = [p for neck in (model.project, *model.bands) for p in neck.parameters() if p.ndim > 1]
+    new = [*projections, *(p for loss in losses for p in loss.parameters())]
     kinds = [
         (new, config.head_lr, config.weight_decay),
-        ([p for _, p in named if p.ndim > 1 and p is not model.project.weight], config.lr, config.weight_decay),
-        ([p for _, p in named if p.ndim <= 1], config.lr, 0.0),
+        ([p for p in learning if p.ndim > 1 and all(p is not one for one in projections)], config.lr, config.weight_decay),
+        ([p for p in learning if p.ndim <= 1], config.lr, 0.0),
     ]
     return [{"params": p, "lr": rate, "full_lr": rate, "weight_decay": decay} for p, rate, decay in kinds]

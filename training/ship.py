@@ -24,12 +24,12 @@ from .calibrated import ExactIndex
 from .card import write_words
 from .config import Config
 from .discriminant import Kind, discriminant
-from .ended import ended
+from .ended import Ended, ended
 from .errors import CheckpointRefused, ExportRefused
 from .export import as_text, export_bundle, fold_batch_norms, publish
 from .half import halve
 from .manifest import make_manifest
-from .mixture import Banded, Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk, side_by_side, step_of
+from .mixture import Banded, Encoder, Look, Mixture, Placed, PlainFeatures, looks_of, round_weights, side_by_side, step_of
 from .model import Embedder, first_backbone, has_one_size
 from .photos import Photos
 from .rows import NEW, Row, Table
@@ -57,13 +57,14 @@ class Making:
     """How a run's encoder becomes a bundle's.
 
     With `taught` below 1 it is mixed with the first weights; the taught encoder may look at several `sides`, shares of the
-    photo's, and the first weights look at the last of them; at the first, what it sees may be pooled in `bands` too. Of a
-    mixture a discriminant makes `dimension` numbers, as many as the run's where it is not said. With `half` large weights are
-    stored in 16 bits.
+    photo's, and the first weights look at `first_side`, or at the last of them; at the first, what it sees may be pooled in
+    `bands` too. Of a mixture a discriminant makes `dimension` numbers, as many as the run's where it is not said. With `half`
+    large weights are stored in 16 bits.
     """
 
     taught: float = 1.0
     sides: tuple[float, ...] = (1.0,)
+    first_side: float | None = None
     bands: int = 1
     dimension: int | None = None
     half: bool = False
@@ -75,6 +76,7 @@ class Making:
     def as_json(self) -> dict[str, Any]:
         """Under the names that bundles state them by; what was not chosen is not there."""
         chosen: dict[str, Any] = {"taught_share": self.taught, "sides": list(self.sides), "half": self.half}
+        chosen |= {"first_side": self.first_side} if self.first_side is not None else {}
         chosen |= {"bands": self.bands} if self.bands > 1 else {}
         chosen |= {"discriminant_dimension": self.dimension} if self.dimension is not None else {}
         return chosen | ({"discriminant_ridge": RIDGE} if self.is_mixture else {})
@@ -93,10 +95,12 @@ def ship(
     version: str,
     source: Source,
     making: Making = AS_TAUGHT,
+    beside: Path | None = None,
     sibling: Path | None = None,
 ) -> Bundle:
     """The bundle of a run, or of a bundle of one, measured as it ships on the parts of the run's split that were held back.
 
+    The encoder of a run `beside` it, of the same split, looks at the whole photo too, at the first side.
     A run that was taught everything has nothing left to be measured on: `sibling` is the bundle of the
     same making, taught on the split, whose figures and calibration it is given, labelled so. Nothing is written unless torch,
     ONNX Runtime and OpenVINO agree, and nothing before all is made.
@@ -111,6 +115,9 @@ def ship(
         )
     manifest = make_manifest(table, images)
     split = begun.split(table, manifest)
+    other = ended(beside, beside=True) if beside is not None else None
+    if other is not None:
+        _refuse_apart(begun, other, None if everything else other.split(table, manifest).parts == split.parts)
     earlier = begun.history[:-1]
     lessons = tuple(row for row in table.rows if row.identity != NEW) if everything else split.rows(table, "train")
     training: dict[str, Any] = {
@@ -125,13 +132,15 @@ def ship(
         "config": config.as_json(),
         **({"before": earlier} if earlier else {}),
         **({"encoder_of": begun.bundle} if begun.bundle else {}),
+        **({"beside": _taught_by(other)} if other is not None else {}),
         "torch": torch.__version__,
         **({"notes": source.notes} if source.notes else {}),
     }
     before = load_bundle(sibling) if sibling is not None else None
     if before is not None:
         refuse_other_making(before, training)
-    shipped = _as_shipped(module, config, lessons, images, making)
+    with_it = [other.encoder().whole()] if other is not None else []
+    shipped = _as_shipped(module, with_it, config, lessons, images, making)
     if before is not None:
         metrics = dict(before.metrics) | {"of": f"{before.id}, a sibling that was taught on the split"}
         calibration = before.calibration
@@ -163,45 +172,73 @@ def ship(
     return load_bundle(folder)
 
 
-def _as_shipped(module: Embedder, config: Config, lessons: Sequence[Row], images: Path, making: Making) -> torch.nn.Module:
-    """The module whose vectors will be served: mixed, folded and rounded before it is measured."""
-    made: torch.nn.Module = _mixed(module, config, lessons, images, making) if making.is_mixture else module
-    if making.dimension is not None and not making.is_mixture:
-        raise ExportRefused(
-            f"--dimension {making.dimension} is of a mixture, and nothing is mixed: say --taught, --sides or --bands."
+def _taught_by(run: Ended) -> dict[str, Any]:
+    earlier = run.history[:-1]
+    return {
+        "config": run.history[-1]["config"],  # a bundle of two holds less of the second's encoder than was taught
+        "everything": run.everything,
+        **({"before": earlier} if earlier else {}),
+        **({"encoder_of": run.bundle} if run.bundle else {}),
+    }
+
+
+def _refuse_apart(one: Ended, other: Ended, same_split: bool | None) -> None:
+    """Encoders that see a photo otherwise, or that were taught what the other is asked, make no bundle together."""
+    apart = [name for name in ("shape", "mean", "std") if getattr(one.config, name) != getattr(other.config, name)]
+    apart += ["everything"] if one.everything != other.everything else []
+    apart += ["split"] if same_split is False else []
+    if apart:
+        raise CheckpointRefused(
+            f"{other.source} has another {' and '.join(apart)} than {one.source}: expected --beside it a run of the same "
+            "split, whose photos are shown alike."
         )
+
+
+def _as_shipped(
+    module: Embedder, beside: Sequence[Embedder], config: Config, lessons: Sequence[Row], images: Path, making: Making
+) -> torch.nn.Module:
+    """The module whose vectors will be served: mixed, folded and rounded before it is measured."""
+    is_mixture = bool(beside) or making.is_mixture
+    made: torch.nn.Module = _mixed(module, beside, config, lessons, images, making) if is_mixture else module
+    if not is_mixture and (making.dimension is not None or making.first_side is not None):
+        said = f"--dimension {making.dimension}" if making.dimension is not None else f"--first-side {making.first_side:g}"
+        raise ExportRefused(f"{said} is of a mixture, and nothing is mixed: say --taught, --sides, --bands or --beside.")
     return round_weights(fold_batch_norms(copy.deepcopy(made))) if making.half else made
 
 
-def _mixed(module: Embedder, config: Config, lessons: Sequence[Row], images: Path, making: Making) -> Mixture:
-    taught, sides = making.taught, making.sides
-    if sides != (1.0,) and has_one_size(module.backbone):
+def _mixed(
+    module: Embedder, beside: Sequence[Embedder], config: Config, lessons: Sequence[Row], images: Path, making: Making
+) -> Mixture:
+    sides, first_side = making.sides, making.sides[-1] if making.first_side is None else making.first_side
+    if (*sides, first_side) != (1.0, 1.0) and has_one_size(module.backbone):
         raise ExportRefused(f"--sides {sides} of {config.backbone}, which takes one size only: expected --sides 1.")
-    if making.bands > 1 and (config.shape.rule == "budget" or sides[0] != 1):
-        raise ExportRefused(f"--bands {making.bands} takes photos of one size, and --sides that begin with 1. Say --bands 1.")
+    if making.bands > 1 and config.shape.rule == "budget":
+        raise ExportRefused(f"--bands {making.bands} takes photos of one size. Say --bands 1.")
     step = step_of(config.shape)
-    looks: list[torch.nn.Module] = [Look(module, side, step) for side in sides]
-    shares = [taught / len(sides)] * len(sides)
-    first = PlainFeatures(first_backbone(config)).eval()
-    if taught < 1:
-        looks.append(Look(first, sides[-1], step))
-        shares.append(1 - taught)
-    if making.bands > 1:
-        shares, of_first = with_bands(shares)
-        looks[0] = Banded(module, making.bands, of_first)
+    each = making.taught / (len(sides) + len(beside))
+    shares = [each] * (len(sides) + len(beside)) + ([1 - making.taught] if making.taught < 1 else [])
+    shares, of_first = with_bands(shares) if making.bands > 1 else (shares, 0.0)
+    encoders: list[Encoder] = [
+        Banded(module, making.bands, of_first) if making.bands > 1 else module,
+        *beside,
+        *[module] * (len(sides) - 1),
+    ]
+    at = [*[sides[0]] * (1 + len(beside)), *sides[1:]]
+    if making.taught < 1:
+        encoders.append(PlainFeatures(first_backbone(config)).eval())
+        at.append(first_side)
+    placed = [Placed(*one) for one in zip(encoders, at, shares, strict=True)]
+    apart = [Look(one.encoder, one.side, step).eval() for one in placed]
     with torch.inference_mode():  # what cannot be mixed says so before all photos are looked at
-        for look in looks:
+        for look in apart:
             look(torch.zeros(1, 3, config.shape.height, config.shape.width))
     photos = Photos(lessons, images, config)
-    vectors = [photos.embed(look.eval(), range(len(lessons))) for look in looks]
+    vectors = [photos.embed(look, range(len(lessons))) for look in apart]
     _, animal = np.unique([row.identity for row in lessons], return_inverse=True)
     _, encounter = np.unique([row.encounter or str(row.date) for row in lessons], return_inverse=True)
     kind = Kind("taught", side_by_side(vectors, shares), animal, encounter)
     found = discriminant([kind], making.dimension or config.dimension, RIDGE)
-    if taught < 1 and isinstance(looks[-2], Look) and share_trunk(module, first):
-        one, two = shares[-2:]
-        looks, shares = [*looks[:-2], Twins(module, first, (one, two), sides[-1], step)], [*shares[:-2], 1.0]
-    return Mixture(looks, shares, *found).eval()
+    return Mixture(*looks_of(placed, step), *found).eval()
 
 
 def with_bands(shares: Sequence[float]) -> tuple[list[float], float]:

@@ -10,7 +10,7 @@ from encoder.bundle import Bundle
 from .config import Config, differences
 from .errors import CheckpointRefused
 
-MAKING = ("taught_share", "sides", "bands", "half", "discriminant_ridge", "discriminant_dimension")
+MAKING = ("taught_share", "sides", "first_side", "bands", "half", "discriminant_ridge", "discriminant_dimension")
 KIND = ("backbone", "weights", "frozen_stages", "dimension", "mean", "std", "shape")  # of an encoder, however long it is taught
 MACHINE = ("device", "threads", "cache_mb", "save_every_s")  # make no other encoder
 
@@ -23,6 +23,10 @@ def refuse_other_making(sibling: Bundle, training: Mapping[str, Any]) -> None:
     told = [(name, theirs.get(name), training.get(name)) for name in MAKING if theirs.get(name) != training.get(name)]
     if "config" in theirs:
         told += _otherwise_taught(theirs, training)
+        if ("beside" in theirs) != ("beside" in training):
+            told.append(("another run beside it", "beside" in theirs, "beside" in training))
+        elif "beside" in theirs:
+            told += [(f"beside.{name}", *rest) for name, *rest in _otherwise_taught(theirs["beside"], training["beside"])]
     else:
         told += [("made of", "no run", "a run")]
     if told:

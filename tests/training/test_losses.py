@@ -73,6 +73,19 @@ def test_rivals_alone_are_what_a_photo_is_told_from() -> None:
     assert among(loss, photo, label, two).item() == pytest.approx(by_hand(20, 0.3), rel=1e-5)
 
 
+def test_parts_tell_the_individuals_each_by_itself() -> None:
+    loss = make_loss(Config(dimension=8, bands=2, scale=SCALE, margin=(0.0, 0.0, 0.3)), [3, 3])
+    whole, above, below = loss.parts
+    assert [part.W.shape[0] for part in loss.parts] == [4, 2, 2]
+    for part, turned in ((above, 0), (below, 10)):
+        part.W.data = torch.tensor([at(turned), at(90 + turned)]).T.contiguous()
+    whole.W.data = torch.zeros(4, 2, dtype=torch.float64)
+    whole.W.data[0, 0] = whole.W.data[1, 1] = 1
+    photo = torch.tensor([[2 * at(40)[0], 2 * at(40)[1], 0, 0, *at(20), *(3 * one for one in at(30))]], dtype=torch.float64)
+    bands = (by_hand(20, 0.3) + by_hand(20, 0.3)) / 2
+    assert loss(photo, torch.tensor([0])).item() == pytest.approx((by_hand(40, 0.3) + bands) / 2, rel=1e-4)
+
+
 def test_margin_falls_with_photos_by_the_rule() -> None:
     given = margins([1, 10, 100], (0.271, 0.364, 0.05)).tolist()
     assert given == pytest.approx([0.321, 0.271 * 10**-0.364 + 0.05, 0.271 * 100**-0.364 + 0.05])

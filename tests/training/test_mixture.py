@@ -22,10 +22,10 @@ from training.mixture import (  # noqa: E402
     Look,
     Mixture,
     PlainFeatures,
-    Twins,
+    Siblings,
+    common_trunk,
     round_weights,
     scaled,
-    share_trunk,
     side_by_side,
     step_of,
 )
@@ -92,7 +92,7 @@ def test_look_at_a_photo_of_any_shape_has_sides_in_multiples_of_32(side: float, 
     assert scaled(torch.zeros(1, 3, 192, 192), 0.45, square).shape[2:] == (86, 86)
 
 
-def test_twins_give_what_two_looks_give_and_fold_without_harm() -> None:
+def test_siblings_give_what_two_looks_give_and_fold_without_harm() -> None:
     config = replace(Config(), backbone="test_efficientnet", weights="none", frozen_stages=2, dimension=16)
     torch.manual_seed(3)
     first = PlainFeatures(first_backbone(config))
@@ -103,27 +103,27 @@ def test_twins_give_what_two_looks_give_and_fold_without_harm() -> None:
             module.mul_(1.01).add_(0.01)
     draw, width = np.random.default_rng(5), 2 * 16 + int(first.backbone.num_features)  # type: ignore[arg-type]
     centre, matrix = draw.normal(size=width), draw.normal(size=(width, 8))
-    twins = Mixture([Look(taught), Twins(taught, first, (0.3, 0.2), 0.5)], [0.5, 1.0], centre, matrix).eval()
+    together = Mixture([Look(taught), Siblings([taught, first], (0.3, 0.2), 0.5)], [0.5, 1.0], centre, matrix).eval()
     apart = Mixture([Look(taught), Look(taught, 0.5), Look(first, 0.5)], [0.5, 0.3, 0.2], centre, matrix).eval()
     pixels = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         expected = apart(pixels)
-        assert torch.allclose(twins(pixels), expected, atol=1e-5)
-        assert torch.allclose(fold_batch_norms(copy.deepcopy(twins))(pixels), expected, atol=1e-4)
+        assert torch.allclose(together(pixels), expected, atol=1e-5)
+        assert torch.allclose(fold_batch_norms(copy.deepcopy(together))(pixels), expected, atol=1e-4)
 
 
-def test_encoder_whose_first_stages_are_not_the_first_weights_has_no_twin() -> None:
+def test_encoder_whose_first_stages_are_not_the_first_weights_has_no_sibling() -> None:
     config = replace(Config(), backbone="test_efficientnet", weights="none", frozen_stages=2, dimension=16)
     first, free = PlainFeatures(first_backbone(config)), make_embedder(replace(config, frozen_stages=0))
     begun = make_embedder(config)  # as one that goes on from a run that froze fewer stages
     begun.backbone.load_state_dict(first.backbone.state_dict())
-    assert share_trunk(begun, first)
+    assert common_trunk([begun, first]) is not None
     with torch.no_grad():
         next(begun.backbone.blocks[1].parameters()).add_(0.001)
     for encoder in (free, begun):
-        assert not share_trunk(encoder, first)
-        with pytest.raises(ValueError, match="no frozen stages"):
-            Twins(encoder, first, (0.5, 0.5))
+        assert common_trunk([encoder, first]) is None
+        with pytest.raises(ValueError, match="no frozen stages in common"):
+            Siblings([encoder, first], (0.5, 0.5))
 
 
 def test_rounded_weights_survive_16_bits() -> None:

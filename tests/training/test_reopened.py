@@ -22,11 +22,11 @@ from small_run import SMALL  # noqa: E402
 
 from encoder.bundle import load_bundle  # noqa: E402
 from encoder.golden import golden_photo  # noqa: E402
-from encoder.preprocess import to_tensor  # noqa: E402
+from encoder.preprocess import InputShape, to_tensor  # noqa: E402
 from training.ended import ended  # noqa: E402
 from training.errors import CheckpointRefused  # noqa: E402
 from training.export import Normalised, fold_batch_norms  # noqa: E402
-from training.mixture import Look, Mixture, PlainFeatures, Twins, round_weights, share_trunk  # noqa: E402
+from training.mixture import Look, Mixture, PlainFeatures, Siblings, common_trunk, round_weights  # noqa: E402
 from training.model import first_backbone  # noqa: E402
 from training.photos import Photos  # noqa: E402
 from training.reopened import reopened  # noqa: E402
@@ -36,6 +36,16 @@ from training.train import train, trained  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "DeprecationWarning", "UserWarning")]
 WEIGHTS_OF = "beluga-lite0-judged"
+
+IN_BANDS = dataclasses.replace(SMALL, bands=2, stages=(), shape=InputShape("square", 96, 96))
+
+
+@pytest.fixture(scope="module")
+def in_bands(images: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose encoder was taught in bands too."""
+    out = tmp_path_factory.mktemp("bands")
+    train(IN_BANDS, table, images, out)
+    return out
 
 
 def given(images: Path, table: Table, name: str = "one") -> dict[str, Any]:
@@ -67,16 +77,28 @@ def test_bundle_made_of_a_bundle_is_the_same_again(
     assert one.id in (two.folder / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.parametrize("making", [Making(), Making(sides=(1.0, 0.5), dimension=8), Making(taught=0.5, half=True)])
+def test_encoder_that_was_taught_in_bands_is_whole_in_its_bundle(
+    in_bands: Path, images: Path, table: Table, tmp_path: Path, making: Making
+) -> None:
+    bundle = ship(in_bands, tmp_path / "bundle", making=making, **given(images, table))
+    config, encoder = reopened(bundle)
+    assert config == IN_BANDS
+    vectors = [Photos(table.rows, images, IN_BANDS).embed(made, range(9)) for made in (trained(in_bands)[1], encoder)]
+    assert np.abs(vectors[0] - vectors[1]).max() < (5e-3 if making.half else 1e-5)
+
+
 def test_encoder_of_the_shipped_mixture_is_whole_and_shares_its_trunk_with_the_first_weights(root: Path) -> None:
     """Put together anew with the projection that is stored, it gives the golden vectors."""
     bundle = load_bundle(root / "bundles" / WEIGHTS_OF)
     config, encoder = reopened(bundle)
+    _, other = reopened(bundle, beside=True)
     first = PlainFeatures(first_backbone(config)).eval()
-    assert share_trunk(encoder, first)
+    assert common_trunk([encoder, other, first]) is not None
     stored = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(str(bundle.model)).graph.initializer}
     matrix = stored["module.project.weight_16"].astype(np.float32).T
-    looks = [Look(encoder), Twins(encoder, first, (0.25, 0.5), 0.5)]
-    mixture = round_weights(fold_batch_norms(Mixture(looks, [0.25, 1.0], np.zeros(len(matrix)), matrix).eval()))
+    looks = [Siblings([encoder, other], (0.25, 0.25), 0.9), Look(first, 0.45)]
+    mixture = round_weights(fold_batch_norms(Mixture(looks, [1.0, 0.5], np.zeros(len(matrix)), matrix).eval()))
     with torch.inference_mode():
         mixture.project.bias.copy_(torch.from_numpy(stored["module.project.bias"]))  # type: ignore[operator, union-attr]
         for golden in bundle.golden:

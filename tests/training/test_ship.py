@@ -179,7 +179,6 @@ def test_mixture_is_measured_as_it_ships(run: Path, images: Path, tmp_path: Path
     ("making", "said"),
     [
         (Making(bands=4), "4 bands were asked for of features 3 high: expected --bands 1 to 3"),
-        (Making(bands=2, sides=(0.5, 1.0)), "--sides that begin with 1"),
         (Making(dimension=5), "--dimension 5 is of a mixture"),
     ],
 )

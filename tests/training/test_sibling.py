@@ -27,7 +27,7 @@ def test_other_threads_make_no_other_encoder(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"sides": [1.0]}, r"sides is \[1.0, 0.5\] there and \[1.0\] here"),
+        ({"sides": [1.0]}, r"sides is \[0.9\] there and \[1.0\] here"),
         ({"taught_share": 1.0}, "taught_share is 0.5 there and 1.0 here"),
         ({"half": False}, "half is True there and False here"),
         ({"before": []}, "photos is 130000 there and 10000 here"),  # not gone on from it, and taught otherwise

@@ -161,7 +161,10 @@ def test_parts_side_by_side_learn_what_the_whole_learns(images: Path, table: Tab
         torch.testing.assert_close(tensor, runs[1][name], rtol=1e-3, atol=2e-4, msg=name)
 
 
-def test_parts_side_by_side_repeat_and_resume_to_the_same_bits(images: Path, table: Table, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bands", [1, 2])
+def test_parts_side_by_side_repeat_and_resume_to_the_same_bits(images: Path, table: Table, tmp_path: Path, bands: int) -> None:
+    config = replace(SMALL, bands=bands)
+
     class Stopped(Exception):
         pass
 
@@ -169,10 +172,10 @@ def test_parts_side_by_side_repeat_and_resume_to_the_same_bits(images: Path, tab
         if progress.step == 4:  # type: ignore[attr-defined]
             raise Stopped
 
-    train(SMALL, table, images, tmp_path / "one")
+    train(config, table, images, tmp_path / "one")
     with pytest.raises(Stopped):
-        train(replace(SMALL, save_every_s=1e-9), table, images, tmp_path / "two", report=Report(progress=stop))
-    train(replace(SMALL, save_every_s=1e-9), table, images, tmp_path / "two", resume=True)
+        train(replace(config, save_every_s=1e-9), table, images, tmp_path / "two", report=Report(progress=stop))
+    train(replace(config, save_every_s=1e-9), table, images, tmp_path / "two", resume=True)
     one, two = (load_checkpoint(tmp_path / name)["average"] for name in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
