@@ -132,7 +132,7 @@ def ship(
         "config": config.as_json(),
         **({"before": earlier} if earlier else {}),
         **({"encoder_of": begun.bundle} if begun.bundle else {}),
-        **({"beside": _taught_by(other)} if other is not None else {}),
+        **({"beside": _taught_by(other), "discriminant_ridge": RIDGE} if other is not None else {}),
         "torch": torch.__version__,
         **({"notes": source.notes} if source.notes else {}),
     }
@@ -200,9 +200,14 @@ def _as_shipped(
     """The module whose vectors will be served: mixed, folded and rounded before it is measured."""
     is_mixture = bool(beside) or making.is_mixture
     made: torch.nn.Module = _mixed(module, beside, config, lessons, images, making) if is_mixture else module
-    if not is_mixture and (making.dimension is not None or making.first_side is not None):
-        said = f"--dimension {making.dimension}" if making.dimension is not None else f"--first-side {making.first_side:g}"
-        raise ExportRefused(f"{said} is of a mixture, and nothing is mixed: say --taught, --sides, --bands or --beside.")
+    if making.dimension is not None and not is_mixture:
+        raise ExportRefused(
+            f"--dimension {making.dimension} is of a mixture, and nothing is mixed: say --taught, --sides, --bands or --beside."
+        )
+    if making.first_side is not None and making.taught == 1:
+        raise ExportRefused(
+            f"--first-side {making.first_side:g} is where the first weights look, and they are not mixed in: say --taught."
+        )
     return round_weights(fold_batch_norms(copy.deepcopy(made))) if making.half else made
 
 

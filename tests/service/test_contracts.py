@@ -106,7 +106,8 @@ def test_the_field_client_gets_its_matches(filled: Service, photo: Photo) -> Non
     (matches,) = answer.json().values()
     assert [one["rank"] for one in matches] == list(range(1, len(matches) + 1))
     assert set(matches[0]) == {"rank", "id", "rating", "details"}
-    assert (matches[0]["id"], matches[0]["details"]) == ("W3", "3-0.jpg")
+    assert matches[0]["id"] == "W3"
+    assert matches[0]["details"] in ("3-0.jpg", "3-1.jpg")  # both are there already
     assert all(0 <= one["rating"] <= 1 for one in matches)
     assert [one["rating"] for one in matches] == sorted((one["rating"] for one in matches), reverse=True)
 

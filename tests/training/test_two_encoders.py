@@ -84,8 +84,15 @@ def test_bundle_of_two_runs_holds_both_encoders(runs: Path, both: Path, images: 
     for there, here in ((trained(runs / "one")[1], first), (trained(runs / "two")[1].whole(), second)):
         vectors = [Photos(table.rows, images, ONE).embed(encoder, range(9)) for encoder in (there, here)]
         assert np.abs(vectors[0] - vectors[1]).max() < 5e-3
-    two = ship(both, tmp_path / "again", making=dataclasses.replace(MAKING, taught=1.0), beside=both, **given(images, table))
+    two = ship(
+        both,
+        tmp_path / "again",
+        making=dataclasses.replace(MAKING, taught=1.0, first_side=None),
+        beside=both,
+        **given(images, table),
+    )
     assert two.training["beside"]["config"] == one.training["beside"]["config"]
+    assert two.training["discriminant_ridge"] == one.training["discriminant_ridge"]
     assert two.training["beside"]["encoder_of"] == two.training["encoder_of"] == one.id
 
 
@@ -127,5 +134,6 @@ def test_runs_that_were_taught_or_are_shown_otherwise_make_no_bundle_together(
 
 
 def test_side_of_first_weights_that_are_not_mixed_in_is_refused(runs: Path, images: Path, table: Table, tmp_path: Path) -> None:
-    with pytest.raises(ExportRefused, match=r"--first-side 0\.5 is of a mixture, and nothing is mixed"):
-        ship(runs / "one", tmp_path / "b", making=Making(first_side=0.5), **given(images, table))
+    for beside in (None, runs / "two"):
+        with pytest.raises(ExportRefused, match=r"--first-side 0\.5 is where the first weights look, .* say --taught"):
+            ship(runs / "one", tmp_path / "b", making=Making(first_side=0.5), beside=beside, **given(images, table))
