@@ -52,6 +52,9 @@ def test_photos_that_come_to_bare_pipelines_wait_for_whichever_is_free_first(tmp
         assert pipelines.waited_s("small", []) == []
         assert pipelines.turn("small", 0.5).alone.photos_s, "they take turns again"
     assert len(at_once) == 8
-    assert 2 * at_once[0] < at_once[-1] <= took_s, "four pairs, one after the other"
+    assert at_once[-1] <= took_s
+    assert sum(at_once) > len(folders) * took_s, (
+        "more than they can have worked: the rest is what each waited for those before it"
+    )
     assert len(apart) == 5
     assert apart[2] < at_once[-1], "nobody was before them"
