@@ -284,6 +284,7 @@ def _training(add: Add) -> None:
     verb.add_argument(
         "--begin", type=path, metavar="RUN", help="go on with the encoder of this finished run, or of a bundle of one"
     )
+    verb.add_argument("--second", action="store_true", help="of a bundle of two encoders, begin with the second")
 
     verb = add(
         "evaluate",

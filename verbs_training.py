@@ -39,6 +39,8 @@ def train(args: argparse.Namespace) -> int:
 
     if args.begin is not None:
         refuse_no_run("--begin", args.begin)
+    elif args.second:
+        raise CommandWrong("--second is of the bundle that --begin names: say which one.")
     if not args.resume and (args.out / CHECKPOINT).exists():  # before its findings are written over
         raise ValueRefused(f"{args.out} holds a run already. Go on with it by --resume, or choose another folder.")
     config, everything = _run_settings(args)
@@ -69,7 +71,17 @@ def train(args: argparse.Namespace) -> int:
                 tracked.evaluated(step, measured)
 
         told = Report(progress=progress, evaluated=evaluated)
-        made = teach(config, table, images, args.out, resume=args.resume, everything=everything, begin=args.begin, report=told)
+        made = teach(
+            config,
+            table,
+            images,
+            args.out,
+            resume=args.resume,
+            everything=everything,
+            begin=args.begin,
+            second=args.second,
+            report=told,
+        )
     if args.json:
         terminal.put_json({"run": str(args.out), "figures": made, "findings": [asdict(finding) for finding in found]})
     else:

@@ -12,26 +12,40 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from encoder.preprocess import resize
 from encoder.values import Pixels
 
 from .config import Augment
 
 RAMP = np.arange(256) / 255
+BLUR = (0.003, 0.015)  # of the short side
+QUALITY = (15, 80)
+GRAIN = (3, 16)  # of 255
+
+
+def worn(pixels: Pixels, seen: tuple[int, int], how: Augment, draw: np.random.Generator) -> Pixels:
+    """Out of focus, compressed, grainy: what a camera and a file do to a photo, at the width and height that they `seen` it at.
+    Scaled up afterwards, as a distant animal's crop is, grains and blocks are larger than any that are drawn on the result.
+    """
+    blurred, compressed, grainy = draw.random(3) < (how.blur, how.jpeg, how.noise)
+    if not (blurred or compressed or grainy):
+        return pixels
+    changed = resize(pixels, *seen)
+    if blurred:
+        sigma = draw.uniform(*BLUR) * min(seen)
+        changed = cv2.GaussianBlur(changed, (0, 0), max(sigma, 0.1)).astype(np.uint8)
+    if compressed:
+        _, code = cv2.imencode(".jpg", changed, [cv2.IMWRITE_JPEG_QUALITY, int(draw.integers(*QUALITY))])
+        changed = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)  # channels stay in the order they were given in
+    if grainy:
+        changed = np.clip(changed + draw.normal(0, draw.uniform(*GRAIN), changed.shape), 0, 255).astype(np.uint8)
+    return resize(changed, pixels.shape[1], pixels.shape[0])
 
 
 def augment(pixels: Pixels, how: Augment, draw: np.random.Generator, *, mirrored: bool = False) -> Pixels:
-    """(height, width, 3) uint8 to the same shape."""
+    """(height, width, 3) uint8 to the same shape: another frame, another light, something in front."""
     changed = np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
-    changed = _reframed(changed, how, draw)
-    if draw.random() < how.blur:
-        changed = cv2.GaussianBlur(changed, (0, 0), draw.uniform(0.4, 1.2)).astype(np.uint8)
-    if draw.random() < how.jpeg:
-        _, code = cv2.imencode(".jpg", changed, [cv2.IMWRITE_JPEG_QUALITY, int(draw.integers(30, 80))])
-        changed = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)  # channels stay in the order they were given in
-    changed = _relit(changed, how, draw)
-    if draw.random() < how.noise:
-        spread = draw.uniform(3, 12)
-        changed = np.clip(changed + draw.normal(0, spread, changed.shape), 0, 255).astype(np.uint8)
+    changed = _relit(_reframed(changed, how, draw), how, draw)
     if draw.random() < how.occlude:
         changed = _occluded(changed, draw)
     return changed

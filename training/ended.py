@@ -37,6 +37,11 @@ class Ended:
     seed: int = 0  # of a bundle's split
     data: str | None = None  # of a bundle, the photos' hash
 
+    def weights_for(self, config: Config) -> Mapping[str, torch.Tensor]:
+        """Of the encoder that a run with this configuration begins with: without bands, that of the whole photo alone."""
+        kept = config.bands > 1 or self.config.bands == 1
+        return self.average if kept else {n: t for n, t in self.average.items() if not n.startswith("bands.")}
+
     def encoder(self) -> Embedder:
         """The averaged one, in eval mode."""
         return embedder_of(self.config, self.average).eval()
@@ -69,6 +74,12 @@ def ended(source: Path, *, beside: bool = False) -> Ended:
     earlier = json.loads(path.read_text("utf-8")) if path.exists() else []
     last = {"config": config, "everything": state["everything"], "steps": state["step"]}
     return Ended(source, Config.from_json(config), state["average"], state["loss"], state["everything"], [*earlier, last])
+
+
+def is_of_two(source: Path) -> bool:
+    """Whether it is a bundle with a second encoder in it."""
+    is_bundle = (source / CONTRACT).is_file() and not (source / NAME).is_file()
+    return is_bundle and "beside" in load_bundle(source).training
 
 
 def _of_bundle(source: Path, *, beside: bool) -> Ended:

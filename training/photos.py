@@ -21,7 +21,7 @@ from encoder.photo import check_box, decode, read_photo, whole
 from encoder.preprocess import STEP, Fit, InputShape, Tensor, resize, to_tensor
 from encoder.values import Box, Pixels
 
-from .augment import augment
+from .augment import augment, worn
 from .config import Config
 from .engine import Engine
 from .rows import Row
@@ -48,6 +48,11 @@ class Kept:
 
     def fit(self, shape: InputShape) -> Fit:
         return shape.fit(self.width, self.height)
+
+    def seen(self, fit: Fit) -> tuple[int, int]:
+        """The crop's own width and height, or those that it becomes, whichever are less: no detail beyond them is left."""
+        width, height = fit.target
+        return min(width, self.width), min(height, self.height)
 
 
 def keep(data: bytes, box: Box | None, shape: InputShape) -> Kept:
@@ -89,7 +94,8 @@ class Photos:
             mirrored = config.augment.mirror != "never" and bool(draw.random() < 0.5)
             kept = self.kept(index)
             fit = kept.fit(shape)
-            small = augment(resize(kept.pixels, *fit.target), config.augment, draw, mirrored=mirrored)
+            small = worn(resize(kept.pixels, *fit.target), kept.seen(fit), config.augment, draw)
+            small = augment(small, config.augment, draw, mirrored=mirrored)
             tensor = torch.from_numpy(to_tensor(small, fit, config.mean, config.std)[0])
             made[tuple(tensor.shape)].append((index, mirrored, tensor))
         groups = tuple(made.values())

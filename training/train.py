@@ -22,7 +22,7 @@ import torch
 from .answers import Labelled
 from .checkpoint import NAME, load_checkpoint, save_checkpoint
 from .config import Config, differences
-from .ended import BEFORE, FIGURES, Ended, ended
+from .ended import BEFORE, FIGURES, Ended, ended, is_of_two
 from .errors import CheckpointRefused, DataRefused
 from .evaluate import figures, headline
 from .manifest import Manifest, make_manifest
@@ -57,13 +57,14 @@ def train(
     everything: bool = False,
     split: Split | None = None,
     begin: Path | None = None,
+    second: bool = False,
     report: Report = SILENT,
 ) -> Mapping[str, Any]:
     """The figures of the finished run; `out` holds config, split (also as tables), manifest, checkpoint and figures.
 
     With `everything`, all named photos teach and nothing is measured: how a bundle is made once its sibling was judged.
     `begin` is the folder of a finished run, or a bundle of one, whose encoder this one goes on with, and on whose split it is
-    judged; a bundle's may be taught other photos than it was.
+    judged; a bundle's may be taught other photos than it was. Of a bundle of two encoders it is the first, or the `second`.
     With `patience`, the best of the averages that were measured is the one that stays.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ def train(
         split = Split.load(out / "split.json", table, manifest.whole)
     elif (out / NAME).exists():
         raise CheckpointRefused(f"{out} holds a run already. Resume it, or choose another folder.")
-    before = None if begin is None or state is not None else _begun(begin, everything, manifest)
+    before = None if begin is None or state is not None else _begun(begin, second, everything, manifest)
     if before is not None and before.knows(manifest):
         split = before.split(table, manifest)  # else it would be asked what it was taught
     split = split or make_split(table, manifest, config.seed)
@@ -85,7 +86,7 @@ def train(
     taught.sort(key=key)  # what a step draws are places in this list: the table's order must not matter
     if len({row.identity for row in taught}) < 2:
         raise DataRefused(f"{len(taught)} photos of one individual are left to teach: expected two individuals or more.")
-    weights = state["model"] if state else before.average if before else None
+    weights = state["model"] if state else before.weights_for(config) if before else None
     run = Run(config, taught, images, weights)
     if before is not None:
         run.begin_with(before.loss)
@@ -140,8 +141,10 @@ def _taught(
     return final
 
 
-def _begun(begin: Path, everything: bool, manifest: Manifest) -> Ended:
-    before = ended(begin)
+def _begun(begin: Path, second: bool, everything: bool, manifest: Manifest) -> Ended:
+    if second and not is_of_two(begin):
+        raise CheckpointRefused(f"{begin} is no bundle of two encoders, so there is no second one to go on with.")
+    before = ended(begin, beside=second)
     if before.everything and before.knows(manifest) and not everything:
         raise CheckpointRefused(f"{begin} was taught everything: nothing can be held back from it. Say --everything.")
     return before

@@ -70,6 +70,7 @@ def test_a_mistyped_data_folder_is_refused_and_not_made(run: Run, photos: Path, 
         (["amend", "1"], 2, "--viewpoint"),
         (["bundles", "make", "--licence", "x", "--out", "o"], 2, "--timm NAME, or --run DIR"),
         (["bundles", "make", "--timm", "t", "--half", "--licence", "x", "--out", "o"], 2, "--half says nothing beside --timm"),
+        (["train", "--data", "t.csv", "--out", "o", "--second"], 2, "--second is of the bundle that --begin names"),
         (["bundles", "make", "--timm", "t", "--data-name", "d", "--licence", "x", "--out", "o"], 2, "--data-name says nothing"),
         (
             ["bundles", "make", "--run", "r", "--side", "96", "--licence", "x", "--out", "o"],

@@ -96,6 +96,20 @@ def test_bundle_of_two_runs_holds_both_encoders(runs: Path, both: Path, images: 
     assert two.training["beside"]["encoder_of"] == two.training["encoder_of"] == one.id
 
 
+def test_run_goes_on_with_the_second_of_two_of_the_whole_photo_alone(
+    runs: Path, both: Path, images: Path, table: Table, tmp_path: Path
+) -> None:
+    """From the bundle, and from the run that it was made of, which is how the card says to repeat it."""
+    hardly = dataclasses.replace(TWO, bands=1, dimension=20, photos=8, lr=1e-9, head_lr=1e-9)
+    taught = trained(runs / "two")[1].whole()
+    for name, begin, second in (("bundle", both, True), ("run", runs / "two", False)):
+        train(hardly, table, images, tmp_path / name, begin=begin, second=second)
+        vectors = [Photos(table.rows, images, ONE).embed(one, range(9)) for one in (taught, trained(tmp_path / name)[1])]
+        assert np.abs(vectors[0] - vectors[1]).max() < 5e-3
+    with pytest.raises(CheckpointRefused, match="no bundle of two encoders"):
+        train(hardly, table, images, tmp_path / "other", begin=runs / "two", second=True)
+
+
 def test_card_repeats_both_and_a_sibling_is_made_of_both_too(both: Path) -> None:
     bundle = load_bundle(both)
     text = card(bundle)
