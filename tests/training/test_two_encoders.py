@@ -104,8 +104,8 @@ def test_run_goes_on_with_the_second_of_two_of_the_whole_photo_alone(
     taught = trained(runs / "two")[1].whole()
     for name, begin, second in (("bundle", both, True), ("run", runs / "two", False)):
         train(hardly, table, images, tmp_path / name, begin=begin, second=second)
-        vectors = [Photos(table.rows, images, ONE).embed(one, range(9)) for one in (taught, trained(tmp_path / name)[1])]
-        assert np.abs(vectors[0] - vectors[1]).max() < 5e-3
+        before, after = (Photos(table.rows, images, ONE).embed(one, range(9)) for one in (taught, trained(tmp_path / name)[1]))
+        assert (before * after).sum(axis=1).min() > 0.95  # the neck's norm has seen a batch
     with pytest.raises(CheckpointRefused, match="no bundle of two encoders"):
         train(hardly, table, images, tmp_path / "other", begin=runs / "two", second=True)
 
