@@ -33,12 +33,13 @@ def test_an_animal_under_two_names_gets_no_third_unnoticed(start: Start, photo: 
     service = start()
     for number in range(5):
         assert enrol(service, f"W{number}", *(photo(number, n) for n in range(4)), force="true").status_code == 201
-    assert enrol(service, "Twin", photo(1, 4), photo(1, 5), force="true").status_code == 201
-    third = enrol(service, "Third", photo(1, 9))
+    again = [photo(1, n) + b"\0" for n in range(2)]  # the same pixels in other files: alike to any encoder
+    assert enrol(service, "Twin", *again, force="true").status_code == 201
+    third = enrol(service, "Third", photo(1, 0) + b"\0\0")
     assert (third.status_code, third.json()["type"]) == (409, LOOKS_ALIKE)
     assert {one["name"] for one in third.json()["candidates"]} == {"W1", "Twin"}
     assert "which are themselves alike and may be one animal. Add them to one of them" in third.json()["detail"]
-    further = service.client.post("/v1/individuals/2/sightings", files={"photos": ("x.jpg", photo(1, 9))})
+    further = service.client.post("/v1/individuals/2/sightings", files={"photos": ("x.jpg", photo(1, 0) + b"\0\0")})
     assert further.status_code == 201, further.text  # it is one of the two
 
 

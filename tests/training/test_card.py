@@ -27,14 +27,13 @@ def test_words_beside_a_shipped_bundle_are_those_of_its_contract(root: Path, nam
 
 def test_card_names_every_run_and_how_the_bundle_was_mixed_of_the_last(root: Path) -> None:
     parser = build_parser()
-    one, two, three, four, made = (
-        parser.parse_args(line[1:]) for line in commands(card(load_bundle(root / "bundles" / "beluga-lite0")))
-    )
-    assert (one.out, one.begin, one.everything) == (Path("RUN-1"), None, False)
-    assert (two.out, two.begin, two.everything) == (Path("RUN-2"), Path("RUN-1"), True)
-    assert (three.out, three.begin, three.everything) == (Path("BESIDE-1"), None, False)
-    assert (four.out, four.begin, four.everything) == (Path("BESIDE-2"), Path("BESIDE-1"), True)
-    assert (made.run, made.beside, made.taught, made.half) == (Path("RUN-2"), Path("BESIDE-2"), 0.5, True)
+    *taught, made = (parser.parse_args(line[1:]) for line in commands(card(load_bundle(root / "bundles" / "beluga-lite0"))))
+    assert [(one.out, one.begin, one.everything) for one in taught] == [
+        (Path(f"{name}-{number}"), Path(f"{name}-{number - 1}") if number > 1 else None, number == 3)
+        for name in ("RUN", "BESIDE")
+        for number in (1, 2, 3)
+    ]
+    assert (made.run, made.beside, made.taught, made.half) == (Path("RUN-3"), Path("BESIDE-3"), 0.5, True)
     assert (made.sides, made.first_side) == ([0.9], 0.45)
     assert str(made.sibling) == load_bundle(root / "bundles" / "beluga-lite0-judged").id
     *_, judged = commands(card(load_bundle(root / "bundles" / "beluga-lite0-judged")))

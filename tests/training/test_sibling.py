@@ -30,7 +30,7 @@ def test_other_threads_make_no_other_encoder(root: Path) -> None:
         ({"sides": [1.0]}, r"sides is \[0.9\] there and \[1.0\] here"),
         ({"taught_share": 1.0}, "taught_share is 0.5 there and 1.0 here"),
         ({"half": False}, "half is True there and False here"),
-        ({"before": []}, "photos is 130000 there and 10000 here"),  # not gone on from it, and taught otherwise
+        ({"before": []}, "photos is 25600 there and 4800 here"),  # not gone on from it, and taught otherwise
         ({"config": {"dimension": 128}}, "dimension is 512 there and 128 here"),
     ],
 )
