@@ -64,7 +64,7 @@ class Ended:
 
 def ended(source: Path, *, beside: bool = False) -> Ended:
     """`beside` takes the second run of a bundle that was made of two."""
-    if (source / CONTRACT).is_file() and not (source / NAME).is_file():
+    if _is_bundle(source):
         return _of_bundle(source, beside=beside)
     state = load_checkpoint(source)
     if not (source / FIGURES).exists():
@@ -78,8 +78,11 @@ def ended(source: Path, *, beside: bool = False) -> Ended:
 
 def is_of_two(source: Path) -> bool:
     """Whether it is a bundle with a second encoder in it."""
-    is_bundle = (source / CONTRACT).is_file() and not (source / NAME).is_file()
-    return is_bundle and "beside" in load_bundle(source).training
+    return _is_bundle(source) and "beside" in load_bundle(source).training
+
+
+def _is_bundle(source: Path) -> bool:
+    return (source / CONTRACT).is_file() and not (source / NAME).is_file()
 
 
 def _of_bundle(source: Path, *, beside: bool) -> Ended:
